@@ -1,0 +1,1 @@
+//! What the adapters on async-io share: selector, timer, local tasks, blocking jobs.

@@ -1,0 +1,1 @@
+//! async-std for event-loop-policy: AsyncStdPolicy.

@@ -1,0 +1,1 @@
+//! smol for event-loop-policy: SelectorEventLoop and SmolPolicy.

@@ -1,0 +1,143 @@
+//! Jobs that block: what a loop's pool of threads runs, and how a loop that shuts
+//! down waits for them.
+
+use std::fmt;
+use std::pin::pin;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use crate::task::{self, JoinHandle, Task};
+
+/// A closure of any type, on its way to a thread where it may block.
+///
+/// An adapter hands it to its pool and calls [`run`](Self::run) there; it never
+/// panics. Dropping it unrun cancels it.
+///
+/// ```
+/// use policy_core::blocking::Gauge;
+///
+/// let gauge = Gauge::default();
+/// let (job, handle) = gauge.job(|| 6 * 7);
+/// std::thread::spawn(move || job.run()).join().unwrap();
+/// assert!(handle.is_finished());
+/// ```
+pub struct Job {
+    task: Task,
+    ticket: Ticket,
+}
+
+impl Job {
+    /// Runs the closure on this thread, to its end.
+    pub fn run(self) {
+        let Self { task, mut ticket } = self;
+        ticket.start();
+        // One poll runs the closure: see `Gauge::job`.
+        let _ready = pin!(task).poll(&mut Context::from_waker(Waker::noop()));
+    }
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job").field("id", &self.task.id()).finish()
+    }
+}
+
+/// Counts a loop's blocking jobs, so that somebody can wait for them.
+#[derive(Clone, Debug, Default)]
+pub struct Gauge {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    counts: Mutex<Counts>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    queued: usize,
+    running: usize,
+}
+
+impl Gauge {
+    /// Makes a job, counted from here until it has run or is dropped.
+    pub fn job<F, T>(&self, f: F) -> (Job, JoinHandle<T>)
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let (task, handle) = task::new(async move { f() });
+        self.shared.change(|counts| counts.queued += 1);
+        (Job { task, ticket: Ticket { shared: self.shared.clone(), started: false } }, handle)
+    }
+
+    /// Waits, on this thread, until each job that was accepted has begun; at most
+    /// for `limit`. Returns how many have not.
+    pub fn wait_started(&self, limit: Duration) -> usize {
+        self.wait(limit, |counts| counts.queued)
+    }
+
+    /// Waits, on this thread, until no job is left; at most for `limit`. Returns
+    /// how many are.
+    pub fn wait_finished(&self, limit: Duration) -> usize {
+        self.wait(limit, |counts| counts.queued + counts.running)
+    }
+
+    fn wait(&self, limit: Duration, left: impl Fn(&Counts) -> usize) -> usize {
+        // A limit that no clock can hold is no limit.
+        let end = Instant::now().checked_add(limit);
+        let mut counts = self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if left(&counts) == 0 {
+                return 0;
+            }
+            let now = Instant::now();
+            let rest = match end {
+                Some(end) if end <= now => return left(&counts),
+                Some(end) => end - now,
+                None => Duration::from_secs(3600),
+            };
+            counts = self
+                .shared
+                .changed
+                .wait_timeout(counts, rest)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+}
+
+impl Shared {
+    fn change(&self, change: impl FnOnce(&mut Counts)) {
+        change(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+}
+
+/// A job's place in the count.
+struct Ticket {
+    shared: Arc<Shared>,
+    started: bool,
+}
+
+impl Ticket {
+    fn start(&mut self) {
+        self.started = true;
+        self.shared.change(|counts| {
+            counts.queued -= 1;
+            counts.running += 1;
+        });
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let started = self.started;
+        self.shared.change(|counts| match started {
+            true => counts.running -= 1,
+            false => counts.queued -= 1,
+        });
+    }
+}

@@ -1,0 +1,194 @@
+//! Which loop runs this code: a stack per thread.
+//!
+//! A loop is *entered* around the polls that it makes, never across an `.await`.
+//! How to choose:
+//!
+//! - [`scope`]: around a call, by reference; costs a push and a pop. What drives
+//!   a loop and what polls a task uses this.
+//! - [`enter_worker`]: once, at the start of a thread that belongs to a loop.
+//! - [`enter`]: a guard, for code that can't be put into a closure.
+//!
+//! A destroyed thread-local is "no loop", not a panic: a destructor that runs
+//! while its thread ends may call anything here.
+#![allow(unsafe_code, reason = "a scope lends its loop to the stack for the time of a call")]
+
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::sync::{Arc, Weak};
+
+use crate::{Error, ErrorKind, EventLoop};
+
+thread_local! {
+    static STACK: Stack = const { Stack { entries: RefCell::new(Vec::new()), next: Cell::new(0) } };
+}
+
+struct Stack {
+    entries: RefCell<Vec<Entry>>,
+    next: Cell<u64>,
+}
+
+struct Entry {
+    key: u64,
+    lent: Lent,
+    role: Role,
+}
+
+enum Lent {
+    /// Lent by a [`scope`] that has not returned.
+    Scoped(NonNull<Arc<dyn EventLoop>>),
+    Owned(Arc<dyn EventLoop>),
+    /// A worker must not keep its loop open: dropping the last handle closes it.
+    Worker(Weak<dyn EventLoop>),
+}
+
+/// What this thread is to the loop.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// It polls the loop's tasks: this is the running loop.
+    Runs,
+    /// It runs a blocking job of the loop: ambient calls find the loop, yet no
+    /// loop runs here (asyncio: an executor's threads see no running loop), so
+    /// that a job may run a loop of its own.
+    Blocks,
+}
+
+/// Calls `f` with `event_loop` as the running loop of this thread.
+///
+/// ```
+/// # fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>) {
+/// use policy_core::context;
+///
+/// context::scope(&event_loop, || assert!(context::running().is_some()));
+/// # }
+/// ```
+pub fn scope<R>(event_loop: &Arc<dyn EventLoop>, f: impl FnOnce() -> R) -> R {
+    let _guard = push(Lent::Scoped(NonNull::from(event_loop)), Role::Runs);
+    f()
+}
+
+/// Calls `f` as a blocking job of `event_loop`.
+pub fn blocking_scope<R>(event_loop: Weak<dyn EventLoop>, f: impl FnOnce() -> R) -> R {
+    let _guard = push(Lent::Worker(event_loop), Role::Blocks);
+    f()
+}
+
+/// Makes `event_loop` the running loop of this thread, until the guard is dropped.
+///
+/// Guards may be dropped in any order: each removes its own entry.
+///
+/// ```
+/// # fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>) {
+/// let guard = policy_core::context::enter(event_loop);
+/// assert!(policy_core::context::running().is_some());
+/// drop(guard);
+/// assert!(policy_core::context::running().is_none());
+/// # }
+/// ```
+#[must_use = "the loop is left when the guard is dropped"]
+pub fn enter(event_loop: Arc<dyn EventLoop>) -> Guard {
+    push(Lent::Owned(event_loop), Role::Runs)
+}
+
+/// Makes `event_loop` the running loop of this thread, which is one of its
+/// workers, without keeping it open.
+#[must_use = "the loop is left when the guard is dropped"]
+pub fn enter_worker(event_loop: Weak<dyn EventLoop>) -> Guard {
+    push(Lent::Worker(event_loop), Role::Runs)
+}
+
+/// Leaves a loop when it is dropped. Stays on its thread.
+#[derive(Debug)]
+pub struct Guard {
+    /// `None`: the thread is ending, nothing was entered.
+    key: Option<u64>,
+    _stays_here: PhantomData<*const ()>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let Some(key) = self.key else { return };
+        let left = STACK.try_with(|stack| {
+            let mut entries = stack.entries.borrow_mut();
+            // Its own entry, not the last: guards may go in any order.
+            let at = entries.iter().rposition(|entry| entry.key == key)?;
+            Some(entries.remove(at))
+        });
+        // Dropped after the borrow ends: dropping a loop may run user code that
+        // asks for the running loop again.
+        drop(left);
+    }
+}
+
+fn push(lent: Lent, role: Role) -> Guard {
+    let mut lent = Some(lent);
+    let key = STACK.try_with(|stack| {
+        let key = stack.next.get();
+        stack.next.set(key.wrapping_add(1));
+        let lent = lent.take()?;
+        stack.entries.borrow_mut().push(Entry { key, lent, role });
+        Some(key)
+    });
+    Guard { key: key.ok().flatten(), _stays_here: PhantomData }
+}
+
+/// Calls `f` with the running loop of this thread; gives `None` where none runs.
+///
+/// The way for hot paths: nothing is cloned where a [`scope`] lends the loop.
+pub fn with_running<R>(f: impl FnOnce(&Arc<dyn EventLoop>) -> R) -> Option<R> {
+    with(|role| role == Role::Runs, f)
+}
+
+/// Calls `f` with the loop that ambient calls on this thread mean: the running
+/// one, or the one whose blocking job this is.
+pub fn with_ambient<R>(f: impl FnOnce(&Arc<dyn EventLoop>) -> R) -> Option<R> {
+    with(|_| true, f)
+}
+
+fn with<R>(wanted: impl Fn(Role) -> bool, f: impl FnOnce(&Arc<dyn EventLoop>) -> R) -> Option<R> {
+    let found = STACK
+        .try_with(|stack| {
+            let entries = stack.entries.borrow();
+            let entry = entries.last()?;
+            // Only the innermost counts: a job that blocks hides the loop below.
+            if !wanted(entry.role) {
+                return None;
+            }
+            match &entry.lent {
+                Lent::Scoped(lent) => Some(Found::Scoped(*lent)),
+                Lent::Owned(owned) => Some(Found::Held(owned.clone())),
+                Lent::Worker(weak) => weak.upgrade().map(Found::Held),
+            }
+        })
+        .ok()??;
+    // Outside the borrow: `f` may enter and leave loops.
+    match found {
+        // SAFETY: the entry was on the stack of this thread just now, so the call
+        // of `scope` that lends the loop is below us and has not returned; it
+        // can't return before `f` does. Guards of scopes never leave `scope`.
+        Found::Scoped(lent) => Some(f(unsafe { lent.as_ref() })),
+        Found::Held(event_loop) => Some(f(&event_loop)),
+    }
+}
+
+enum Found {
+    Scoped(NonNull<Arc<dyn EventLoop>>),
+    Held(Arc<dyn EventLoop>),
+}
+
+/// Returns the running loop of this thread.
+pub fn running() -> Option<Arc<dyn EventLoop>> {
+    with_running(Arc::clone)
+}
+
+/// Checks that `event_loop` may be run on this thread.
+///
+/// # Errors
+/// [`ErrorKind::AlreadyRunning`] or [`ErrorKind::OtherLoopRunning`].
+pub(crate) fn refuse_nesting(event_loop: &Arc<dyn EventLoop>) -> Result<(), Error> {
+    match with_running(|running| running.state().id() == event_loop.state().id()) {
+        None => Ok(()),
+        Some(true) => Err(ErrorKind::AlreadyRunning.into()),
+        Some(false) => Err(ErrorKind::OtherLoopRunning.into()),
+    }
+}

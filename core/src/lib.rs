@@ -1,0 +1,41 @@
+//! The contracts of `event-loop-policy`: what an adapter, a policy or a child
+//! watcher implements.
+//!
+//! Users call the crate `policy`; this one changes rarely and knows no
+//! executor. How to choose among its modules:
+//!
+//! | I want to … | read |
+//! |---|---|
+//! | put an executor behind an event loop | [`EventLoop`], then [`Selector`] and [`Timer`] |
+//! | decide which loop a context gets | [`EventLoopPolicy`], [`ContextPolicy`] |
+//! | wait for children in a new way | [`ChildWatcher`] |
+//! | carry a task through an executor | [`task::Task`] |
+//! | know which loop runs this code | [`context`] |
+
+pub mod blocking;
+pub mod context;
+mod error;
+mod event_loop;
+pub mod local;
+mod policy;
+mod proactor;
+pub mod registry;
+mod selector;
+mod state;
+pub mod task;
+mod timer;
+pub mod tracker;
+mod watcher;
+
+pub use blocking::Job;
+pub use error::{Error, ErrorKind};
+pub use event_loop::{EventLoop, LoopKind, ShutdownReport};
+pub use policy::{
+    Context, ContextKey, ContextPolicy, CurrentLoop, EventLoopPolicy, IntoContext, IntoLoopFactory,
+    IntoPolicy, LoopFactory,
+};
+pub use proactor::Proactor;
+pub use selector::{Interest, Selector, Source};
+pub use state::{LoopId, LoopState};
+pub use timer::Timer;
+pub use watcher::{ChildCallback, ChildId, ChildWatcher, ExitFuture, IntoWatcher, WatcherSlot};

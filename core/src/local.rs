@@ -1,0 +1,108 @@
+//! What belongs to one thread or one process: the parts of loops that can't travel,
+//! which thread is the main one, and whether this process was forked.
+#![allow(unsafe_code, reason = "two calls of libc that take no pointers")]
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::LoopId;
+
+/// The `!Send` parts of loops, by loop, for one thread: an adapter keeps one in a
+/// `thread_local!`.
+///
+/// ```
+/// use policy_core::local::LocalTable;
+///
+/// thread_local! {
+///     static LOCAL_SETS: LocalTable<String> = const { LocalTable::new() };
+/// }
+/// # let state = policy_core::LoopState::new("example", policy_core::LoopKind::Selector);
+/// let part = LOCAL_SETS.with(|table| table.get_or_insert_with(state.id(), || "mine".to_string()));
+/// assert_eq!(*part, "mine");
+/// ```
+#[derive(Debug)]
+pub struct LocalTable<T> {
+    // A vector: a thread has one loop, seldom two.
+    parts: RefCell<Vec<(LoopId, Rc<T>)>>,
+}
+
+impl<T> LocalTable<T> {
+    /// Makes an empty table.
+    pub const fn new() -> Self {
+        Self { parts: RefCell::new(Vec::new()) }
+    }
+
+    /// Returns this thread's part of a loop, if there is one.
+    pub fn get(&self, id: LoopId) -> Option<Rc<T>> {
+        self.parts.borrow().iter().find(|(owner, _)| *owner == id).map(|(_, part)| part.clone())
+    }
+
+    /// Returns this thread's part of a loop, made by `make` if there is none.
+    pub fn get_or_insert_with(&self, id: LoopId, make: impl FnOnce() -> T) -> Rc<T> {
+        if let Some(part) = self.get(id) {
+            return part;
+        }
+        // Outside the borrow: making it may ask again.
+        let part = Rc::new(make());
+        self.parts.borrow_mut().push((id, part.clone()));
+        part
+    }
+
+    /// Takes this thread's part of a loop out. Dropping it may run user code.
+    pub fn remove(&self, id: LoopId) -> Option<Rc<T>> {
+        let mut parts = self.parts.borrow_mut();
+        let at = parts.iter().position(|(owner, _)| *owner == id)?;
+        Some(parts.swap_remove(at).1)
+    }
+}
+
+impl<T> Default for LocalTable<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Returns true on the thread that the process began with.
+pub fn is_main_thread() -> bool {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    // SAFETY: neither call takes a pointer or can fail.
+    return unsafe { libc::gettid() == libc::getpid() };
+    #[cfg(any(target_vendor = "apple", target_os = "freebsd", target_os = "openbsd"))]
+    // SAFETY: takes nothing and can't fail.
+    return unsafe { libc::pthread_main_np() == 1 };
+    #[cfg(not(any(
+        target_os = "linux",
+        target_os = "android",
+        target_vendor = "apple",
+        target_os = "freebsd",
+        target_os = "openbsd"
+    )))]
+    // std names the main thread, and only careless programs name another so.
+    return std::thread::current().name() == Some("main");
+}
+
+/// Returns a number that differs between a process and its forked children. One
+/// relaxed load: cheap enough to ask whenever a loop is used.
+#[cfg(unix)]
+pub fn fork_generation() -> u64 {
+    use std::sync::Once;
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+    static GENERATION: AtomicU64 = AtomicU64::new(1);
+    static REGISTERED: Once = Once::new();
+
+    extern "C" fn in_child() {
+        // Only an atomic: a forked child of a process with threads may do little.
+        GENERATION.fetch_add(1, Relaxed);
+    }
+
+    REGISTERED.call_once(|| {
+        // SAFETY: a function without arguments, which lives as long as the process.
+        let refused = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+        if refused != 0 {
+            // Without memory for the hook a forked child is not noticed.
+            log::warn!("pthread_atfork failed ({refused}); do not use event loops after `fork`");
+        }
+    });
+    GENERATION.load(Relaxed)
+}

@@ -1,0 +1,164 @@
+//! The promise that every policy keeps.
+
+mod context_policy;
+mod keys;
+
+use std::sync::Arc;
+
+pub use context_policy::{ContextPolicy, IntoLoopFactory, LoopFactory};
+pub use keys::{Context, ContextKey, IntoContext};
+
+use crate::{ChildWatcher, Error, ErrorKind, EventLoop};
+
+/// Decides which event loop a context gets, and how children are waited for.
+///
+/// asyncio's `AbstractEventLoopPolicy`. Every method has a default: it forwards to
+/// [`base`](Self::base), and without a base it gives
+/// [`ErrorKind::NotImplemented`]. To write a policy, wrap another, return it from
+/// `base`, and override what should differ. Overriding
+/// [`new_event_loop`](Self::new_event_loop) alone changes what
+/// [`get_event_loop`](Self::get_event_loop) creates.
+///
+/// ```
+/// use std::sync::Arc;
+/// use policy_core::{Error, ErrorKind, EventLoop, EventLoopPolicy};
+///
+/// struct Nothing;
+/// impl EventLoopPolicy for Nothing {}
+///
+/// let Err(error) = Nothing.new_event_loop() else { unreachable!() };
+/// assert_eq!(error.kind(), ErrorKind::NotImplemented);
+/// ```
+pub trait EventLoopPolicy: Send + Sync + 'static {
+    /// Returns the policy that this one builds on.
+    fn base(&self) -> Option<&dyn EventLoopPolicy> {
+        None
+    }
+
+    /// Returns the event loop of the current context, and makes it first where the
+    /// policy does so.
+    ///
+    /// This default is composed of [`current`](Self::current),
+    /// [`new_event_loop`](Self::new_event_loop) and
+    /// [`set_event_loop`](Self::set_event_loop), in that order.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoCurrentLoop`], or what the parts give.
+    fn get_event_loop(&self) -> Result<Arc<dyn EventLoop>, Error> {
+        match self.current()? {
+            CurrentLoop::Set(event_loop) => Ok(event_loop),
+            CurrentLoop::Vacant => {
+                let event_loop = self.new_event_loop()?;
+                self.set_event_loop(Some(event_loop.clone()))?;
+                Ok(event_loop)
+            }
+            CurrentLoop::Refused(error) => Err(error),
+        }
+    }
+
+    /// Sets the event loop of the current context, or clears it; after that, none
+    /// is made there by itself any more.
+    ///
+    /// # Errors
+    /// [`ErrorKind::LoopClosed`] for a closed loop, with nothing changed.
+    fn set_event_loop(&self, event_loop: Option<Arc<dyn EventLoop>>) -> Result<(), Error> {
+        self.base().ok_or_else(not_implemented)?.set_event_loop(event_loop)
+    }
+
+    /// Makes an event loop. Does not set it.
+    ///
+    /// # Errors
+    /// If the executor can't be started.
+    fn new_event_loop(&self) -> Result<Arc<dyn EventLoop>, Error> {
+        self.base().ok_or_else(not_implemented)?.new_event_loop()
+    }
+
+    /// Looks at the loop of the current context, and makes none.
+    ///
+    /// # Errors
+    /// Only [`ErrorKind::NotImplemented`].
+    fn current(&self) -> Result<CurrentLoop, Error> {
+        self.base().ok_or_else(not_implemented)?.current()
+    }
+
+    /// Returns a loop that runs by itself, on threads of its own, if the policy's
+    /// loops do: code outside any loop may spawn there. Always the same loop,
+    /// while it is open.
+    ///
+    /// # Errors
+    /// If that loop can't be made.
+    fn background_loop(&self) -> Result<Option<Arc<dyn EventLoop>>, Error> {
+        self.base().map_or(Ok(None), EventLoopPolicy::background_loop)
+    }
+
+    /// Returns the child watcher.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoChildWatcher`] if the policy keeps one and has none yet:
+    /// `policy::get_child_watcher` makes the default then.
+    fn get_child_watcher(&self) -> Result<Arc<dyn ChildWatcher>, Error> {
+        self.base().ok_or_else(not_implemented)?.get_child_watcher()
+    }
+
+    /// Returns the child watcher, made by `make` if there is none: once, however
+    /// many threads ask.
+    ///
+    /// # Errors
+    /// What `make` gives.
+    fn child_watcher_or(
+        &self,
+        make: &mut dyn FnMut() -> Result<Arc<dyn ChildWatcher>, Error>,
+    ) -> Result<Arc<dyn ChildWatcher>, Error> {
+        self.base().ok_or_else(not_implemented)?.child_watcher_or(make)
+    }
+
+    /// Sets the child watcher, and closes the one before; `None` restores the
+    /// default.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotImplemented`].
+    fn set_child_watcher(&self, watcher: Option<Arc<dyn ChildWatcher>>) -> Result<(), Error> {
+        self.base().ok_or_else(not_implemented)?.set_child_watcher(watcher)
+    }
+}
+
+fn not_implemented() -> Error {
+    ErrorKind::NotImplemented.into()
+}
+
+/// What a policy knows of the current context.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CurrentLoop {
+    /// It has this loop.
+    Set(Arc<dyn EventLoop>),
+    /// It has none, and one may be made by itself.
+    Vacant,
+    /// It has none, and none is made here by itself: the error says why.
+    Refused(Error),
+}
+
+/// What [`set_event_loop_policy`](../policy/fn.set_event_loop_policy.html) takes: a
+/// policy, a shared policy, or `None` for the default.
+pub trait IntoPolicy {
+    /// Converts, where `None` means the default policy.
+    fn into_policy(self) -> Option<Arc<dyn EventLoopPolicy>>;
+}
+
+impl<P: EventLoopPolicy> IntoPolicy for P {
+    fn into_policy(self) -> Option<Arc<dyn EventLoopPolicy>> {
+        Some(Arc::new(self))
+    }
+}
+
+impl IntoPolicy for Arc<dyn EventLoopPolicy> {
+    fn into_policy(self) -> Option<Arc<dyn EventLoopPolicy>> {
+        Some(self)
+    }
+}
+
+impl IntoPolicy for Option<Arc<dyn EventLoopPolicy>> {
+    fn into_policy(self) -> Option<Arc<dyn EventLoopPolicy>> {
+        self
+    }
+}

@@ -1,0 +1,122 @@
+//! Why a task gave no result.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::resume_unwind;
+use std::sync::Mutex;
+
+use super::Id;
+
+/// Says why awaiting a [`JoinHandle`](super::JoinHandle) gave no result.
+///
+/// ```
+/// use policy_core::task;
+/// # use std::task::{Context, Poll, Waker};
+/// # use std::pin::pin;
+/// let (task, handle) = task::new(async { 1 });
+/// handle.abort();
+/// drop(task);
+/// # let mut handle = pin!(handle);
+/// # let Poll::Ready(result) = handle.as_mut().poll(&mut Context::from_waker(Waker::noop())) else { panic!() };
+/// assert!(result.unwrap_err().is_cancelled());
+/// ```
+pub struct JoinError {
+    id: Id,
+    repr: Repr,
+}
+
+enum Repr {
+    Cancelled,
+    // In a mutex because a payload is `Send`, and an error should be `Sync` too.
+    Panicked(Mutex<Box<dyn Any + Send>>),
+    Taken,
+}
+
+impl JoinError {
+    pub(super) fn cancelled(id: Id) -> Self {
+        Self { id, repr: Repr::Cancelled }
+    }
+
+    pub(super) fn panicked(id: Id, payload: Box<dyn Any + Send>) -> Self {
+        Self { id, repr: Repr::Panicked(Mutex::new(payload)) }
+    }
+
+    pub(super) fn taken(id: Id) -> Self {
+        Self { id, repr: Repr::Taken }
+    }
+
+    /// Returns the identity of the task.
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
+    /// Returns true if the task was aborted, or its loop closed first.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self.repr, Repr::Cancelled)
+    }
+
+    /// Returns true if the task panicked.
+    pub fn is_panic(&self) -> bool {
+        matches!(self.repr, Repr::Panicked(_))
+    }
+
+    /// Returns the payload of the panic, or the error itself if there was none.
+    ///
+    /// # Errors
+    /// The error itself, if the task did not panic.
+    pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, Self> {
+        match self.repr {
+            Repr::Panicked(payload) => {
+                Ok(payload.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
+            }
+            repr => Err(Self { id: self.id, repr }),
+        }
+    }
+
+    /// Returns the payload of the panic.
+    ///
+    /// # Panics
+    /// If the task did not panic; [`try_into_panic`](Self::try_into_panic) does not.
+    pub fn into_panic(self) -> Box<dyn Any + Send> {
+        match self.try_into_panic() {
+            Ok(payload) => payload,
+            Err(error) => resume_unwind(Box::new(format!(
+                "`into_panic` of an error that is none ({error}); ask `is_panic` first"
+            ))),
+        }
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.repr {
+            Repr::Cancelled => write!(
+                f,
+                "task {} was cancelled; look for a call of `abort`, or a loop that closed first",
+                self.id
+            ),
+            Repr::Panicked(payload) => {
+                let payload = payload.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let said = payload
+                    .downcast_ref::<&'static str>()
+                    .copied()
+                    .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+                    .unwrap_or("a payload that is no string");
+                write!(f, "task {} panicked: {said}; see `into_panic`", self.id)
+            }
+            Repr::Taken => write!(
+                f,
+                "the result of task {} was taken already; await a handle only once",
+                self.id
+            ),
+        }
+    }
+}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JoinError({self})")
+    }
+}
+
+impl std::error::Error for JoinError {}

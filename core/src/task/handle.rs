@@ -1,0 +1,129 @@
+//! What the owner of a task keeps.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::cell::{Aborter, Joiner};
+use super::{Id, JoinError};
+
+/// The owner's half of a task: a future of its result.
+///
+/// It may be awaited on any executor, whichever loop runs the task. Dropping it
+/// *detaches* the task, on every loop: the task runs on, its result is dropped.
+///
+/// Awaiting is cancel safe: a handle whose wait was dropped can be awaited again,
+/// by `&mut handle`. A result is given once; after that, a poll gives a
+/// [`JoinError`] that says so.
+///
+/// ```
+/// use policy_core::task;
+///
+/// let (_task, handle) = task::new(async { 1 });
+/// assert!(!handle.is_finished());
+/// ```
+#[must_use = "a handle that is dropped detaches its task: await it, or drop it by name"]
+pub struct JoinHandle<T> {
+    joiner: Joiner<T>,
+}
+
+impl<T> JoinHandle<T> {
+    pub(super) fn new(joiner: Joiner<T>) -> Self {
+        Self { joiner }
+    }
+
+    /// Returns the identity of the task.
+    pub fn id(&self) -> Id {
+        self.joiner.id()
+    }
+
+    /// Asks for the task to be cancelled, from any thread.
+    ///
+    /// The future is dropped where it runs, the next time that its loop looks; a
+    /// task that finishes first keeps its result. Calling it twice, or after the
+    /// task has finished, does nothing.
+    pub fn abort(&self) {
+        self.joiner.abort();
+    }
+
+    /// Returns a handle that can only abort; it does not keep the result alive.
+    pub fn abort_handle(&self) -> AbortHandle
+    where
+        T: 'static,
+    {
+        AbortHandle::new(self.joiner.aborter())
+    }
+
+    /// Returns true once the result, or the error, is there.
+    pub fn is_finished(&self) -> bool {
+        self.joiner.is_complete()
+    }
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.get_mut().joiner.poll(cx)
+    }
+}
+
+// The result is never pinned: it is moved out.
+impl<T> Unpin for JoinHandle<T> {}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle")
+            .field("id", &self.id())
+            .field("finished", &self.is_finished())
+            .finish()
+    }
+}
+
+/// Aborts a task, from any thread, and knows whether it has ended.
+///
+/// ```
+/// use policy_core::task;
+///
+/// let (task, handle) = task::new(std::future::pending::<()>());
+/// let abort = handle.abort_handle();
+/// drop(handle); // detached, yet it can still be aborted
+/// abort.abort();
+/// drop(task);
+/// assert!(abort.is_finished());
+/// ```
+#[derive(Clone)]
+pub struct AbortHandle {
+    aborter: Aborter,
+}
+
+impl AbortHandle {
+    pub(super) fn new(aborter: Aborter) -> Self {
+        Self { aborter }
+    }
+
+    /// Asks for the task to be cancelled; see [`JoinHandle::abort`].
+    pub fn abort(&self) {
+        self.aborter.abort();
+    }
+
+    /// Returns true once the task has ended.
+    pub fn is_finished(&self) -> bool {
+        self.aborter.is_complete()
+    }
+
+    /// Returns the identity of the task.
+    pub fn id(&self) -> Id {
+        self.aborter.id()
+    }
+}
+
+impl fmt::Debug for AbortHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AbortHandle")
+            .field("id", &self.id())
+            .field("finished", &self.is_finished())
+            .finish()
+    }
+}

@@ -1,0 +1,127 @@
+//! Tasks: what carries a future through an executor, and what its owner keeps.
+//!
+//! [`new`] splits a future in two: a [`Task`], which an adapter hands to its
+//! executor, and a [`JoinHandle`], which the caller keeps. Both share *one*
+//! allocation, so that a spawn costs one allocation over the executor's own.
+//!
+//! One contract on every executor: dropping a handle detaches the task,
+//! [`abort`](JoinHandle::abort) cancels it, a panic is a value, and a task that
+//! the executor drops (because the loop closed) counts as cancelled.
+
+mod cell;
+mod current;
+mod error;
+mod handle;
+mod sync;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+pub(crate) use current::on_end;
+pub use current::{Id, try_id};
+pub use error::JoinError;
+pub use handle::{AbortHandle, JoinHandle};
+
+use cell::{Run, Runner};
+
+/// Splits `future` into what the executor runs and what the caller keeps.
+///
+/// ```
+/// use policy_core::task;
+///
+/// let (task, handle) = task::new(async { 6 * 7 });
+/// drop(task); // an executor that drops a task cancels it
+/// assert!(handle.is_finished());
+/// ```
+pub fn new<F>(future: F) -> (Task, JoinHandle<F::Output>)
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let (runner, joiner) = cell::split_send(future);
+    (Task { runner }, JoinHandle::new(joiner))
+}
+
+/// Splits a future that must stay on this thread.
+///
+/// ```
+/// use policy_core::task;
+/// use std::rc::Rc;
+///
+/// let shared = Rc::new(1);
+/// let (task, handle) = task::new_local(async move { *shared });
+/// drop(task);
+/// assert!(handle.is_finished());
+/// ```
+pub fn new_local<F>(future: F) -> (LocalTask, JoinHandle<F::Output>)
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let (runner, joiner) = cell::split_local(future);
+    (LocalTask { runner }, JoinHandle::new(joiner))
+}
+
+/// A future of any type, on its way through an executor.
+///
+/// An adapter spawns it as the `Future<Output = ()>` that it is, and needs to
+/// know nothing more: it never panics, and dropping it cancels the task.
+///
+/// ```
+/// use policy_core::task;
+///
+/// let (task, _handle) = task::new(async {});
+/// fn spawnable<F: Future<Output = ()> + Send + 'static>(_: &F) {}
+/// spawnable(&task);
+/// ```
+pub struct Task {
+    runner: Runner<dyn Run + Send + Sync>,
+}
+
+/// A [`Task`] whose future stays on the thread where it was made.
+///
+/// ```compile_fail
+/// use policy_core::task;
+///
+/// let (task, _handle) = task::new_local(async {});
+/// fn sendable<T: Send>(_: &T) {}
+/// sendable(&task); // it is not
+/// ```
+pub struct LocalTask {
+    runner: Runner<dyn Run>,
+}
+
+macro_rules! future_of_runner {
+    ($name:ident) => {
+        impl $name {
+            /// Returns the identity of the task.
+            pub fn id(&self) -> Id {
+                self.runner.id()
+            }
+
+            /// Returns a handle that aborts this task.
+            pub fn abort_handle(&self) -> AbortHandle {
+                AbortHandle::new(self.runner.aborter())
+            }
+        }
+
+        impl Future for $name {
+            type Output = ();
+
+            fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+                self.get_mut().runner.poll(cx)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).field("id", &self.id()).finish()
+            }
+        }
+    };
+}
+
+future_of_runner!(Task);
+future_of_runner!(LocalTask);

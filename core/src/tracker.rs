@@ -1,0 +1,156 @@
+//! The tasks of a loop whose executor is not its own.
+//!
+//! An executor that belongs to its loop drops its tasks when the loop closes. One
+//! that is shared with others (async-std's, somebody's tokio runtime) can't be
+//! asked for the tasks of *this* loop: such an adapter tracks them.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use crate::task::{AbortHandle, Id, Task};
+
+/// Knows the tasks that are alive. Costs a lock when a task begins and one when it
+/// ends, shared out over eight, so only adapters that must use it.
+///
+/// ```
+/// use policy_core::{task, tracker::Tracker};
+/// use std::time::Duration;
+///
+/// let tracker = Tracker::default();
+/// let (task, handle) = task::new(std::future::pending::<()>());
+/// let tracked = tracker.track(task).unwrap();
+/// assert_eq!(tracker.len(), 1);
+/// drop(tracked);
+/// assert_eq!(tracker.abort_all(Duration::ZERO), 0);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Tracker {
+    shared: Arc<Shared>,
+}
+
+const SHARDS: usize = 8;
+
+#[derive(Debug, Default)]
+struct Shared {
+    shards: [Mutex<Shard>; SHARDS],
+    ended: Condvar,
+    /// Guards the wait for [`ended`](Self::ended), and nothing else.
+    waiting: Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    closed: bool,
+    alive: HashMap<Id, AbortHandle>,
+}
+
+impl Tracker {
+    /// Wraps a task so that it is known while it lives. Gives it back once
+    /// [`abort_all`](Self::abort_all) was called.
+    ///
+    /// # Errors
+    /// The task itself.
+    pub fn track(&self, task: Task) -> Result<Tracked, Task> {
+        let id = task.id();
+        let mut shard = self.shared.shard(id);
+        if shard.closed {
+            drop(shard);
+            return Err(task);
+        }
+        shard.alive.insert(id, task.abort_handle());
+        drop(shard);
+        Ok(Tracked { task: Some(task), id, shared: self.shared.clone() })
+    }
+
+    /// Returns how many tasks are alive.
+    pub fn len(&self) -> usize {
+        self.shared.shards.iter().map(|shard| lock(shard).alive.len()).sum()
+    }
+
+    /// Returns true if no task is alive.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Aborts every task, takes no more, and waits on this thread until all have
+    /// ended; at most for `limit`. Returns how many are left.
+    pub fn abort_all(&self, limit: Duration) -> usize {
+        for shard in &self.shared.shards {
+            let aborts: Vec<_> = {
+                let mut shard = lock(shard);
+                shard.closed = true;
+                shard.alive.values().cloned().collect()
+            };
+            // Outside the lock: waking a task may run it, and it may end here.
+            aborts.iter().for_each(AbortHandle::abort);
+        }
+        let end = Instant::now().checked_add(limit);
+        let mut waiting = lock(&self.shared.waiting);
+        loop {
+            let left = self.len();
+            let rest =
+                end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
+            if left == 0 || rest.is_zero() {
+                return left;
+            }
+            let rest = rest.min(Duration::from_secs(3600));
+            waiting = self
+                .shared
+                .ended
+                .wait_timeout(waiting, rest)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+}
+
+impl Shared {
+    #[allow(clippy::indexing_slicing, reason = "a remainder is less than its divisor")]
+    fn shard(&self, id: Id) -> MutexGuard<'_, Shard> {
+        lock(&self.shards[id.as_usize() % SHARDS])
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A [`Task`] that its [`Tracker`] knows.
+#[derive(Debug)]
+pub struct Tracked {
+    /// `None` once it has ended: the task is dropped before it counts as ended, so
+    /// that whoever waits knows that its destructors have run.
+    task: Option<Task>,
+    id: Id,
+    shared: Arc<Shared>,
+}
+
+impl Future for Tracked {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.task {
+            Some(task) => Pin::new(task).poll(cx),
+            None => Poll::Ready(()),
+        }
+    }
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        self.task = None;
+        let (removed, closed) = {
+            let mut shard = self.shared.shard(self.id);
+            (shard.alive.remove(&self.id), shard.closed)
+        };
+        drop(removed);
+        if closed {
+            let _waiting = lock(&self.shared.waiting);
+            self.shared.ended.notify_all();
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The promise that every child watcher keeps.
+
+use std::fmt;
+use std::fmt::Debug;
+use std::future::Future;
+#[cfg(unix)]
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::pin::Pin;
+use std::process::ExitStatus;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use crate::{Error, EventLoop};
+
+/// Waits for children to exit (asyncio's `AbstractChildWatcher`).
+///
+/// A watcher reaps only the children that it was asked to watch: another library's
+/// children are never touched. All methods may be called from any thread.
+pub trait ChildWatcher: Debug + Send + Sync + 'static {
+    /// Resolves with the exit status of `child`, and reaps it.
+    ///
+    /// Dropping the future stops the waiting, not the child; many futures may wait
+    /// for one child.
+    ///
+    /// # Errors
+    /// [`WatcherInactive`](crate::ErrorKind::WatcherInactive),
+    /// [`WatcherClosed`](crate::ErrorKind::WatcherClosed), or
+    /// [`Io`](crate::ErrorKind::Io) if what the watcher waits with can't be had.
+    fn watch(&self, child: &ChildId) -> Result<ExitFuture, Error>;
+
+    /// Calls `callback` when the process `pid` has exited. Another callback for the
+    /// same process replaces the former.
+    ///
+    /// # Errors
+    /// As [`watch`](Self::watch); [`NotOurChild`](crate::ErrorKind::NotOurChild),
+    /// [`NoSuchProcess`](crate::ErrorKind::NoSuchProcess).
+    fn add_child_handler(&self, pid: u32, callback: ChildCallback) -> Result<(), Error>;
+
+    /// Removes the callback for the process `pid`. Returns false if there was none.
+    fn remove_child_handler(&self, pid: u32) -> bool;
+
+    /// Attaches the watcher to a loop, or detaches it.
+    ///
+    /// # Errors
+    /// [`LoopClosed`](crate::ErrorKind::LoopClosed), with nothing changed.
+    fn attach_loop(&self, event_loop: Option<Arc<dyn EventLoop>>) -> Result<(), Error>;
+
+    /// Returns true if a child can be watched now.
+    fn is_active(&self) -> bool;
+
+    /// Closes the watcher. Futures that wait end with
+    /// [`WatcherClosed`](crate::ErrorKind::WatcherClosed). Closing twice does
+    /// nothing the second time.
+    fn close(&self);
+}
+
+/// What is called with a pid and a return code: asyncio's, so the exit code, or the
+/// negative number of the signal; or the reason why the status is not known.
+pub type ChildCallback = Box<dyn FnOnce(u32, Result<i32, Error>) + Send>;
+
+/// A child, by identity: its pid, and a descriptor that no other process can come
+/// to mean.
+///
+/// ```
+/// let child = policy_core::ChildId::from_pid(4711);
+/// assert_eq!(child.pid(), 4711);
+/// ```
+#[derive(Clone)]
+pub struct ChildId {
+    pid: u32,
+    #[cfg(unix)]
+    pidfd: Option<Arc<OwnedFd>>,
+}
+
+impl ChildId {
+    /// Names a child by its number alone: right while nobody else reaps it.
+    pub fn from_pid(pid: u32) -> Self {
+        Self {
+            pid,
+            #[cfg(unix)]
+            pidfd: None,
+        }
+    }
+
+    /// Names a child by its number and its pidfd.
+    #[cfg(unix)]
+    pub fn with_pidfd(pid: u32, pidfd: Arc<OwnedFd>) -> Self {
+        Self { pid, pidfd: Some(pidfd) }
+    }
+
+    /// Returns the number of the process.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Returns the pidfd, where there is one.
+    #[cfg(unix)]
+    pub fn pidfd(&self) -> Option<&Arc<OwnedFd>> {
+        self.pidfd.as_ref()
+    }
+
+    /// Borrows the pidfd, where there is one.
+    #[cfg(unix)]
+    pub fn as_pidfd(&self) -> Option<BorrowedFd<'_>> {
+        self.pidfd.as_ref().map(|pidfd| pidfd.as_fd())
+    }
+}
+
+impl fmt::Debug for ChildId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ChildId({})", self.pid)
+    }
+}
+
+/// A future of the exit status of a child.
+pub struct ExitFuture {
+    future: Pin<Box<dyn Future<Output = Result<ExitStatus, Error>> + Send>>,
+}
+
+impl ExitFuture {
+    /// Wraps what a watcher waits with.
+    pub fn new(future: impl Future<Output = Result<ExitStatus, Error>> + Send + 'static) -> Self {
+        Self { future: Box::pin(future) }
+    }
+}
+
+impl Future for ExitFuture {
+    type Output = Result<ExitStatus, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.future.as_mut().poll(cx)
+    }
+}
+
+impl Debug for ExitFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExitFuture").finish_non_exhaustive()
+    }
+}
+
+/// What `policy::set_child_watcher` takes: a watcher, a shared watcher, or `None`
+/// for the default.
+pub trait IntoWatcher {
+    /// Converts, where `None` means the default watcher.
+    fn into_watcher(self) -> Option<Arc<dyn ChildWatcher>>;
+}
+
+impl<W: ChildWatcher> IntoWatcher for W {
+    fn into_watcher(self) -> Option<Arc<dyn ChildWatcher>> {
+        Some(Arc::new(self))
+    }
+}
+
+impl IntoWatcher for Arc<dyn ChildWatcher> {
+    fn into_watcher(self) -> Option<Arc<dyn ChildWatcher>> {
+        Some(self)
+    }
+}
+
+impl IntoWatcher for Option<Arc<dyn ChildWatcher>> {
+    fn into_watcher(self) -> Option<Arc<dyn ChildWatcher>> {
+        self
+    }
+}
+
+/// The place where a policy keeps its child watcher.
+#[derive(Debug, Default)]
+pub struct WatcherSlot {
+    watcher: Mutex<Option<Arc<dyn ChildWatcher>>>,
+}
+
+impl WatcherSlot {
+    /// Returns the watcher, if there is one.
+    pub fn peek(&self) -> Option<Arc<dyn ChildWatcher>> {
+        self.lock().clone()
+    }
+
+    /// Returns the watcher, made by `make` if there is none: once, however many
+    /// threads ask. `make` must not ask the slot.
+    ///
+    /// # Errors
+    /// What `make` gives.
+    pub fn get_or_try_init(
+        &self,
+        make: &mut dyn FnMut() -> Result<Arc<dyn ChildWatcher>, Error>,
+    ) -> Result<Arc<dyn ChildWatcher>, Error> {
+        let mut slot = self.lock();
+        if let Some(watcher) = &*slot {
+            return Ok(watcher.clone());
+        }
+        let watcher = make()?;
+        *slot = Some(watcher.clone());
+        Ok(watcher)
+    }
+
+    /// Sets the watcher and closes the one before, unless it is the same.
+    pub fn set(&self, watcher: Option<Arc<dyn ChildWatcher>>) {
+        let former = {
+            let mut slot = self.lock();
+            match (&*slot, &watcher) {
+                // asyncio closes it and installs it closed (B22).
+                (Some(old), Some(new)) if Arc::ptr_eq(old, new) => return,
+                _ => std::mem::replace(&mut *slot, watcher),
+            }
+        };
+        // Outside the lock: futures that wait are woken.
+        if let Some(former) = former {
+            former.close();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<dyn ChildWatcher>>> {
+        self.watcher.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,54 @@
+//! Which loop an ambient call means.
+//!
+//! In this order: the loop that this code runs in; a foreign runtime found on this
+//! thread (a plain `#[tokio::main]`), adopted as a loop; a policy whose loops run
+//! by themselves; else the typed error.
+
+use std::sync::Arc;
+
+use policy_core::{Error, ErrorKind, EventLoop, context};
+
+/// Calls `f` with the loop that ambient calls mean here.
+///
+/// # Errors
+/// [`ErrorKind::NoRunningLoop`].
+pub(crate) fn with<R>(f: impl FnOnce(&Arc<dyn EventLoop>) -> R) -> Result<R, Error> {
+    let mut f = Some(f);
+    let found = context::with_ambient(|event_loop| f.take().map(|f| f(event_loop)));
+    match (found.flatten(), f) {
+        (Some(result), _) => Ok(result),
+        (None, Some(f)) => elsewhere().map(|event_loop| f(&event_loop)),
+        (None, None) => Err(ErrorKind::NoRunningLoop.into()),
+    }
+}
+
+/// Returns the loop that ambient calls mean here.
+///
+/// # Errors
+/// [`ErrorKind::NoRunningLoop`].
+pub(crate) fn event_loop() -> Result<Arc<dyn EventLoop>, Error> {
+    with(Arc::clone)
+}
+
+/// Returns the loop that runs on this thread, a foreign runtime included.
+pub(crate) fn running() -> Option<Arc<dyn EventLoop>> {
+    context::running().or_else(adopted)
+}
+
+fn elsewhere() -> Result<Arc<dyn EventLoop>, Error> {
+    if let Some(event_loop) = adopted() {
+        return Ok(event_loop);
+    }
+    crate::get_event_loop_policy()
+        .background_loop()?
+        .ok_or_else(|| ErrorKind::NoRunningLoop.into())
+}
+
+/// Returns the foreign runtime of this thread, as a loop.
+fn adopted() -> Option<Arc<dyn EventLoop>> {
+    #[cfg(feature = "tokio")]
+    if let Some(event_loop) = policy_tokio::adopt() {
+        return Some(event_loop);
+    }
+    None
+}

@@ -1,0 +1,73 @@
+//! What is used when nobody chose.
+
+use std::sync::Arc;
+
+use policy_core::{
+    ChildWatcher, Context, ContextPolicy, CurrentLoop, Error, EventLoop, EventLoopPolicy,
+};
+
+/// The policy that is used unless another was set.
+///
+/// Each thread has an event loop of its own, made by itself on the main thread
+/// only. The loop is `SelectorEventLoop`, whatever other features are on; without
+/// the feature `default-loop`, making a loop gives
+/// [`ErrorKind::NoDefaultLoop`](crate::ErrorKind::NoDefaultLoop).
+///
+/// ```
+/// use policy::{DefaultEventLoopPolicy, EventLoopPolicy};
+///
+/// let policy = DefaultEventLoopPolicy::new();
+/// let event_loop = policy.new_event_loop()?;
+/// event_loop.close()?;
+/// # Ok::<(), policy::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct DefaultEventLoopPolicy {
+    contexts: ContextPolicy,
+}
+
+impl DefaultEventLoopPolicy {
+    /// Makes the policy. No loop is made yet.
+    pub fn new() -> Self {
+        Self { contexts: ContextPolicy::new(new_event_loop, Context::thread()) }
+    }
+}
+
+impl Default for DefaultEventLoopPolicy {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(feature = "default-loop")]
+fn new_event_loop() -> Result<Arc<dyn EventLoop>, Error> {
+    policy_smol::SelectorEventLoop::new()
+}
+
+#[cfg(not(feature = "default-loop"))]
+fn new_event_loop() -> Result<Arc<dyn EventLoop>, Error> {
+    Err(policy_core::ErrorKind::NoDefaultLoop.into())
+}
+
+impl EventLoopPolicy for DefaultEventLoopPolicy {
+    fn base(&self) -> Option<&dyn EventLoopPolicy> {
+        Some(&self.contexts)
+    }
+
+    fn current(&self) -> Result<CurrentLoop, Error> {
+        self.contexts.current()
+    }
+
+    fn get_child_watcher(&self) -> Result<Arc<dyn ChildWatcher>, Error> {
+        self.contexts.child_watcher_or(&mut child_watcher)
+    }
+}
+
+/// The watcher that is used unless another was set.
+pub(crate) fn child_watcher() -> Result<Arc<dyn ChildWatcher>, Error> {
+    #[cfg(unix)]
+    return Ok(Arc::new(crate::process::watcher::AutoChildWatcher::new()));
+    #[cfg(not(unix))]
+    // Children are waited for by handle there; asyncio has no watcher either.
+    Err(policy_core::ErrorKind::NotImplemented.into())
+}

@@ -1,0 +1,53 @@
+#![doc = include_str!("../README.md")]
+
+mod ambient;
+mod default;
+mod names;
+mod policy;
+#[doc(hidden)]
+pub mod private;
+pub mod process;
+mod run;
+mod runner;
+pub mod task;
+pub mod time;
+mod within;
+
+pub use policy_core::{
+    ChildCallback, ChildId, ChildWatcher, Context, ContextKey, ContextPolicy, CurrentLoop, Error,
+    ErrorKind, EventLoop, EventLoopPolicy, ExitFuture, Interest, IntoPolicy, IntoWatcher,
+    LoopFactory, LoopKind, Proactor, Selector, ShutdownReport, Source,
+};
+
+pub use default::DefaultEventLoopPolicy;
+pub use names::{from_env, from_name};
+pub use policy::{
+    get_child_watcher, get_event_loop, get_event_loop_policy, get_running_loop, new_event_loop,
+    set_child_watcher, set_event_loop, set_event_loop_policy, with_event_loop_policy,
+};
+pub use process::{create_subprocess_exec, create_subprocess_shell};
+#[cfg(unix)]
+pub use process::watcher::{AutoChildWatcher, PidfdChildWatcher, ThreadedChildWatcher};
+pub use run::{run, try_run};
+pub use runner::Runner;
+pub use task::{spawn, spawn_blocking, spawn_local, try_spawn, try_spawn_blocking, try_spawn_local};
+pub use within::within;
+
+#[cfg(feature = "async-std")]
+pub use policy_async_std::AsyncStdPolicy;
+#[cfg(feature = "macros")]
+pub use policy_macros::{main, test};
+#[cfg(any(feature = "default-loop", feature = "smol"))]
+pub use policy_smol::SelectorEventLoop;
+#[cfg(feature = "smol")]
+pub use policy_smol::SmolPolicy;
+#[cfg(feature = "tokio")]
+pub use policy_tokio::TokioPolicy;
+
+/// What adapters build on; see `policy_core`.
+pub mod core {
+    pub use policy_core::*;
+}
+
+#[doc(hidden)]
+pub use private as __private;
