@@ -30,9 +30,21 @@ pub(crate) fn event_loop() -> Result<Arc<dyn EventLoop>, Error> {
     with(Arc::clone)
 }
 
+/// Returns the loop that this code is inside of, if any: never one that would be
+/// made for the purpose.
+pub(crate) fn here() -> Option<Arc<dyn EventLoop>> {
+    context::with_ambient(Arc::clone).or_else(adopted)
+}
+
 /// Returns the loop that runs on this thread, a foreign runtime included.
 pub(crate) fn running() -> Option<Arc<dyn EventLoop>> {
-    context::running().or_else(adopted)
+    match context::running() {
+        Some(event_loop) => Some(event_loop),
+        // A blocking job: no loop runs there, whatever its executor leaves on the
+        // thread (tokio's pool threads count as inside the runtime).
+        None if context::with_ambient(|_| ()).is_some() => None,
+        None => adopted(),
+    }
 }
 
 fn elsewhere() -> Result<Arc<dyn EventLoop>, Error> {
@@ -51,4 +63,11 @@ fn adopted() -> Option<Arc<dyn EventLoop>> {
         return Some(event_loop);
     }
     None
+}
+
+/// Ends a convenience that has a `try_` twin: the message names the fix.
+#[track_caller]
+#[allow(clippy::panic, reason = "each caller documents the panic and has a `try_` twin")]
+pub(crate) fn fail(error: &Error) -> ! {
+    panic!("{error}")
 }

@@ -20,7 +20,7 @@ pub use policy_core::{
 };
 
 pub use default::DefaultEventLoopPolicy;
-pub use names::{from_env, from_name};
+pub use names::{from_env, from_name, policy_names};
 pub use policy::{
     get_child_watcher, get_event_loop, get_event_loop_policy, get_running_loop, new_event_loop,
     set_child_watcher, set_event_loop, set_event_loop_policy, with_event_loop_policy,

@@ -29,6 +29,16 @@ pub struct Job {
 
 impl Job {
     /// Runs the closure on this thread, to its end.
+    ///
+    /// ```
+    /// use policy_core::blocking::Gauge;
+    ///
+    /// let gauge = Gauge::default();
+    /// let (job, handle) = gauge.job(|| panic!("not here"));
+    /// job.run(); // the panic is in the handle
+    /// let handle: policy_core::task::JoinHandle<()> = handle;
+    /// assert!(handle.is_finished());
+    /// ```
     pub fn run(self) {
         let Self { task, mut ticket } = self;
         ticket.start();
@@ -44,6 +54,15 @@ impl fmt::Debug for Job {
 }
 
 /// Counts a loop's blocking jobs, so that somebody can wait for them.
+///
+/// ```
+/// use policy_core::{LoopKind, LoopState};
+///
+/// // Each loop has one.
+/// let state = LoopState::new("my-executor", LoopKind::Selector);
+/// let (job, _handle) = state.blocking().job(|| 1);
+/// job.run();
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Gauge {
     shared: Arc<Shared>,
@@ -63,6 +82,14 @@ struct Counts {
 
 impl Gauge {
     /// Makes a job, counted from here until it has run or is dropped.
+    ///
+    /// ```
+    /// use policy_core::blocking::Gauge;
+    ///
+    /// let (job, handle) = Gauge::default().job(|| 6 * 7);
+    /// drop(job); // not run: cancelled
+    /// assert!(handle.is_finished());
+    /// ```
     pub fn job<F, T>(&self, f: F) -> (Job, JoinHandle<T>)
     where
         F: FnOnce() -> T + Send + 'static,
@@ -75,12 +102,33 @@ impl Gauge {
 
     /// Waits, on this thread, until each job that was accepted has begun; at most
     /// for `limit`. Returns how many have not.
+    ///
+    /// ```
+    /// use policy_core::blocking::Gauge;
+    /// use std::time::Duration;
+    ///
+    /// let gauge = Gauge::default();
+    /// let (job, _handle) = gauge.job(|| ());
+    /// assert_eq!(gauge.wait_started(Duration::ZERO), 1);
+    /// job.run();
+    /// assert_eq!(gauge.wait_started(Duration::MAX), 0);
+    /// ```
     pub fn wait_started(&self, limit: Duration) -> usize {
         self.wait(limit, |counts| counts.queued)
     }
 
     /// Waits, on this thread, until no job is left; at most for `limit`. Returns
     /// how many are.
+    ///
+    /// ```
+    /// use policy_core::blocking::Gauge;
+    /// use std::time::Duration;
+    ///
+    /// let gauge = Gauge::default();
+    /// let (job, _handle) = gauge.job(|| ());
+    /// std::thread::spawn(|| job.run());
+    /// assert_eq!(gauge.wait_finished(Duration::MAX), 0);
+    /// ```
     pub fn wait_finished(&self, limit: Duration) -> usize {
         self.wait(limit, |counts| counts.queued + counts.running)
     }

@@ -68,6 +68,18 @@ pub fn scope<R>(event_loop: &Arc<dyn EventLoop>, f: impl FnOnce() -> R) -> R {
 }
 
 /// Calls `f` as a blocking job of `event_loop`.
+///
+/// ```
+/// # fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>) {
+/// use policy_core::context;
+/// use std::sync::Arc;
+///
+/// context::blocking_scope(Arc::downgrade(&event_loop), || {
+///     assert!(context::running().is_none());
+///     assert!(context::with_ambient(|_| ()).is_some());
+/// });
+/// # }
+/// ```
 pub fn blocking_scope<R>(event_loop: Weak<dyn EventLoop>, f: impl FnOnce() -> R) -> R {
     let _guard = push(Lent::Worker(event_loop), Role::Blocks);
     f()
@@ -92,12 +104,32 @@ pub fn enter(event_loop: Arc<dyn EventLoop>) -> Guard {
 
 /// Makes `event_loop` the running loop of this thread, which is one of its
 /// workers, without keeping it open.
+///
+/// ```
+/// # fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>) {
+/// use policy_core::context;
+/// use std::sync::Arc;
+///
+/// let worker_of = Arc::downgrade(&event_loop);
+/// std::thread::spawn(|| {
+///     let _guard = context::enter_worker(worker_of);
+///     // … polls the loop's tasks …
+/// });
+/// # }
+/// ```
 #[must_use = "the loop is left when the guard is dropped"]
 pub fn enter_worker(event_loop: Weak<dyn EventLoop>) -> Guard {
     push(Lent::Worker(event_loop), Role::Runs)
 }
 
 /// Leaves a loop when it is dropped. Stays on its thread.
+///
+/// ```compile_fail
+/// # fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>) {
+/// let guard = policy_core::context::enter(event_loop);
+/// std::thread::spawn(move || drop(guard)); // it belongs to this thread
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Guard {
     /// `None`: the thread is ending, nothing was entered.
@@ -135,12 +167,25 @@ fn push(lent: Lent, role: Role) -> Guard {
 /// Calls `f` with the running loop of this thread; gives `None` where none runs.
 ///
 /// The way for hot paths: nothing is cloned where a [`scope`] lends the loop.
+///
+/// ```
+/// use policy_core::context;
+///
+/// let name = context::with_running(|event_loop| event_loop.name().to_string());
+/// assert_eq!(name, None); // nothing runs here
+/// ```
 pub fn with_running<R>(f: impl FnOnce(&Arc<dyn EventLoop>) -> R) -> Option<R> {
     with(|role| role == Role::Runs, f)
 }
 
 /// Calls `f` with the loop that ambient calls on this thread mean: the running
 /// one, or the one whose blocking job this is.
+///
+/// ```
+/// use policy_core::context;
+///
+/// assert!(context::with_ambient(|event_loop| event_loop.state().id()).is_none());
+/// ```
 pub fn with_ambient<R>(f: impl FnOnce(&Arc<dyn EventLoop>) -> R) -> Option<R> {
     with(|_| true, f)
 }
@@ -177,6 +222,10 @@ enum Found {
 }
 
 /// Returns the running loop of this thread.
+///
+/// ```
+/// assert!(policy_core::context::running().is_none());
+/// ```
 pub fn running() -> Option<Arc<dyn EventLoop>> {
     with_running(Arc::clone)
 }

@@ -30,6 +30,19 @@ struct Inner {
 }
 
 /// The situation that an [`Error`] is about.
+///
+/// ```
+/// use policy_core::{Error, ErrorKind};
+///
+/// fn advice(error: &Error) -> &str {
+///     match error.kind() {
+///         ErrorKind::LoopClosed => "make another loop",
+///         ErrorKind::NoRunningLoop => "call it inside `policy::run`",
+///         _ => "read the message",
+///     }
+/// }
+/// assert_eq!(advice(&ErrorKind::LoopClosed.into()), "make another loop");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {

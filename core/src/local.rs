@@ -28,27 +28,67 @@ pub struct LocalTable<T> {
 
 impl<T> LocalTable<T> {
     /// Makes an empty table.
+    ///
+    /// ```
+    /// use policy_core::local::LocalTable;
+    ///
+    /// thread_local!(static PARTS: LocalTable<String> = const { LocalTable::new() });
+    /// # PARTS.with(|_| ());
+    /// ```
     pub const fn new() -> Self {
         Self { parts: RefCell::new(Vec::new()) }
     }
 
     /// Returns this thread's part of a loop, if there is one.
+    ///
+    /// ```
+    /// use policy_core::{LoopKind, LoopState, local::LocalTable};
+    ///
+    /// let table = LocalTable::new();
+    /// let id = LoopState::new("my-executor", LoopKind::Selector).id();
+    /// assert!(table.get(id).is_none());
+    /// table.get_or_insert_with(id, || 1);
+    /// assert_eq!(table.get(id).as_deref(), Some(&1));
+    /// ```
     pub fn get(&self, id: LoopId) -> Option<Rc<T>> {
         self.parts.borrow().iter().find(|(owner, _)| *owner == id).map(|(_, part)| part.clone())
     }
 
     /// Returns this thread's part of a loop, made by `make` if there is none.
+    ///
+    /// ```
+    /// use policy_core::{LoopKind, LoopState, local::LocalTable};
+    ///
+    /// let table = LocalTable::new();
+    /// let id = LoopState::new("my-executor", LoopKind::Selector).id();
+    /// assert_eq!(*table.get_or_insert_with(id, || 1), 1);
+    /// assert_eq!(*table.get_or_insert_with(id, || 2), 1);
+    /// ```
     pub fn get_or_insert_with(&self, id: LoopId, make: impl FnOnce() -> T) -> Rc<T> {
         if let Some(part) = self.get(id) {
             return part;
         }
-        // Outside the borrow: making it may ask again.
+        // Outside the borrow: making it may ask again, and then the inner call's
+        // part is the one that others have seen.
         let part = Rc::new(make());
+        if let Some(first) = self.get(id) {
+            return first;
+        }
         self.parts.borrow_mut().push((id, part.clone()));
         part
     }
 
     /// Takes this thread's part of a loop out. Dropping it may run user code.
+    ///
+    /// ```
+    /// use policy_core::{LoopKind, LoopState, local::LocalTable};
+    ///
+    /// let table = LocalTable::new();
+    /// let id = LoopState::new("my-executor", LoopKind::Selector).id();
+    /// table.get_or_insert_with(id, || 1);
+    /// assert_eq!(table.remove(id).as_deref(), Some(&1));
+    /// assert!(table.remove(id).is_none());
+    /// ```
     pub fn remove(&self, id: LoopId) -> Option<Rc<T>> {
         let mut parts = self.parts.borrow_mut();
         let at = parts.iter().position(|(owner, _)| *owner == id)?;
@@ -63,6 +103,10 @@ impl<T> Default for LocalTable<T> {
 }
 
 /// Returns true on the thread that the process began with.
+///
+/// ```
+/// assert!(!std::thread::spawn(policy_core::local::is_main_thread).join().unwrap());
+/// ```
 pub fn is_main_thread() -> bool {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     // SAFETY: neither call takes a pointer or can fail.
@@ -83,6 +127,12 @@ pub fn is_main_thread() -> bool {
 
 /// Returns a number that differs between a process and its forked children. One
 /// relaxed load: cheap enough to ask whenever a loop is used.
+///
+/// ```
+/// use policy_core::local::fork_generation;
+///
+/// assert_eq!(fork_generation(), fork_generation()); // no fork between the two
+/// ```
 #[cfg(unix)]
 pub fn fork_generation() -> u64 {
     use std::sync::Once;

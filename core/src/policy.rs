@@ -1,6 +1,7 @@
 //! The promise that every policy keeps.
 
 mod context_policy;
+mod exclusive;
 mod keys;
 
 use std::sync::Arc;
@@ -47,12 +48,16 @@ pub trait EventLoopPolicy: Send + Sync + 'static {
     fn get_event_loop(&self) -> Result<Arc<dyn EventLoop>, Error> {
         match self.current()? {
             CurrentLoop::Set(event_loop) => Ok(event_loop),
-            CurrentLoop::Vacant => {
-                let event_loop = self.new_event_loop()?;
-                self.set_event_loop(Some(event_loop.clone()))?;
-                Ok(event_loop)
-            }
             CurrentLoop::Refused(error) => Err(error),
+            CurrentLoop::Vacant => self.create_exclusively(&mut || match self.current()? {
+                CurrentLoop::Set(made_meanwhile) => Ok(made_meanwhile),
+                CurrentLoop::Refused(error) => Err(error),
+                CurrentLoop::Vacant => {
+                    let event_loop = self.new_event_loop()?;
+                    self.set_event_loop(Some(event_loop.clone()))?;
+                    Ok(event_loop)
+                }
+            }),
         }
     }
 
@@ -79,6 +84,21 @@ pub trait EventLoopPolicy: Send + Sync + 'static {
     /// Only [`ErrorKind::NotImplemented`].
     fn current(&self) -> Result<CurrentLoop, Error> {
         self.base().ok_or_else(not_implemented)?.current()
+    }
+
+    /// Calls `create`; where threads share a context, one of them at a time, so that
+    /// the first makes the loop and the others find it.
+    ///
+    /// # Errors
+    /// What `create` gives.
+    fn create_exclusively(
+        &self,
+        create: &mut dyn FnMut() -> Result<Arc<dyn EventLoop>, Error>,
+    ) -> Result<Arc<dyn EventLoop>, Error> {
+        match self.base() {
+            Some(base) => base.create_exclusively(create),
+            None => create(),
+        }
     }
 
     /// Returns a loop that runs by itself, on threads of its own, if the policy's
@@ -127,6 +147,18 @@ fn not_implemented() -> Error {
 }
 
 /// What a policy knows of the current context.
+///
+/// ```
+/// use policy_core::{Context, ContextPolicy, CurrentLoop, Error, EventLoop, EventLoopPolicy};
+/// use std::sync::Arc;
+///
+/// let none = || -> Result<Arc<dyn EventLoop>, Error> { unreachable!() };
+/// let policy = ContextPolicy::new(none, Context::process());
+/// assert!(matches!(policy.current()?, CurrentLoop::Vacant));
+/// policy.set_event_loop(None)?;
+/// assert!(matches!(policy.current()?, CurrentLoop::Refused(_)));
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CurrentLoop {
@@ -140,6 +172,16 @@ pub enum CurrentLoop {
 
 /// What [`set_event_loop_policy`](../policy/fn.set_event_loop_policy.html) takes: a
 /// policy, a shared policy, or `None` for the default.
+///
+/// ```
+/// use policy_core::{EventLoopPolicy, IntoPolicy};
+///
+/// struct Mine;
+/// impl EventLoopPolicy for Mine {}
+///
+/// assert!(Mine.into_policy().is_some());
+/// assert!(None.into_policy().is_none());
+/// ```
 pub trait IntoPolicy {
     /// Converts, where `None` means the default policy.
     fn into_policy(self) -> Option<Arc<dyn EventLoopPolicy>>;

@@ -20,6 +20,18 @@ thread_local! {
 /// threads ask.
 ///
 /// `default` is called with the slot locked: it must not ask for the policy.
+///
+/// ```
+/// use policy_core::{EventLoopPolicy, registry};
+/// use std::sync::Arc;
+///
+/// struct Mine;
+/// impl EventLoopPolicy for Mine {}
+///
+/// let first = registry::get_or_init(|| Arc::new(Mine));
+/// let again = registry::get_or_init(|| unreachable!("there is one"));
+/// assert!(Arc::ptr_eq(&first, &again));
+/// ```
 pub fn get_or_init(default: impl FnOnce() -> Arc<dyn EventLoopPolicy>) -> Arc<dyn EventLoopPolicy> {
     if let Ok(Some(scoped)) = SCOPED.try_with(|scoped| scoped.borrow().last().cloned()) {
         return scoped;
@@ -32,6 +44,18 @@ pub fn get_or_init(default: impl FnOnce() -> Arc<dyn EventLoopPolicy>) -> Arc<dy
 
 /// Sets the process's policy and returns the one before. `None` makes the next
 /// [`get_or_init`] make another default.
+///
+/// ```
+/// use policy_core::{EventLoopPolicy, registry};
+/// use std::sync::Arc;
+///
+/// struct Mine;
+/// impl EventLoopPolicy for Mine {}
+///
+/// let former = registry::replace(Some(Arc::new(Mine)));
+/// assert!(former.is_none());
+/// assert!(registry::replace(None).is_some());
+/// ```
 pub fn replace(policy: Option<Arc<dyn EventLoopPolicy>>) -> Option<Arc<dyn EventLoopPolicy>> {
     // The former one is dropped by the caller, outside the lock: dropping a policy
     // drops its loops, which may run user code that asks for the policy.
@@ -40,6 +64,19 @@ pub fn replace(policy: Option<Arc<dyn EventLoopPolicy>>) -> Option<Arc<dyn Event
 
 /// Calls `f` with `policy` in place of the process's, on this thread only. The
 /// policy before is back when `f` returns or panics.
+///
+/// ```
+/// use policy_core::{EventLoopPolicy, registry};
+/// use std::sync::Arc;
+///
+/// struct Mine;
+/// impl EventLoopPolicy for Mine {}
+///
+/// let policy: Arc<dyn EventLoopPolicy> = Arc::new(Mine);
+/// registry::scoped(policy.clone(), || {
+///     assert!(Arc::ptr_eq(&registry::get_or_init(|| unreachable!()), &policy));
+/// });
+/// ```
 pub fn scoped<R>(policy: Arc<dyn EventLoopPolicy>, f: impl FnOnce() -> R) -> R {
     struct Pop(bool);
     impl Drop for Pop {

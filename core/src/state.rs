@@ -9,6 +9,13 @@ use crate::blocking::Gauge;
 use crate::{Error, ErrorKind, LoopKind};
 
 /// The identity of an event loop: never used twice in a process.
+///
+/// ```
+/// use policy_core::{LoopKind, LoopState};
+///
+/// let (a, b) = (LoopState::new("a", LoopKind::Selector), LoopState::new("b", LoopKind::Selector));
+/// assert_ne!(a.id(), b.id());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LoopId(u64);
 
@@ -31,6 +38,7 @@ pub struct LoopState {
     name: String,
     kind: LoopKind,
     phase: AtomicU8,
+    debug: AtomicBool,
     stop: Stop,
     blocking: Gauge,
     #[cfg(unix)]
@@ -44,6 +52,13 @@ const CLOSED: u8 = 2;
 impl LoopState {
     /// Makes the state of a new loop. `name` is the executor and its flavour, as in
     /// `policy::from_name`: `tokio:multi_thread`.
+    ///
+    /// ```
+    /// use policy_core::{LoopKind, LoopState};
+    ///
+    /// let state = LoopState::new("my-executor", LoopKind::Selector);
+    /// assert!(!state.is_running() && !state.is_closed());
+    /// ```
     pub fn new(name: impl Into<String>, kind: LoopKind) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
@@ -51,6 +66,7 @@ impl LoopState {
             name: name.into(),
             kind,
             phase: AtomicU8::new(IDLE),
+            debug: AtomicBool::new(false),
             stop: Stop::default(),
             blocking: Gauge::default(),
             #[cfg(unix)]
@@ -58,32 +74,92 @@ impl LoopState {
         }
     }
 
+    /// Makes the state of a loop that somebody else runs for as long as it lives: an
+    /// adopted runtime. It says that it is running, so it can be neither run nor
+    /// closed; [`mark_closed`](Self::mark_closed) ends it.
+    ///
+    /// ```
+    /// use policy_core::{LoopKind, LoopState};
+    ///
+    /// let state = LoopState::always_running("adopted", LoopKind::Selector);
+    /// assert!(state.is_running());
+    /// state.mark_closed();
+    /// assert!(state.is_closed());
+    /// ```
+    pub fn always_running(name: impl Into<String>, kind: LoopKind) -> Self {
+        Self { phase: AtomicU8::new(RUNNING), ..Self::new(name, kind) }
+    }
+
     /// Returns the identity of the loop.
+    ///
+    /// ```
+    /// use policy_core::{LoopKind, LoopState};
+    ///
+    /// let state = LoopState::new("my-executor", LoopKind::Selector);
+    /// assert_eq!(state.id(), state.id());
+    /// ```
     pub fn id(&self) -> LoopId {
         self.id
     }
 
     /// Returns the name of the loop.
+    ///
+    /// ```
+    /// use policy_core::{LoopKind, LoopState};
+    ///
+    /// let state = LoopState::new("my-executor", LoopKind::Selector);
+    /// assert_eq!(state.name(), "my-executor");
+    /// ```
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Returns whether the loop is a selector or a proactor.
+    ///
+    /// ```
+    /// use policy_core::{LoopKind, LoopState};
+    ///
+    /// let state = LoopState::new("my-executor", LoopKind::Selector);
+    /// assert_eq!(state.kind(), LoopKind::Selector);
+    /// ```
     pub fn kind(&self) -> LoopKind {
         self.kind
     }
 
     /// Returns true while the loop is run, by any thread.
+    ///
+    /// ```
+    /// use policy_core::{LoopKind, LoopState};
+    ///
+    /// let state = LoopState::new("my-executor", LoopKind::Selector);
+    /// assert!(!state.is_running()); // only `run_until_complete` and `run_forever` run it
+    /// ```
     pub fn is_running(&self) -> bool {
         self.phase.load(Ordering::Acquire) == RUNNING && !self.is_forked()
     }
 
     /// Returns true once the loop was closed.
+    ///
+    /// ```
+    /// use policy_core::{LoopKind, LoopState};
+    ///
+    /// let state = LoopState::new("my-executor", LoopKind::Selector);
+    /// assert!(!state.is_closed());
+    /// state.mark_closed();
+    /// assert!(state.is_closed());
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.phase.load(Ordering::Acquire) == CLOSED
     }
 
     /// Returns the count of the loop's blocking jobs.
+    ///
+    /// ```
+    /// use policy_core::{LoopKind, LoopState};
+    ///
+    /// let state = LoopState::new("my-executor", LoopKind::Selector);
+    /// assert_eq!(state.blocking().wait_finished(std::time::Duration::ZERO), 0);
+    /// ```
     pub fn blocking(&self) -> &Gauge {
         &self.blocking
     }
@@ -92,6 +168,15 @@ impl LoopState {
     ///
     /// # Errors
     /// [`ErrorKind::LoopClosed`], and [`ErrorKind::Forked`] in a child of `fork`.
+    ///
+    /// ```
+    /// use policy_core::{LoopKind, LoopState};
+    ///
+    /// let state = LoopState::new("my-executor", LoopKind::Selector);
+    /// assert!(state.check_open().is_ok());
+    /// state.mark_closed();
+    /// assert_eq!(state.check_open().unwrap_err().kind(), policy_core::ErrorKind::LoopClosed);
+    /// ```
     pub fn check_open(&self) -> Result<(), Error> {
         if self.is_closed() {
             return Err(ErrorKind::LoopClosed.into());
@@ -104,11 +189,22 @@ impl LoopState {
 
     /// Returns true in a child of `fork`, which has the loop's memory and none of
     /// its threads.
+    ///
+    /// ```
+    /// use policy_core::{LoopKind, LoopState};
+    ///
+    /// let state = LoopState::new("my-executor", LoopKind::Selector);
+    /// assert!(!state.is_forked());
+    /// ```
     pub fn is_forked(&self) -> bool {
         #[cfg(unix)]
         return self.generation != crate::local::fork_generation();
         #[cfg(not(unix))]
         false
+    }
+
+    pub(crate) fn debug(&self) -> &AtomicBool {
+        &self.debug
     }
 
     pub(crate) fn stop(&self) -> &Stop {
@@ -127,6 +223,10 @@ impl LoopState {
 
     /// Goes from idle to closed. Returns false if the loop was closed before.
     pub(crate) fn begin_close(&self) -> Result<bool, Error> {
+        if self.is_forked() {
+            // Whoever ran the loop at the time of the fork does so in the parent.
+            return Ok(self.phase.swap(CLOSED, Ordering::AcqRel) != CLOSED);
+        }
         match self.phase.compare_exchange(IDLE, CLOSED, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => Ok(true),
             Err(CLOSED) => Ok(false),
@@ -134,10 +234,34 @@ impl LoopState {
         }
     }
 
+    /// Marks the loop closed, whatever it does: for an adapter whose executor went
+    /// without being asked. Returns false if it was closed before.
+    ///
+    /// ```
+    /// use policy_core::{LoopKind, LoopState};
+    ///
+    /// let state = LoopState::new("my-executor", LoopKind::Selector);
+    /// assert!(state.mark_closed());
+    /// assert!(!state.mark_closed());
+    /// ```
+    pub fn mark_closed(&self) -> bool {
+        self.phase.swap(CLOSED, Ordering::AcqRel) != CLOSED
+    }
+
     /// Marks the loop closed, whatever it does: for an adapter's `Drop`, where
-    /// nobody can run the loop any more. Returns false if it was closed before.
+    /// nobody can run the loop any more. Returns true if there is something to shut
+    /// down: false if the loop was closed before, and in a child of `fork`, where
+    /// its threads are not.
+    ///
+    /// ```
+    /// use policy_core::{LoopKind, LoopState};
+    ///
+    /// let state = LoopState::new("my-executor", LoopKind::Selector);
+    /// assert!(state.close_on_drop());
+    /// assert!(!state.close_on_drop());
+    /// ```
     pub fn close_on_drop(&self) -> bool {
-        let open = self.phase.swap(CLOSED, Ordering::AcqRel) != CLOSED;
+        let open = self.mark_closed() && !self.is_forked();
         if open {
             log::warn!("event loop {} was dropped open; call `close` on it", self.name);
         }
@@ -160,7 +284,9 @@ pub(crate) struct Running<'a>(&'a LoopState);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.0.phase.store(IDLE, Ordering::Release);
+        // Unless it was marked closed meanwhile: that stays.
+        let _closed =
+            self.0.phase.compare_exchange(RUNNING, IDLE, Ordering::Release, Ordering::Relaxed);
     }
 }
 
@@ -174,8 +300,7 @@ pub(crate) struct Stop {
 impl Stop {
     pub(crate) fn ask(&self) {
         self.asked.store(true, Ordering::Release);
-        let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(waker) = waker {
+        if let Some(waker) = self.put(None) {
             waker.wake();
         }
     }
@@ -187,10 +312,16 @@ impl Stop {
     /// Takes the wish back: a run that ends consumes it.
     pub(crate) fn clear(&self) {
         self.asked.store(false, Ordering::Release);
-        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        drop(self.put(None));
     }
 
     pub(crate) fn register(&self, waker: Waker) {
-        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker);
+        drop(self.put(Some(waker)));
+    }
+
+    /// Returns the former waker, so that it goes outside the lock: dropping one may
+    /// run code that calls `stop`.
+    fn put(&self, waker: Option<Waker>) -> Option<Waker> {
+        std::mem::replace(&mut *self.waker.lock().unwrap_or_else(PoisonError::into_inner), waker)
     }
 }

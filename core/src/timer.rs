@@ -28,6 +28,14 @@ pub struct Timer {
 
 impl Timer {
     /// Wraps what an executor calls a timer.
+    ///
+    /// ```
+    /// use policy_core::Timer;
+    ///
+    /// // Large futures go into a box.
+    /// let room = [0_u8; 1024];
+    /// let _timer = Timer::new(async move { drop(room) });
+    /// ```
     pub fn new(future: impl Future<Output = ()> + Send + 'static) -> Self {
         Self { future: StackFuture::from_or_box(future) }
     }

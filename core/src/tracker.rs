@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use crate::task::{AbortHandle, Id, Task};
+use crate::task::{self, AbortHandle, Id, Task};
 
 /// Knows the tasks that are alive. Costs a lock when a task begins and one when it
 /// ends, shared out over eight, so only adapters that must use it.
@@ -54,6 +54,18 @@ impl Tracker {
     ///
     /// # Errors
     /// The task itself.
+    ///
+    /// ```
+    /// use policy_core::{task, tracker::Tracker};
+    ///
+    /// let tracker = Tracker::default();
+    /// let (task, _handle) = task::new(async {});
+    /// let tracked = tracker.track(task).unwrap(); // an executor runs this one
+    /// drop(tracked);
+    /// tracker.abort_all(std::time::Duration::ZERO);
+    /// let (late, _handle) = task::new(async {});
+    /// assert!(tracker.track(late).is_err());
+    /// ```
     pub fn track(&self, task: Task) -> Result<Tracked, Task> {
         let id = task.id();
         let mut shard = self.shared.shard(id);
@@ -67,17 +79,46 @@ impl Tracker {
     }
 
     /// Returns how many tasks are alive.
+    ///
+    /// ```
+    /// use policy_core::{task, tracker::Tracker};
+    ///
+    /// let tracker = Tracker::default();
+    /// let (task, _handle) = task::new(async {});
+    /// let _tracked = tracker.track(task);
+    /// assert_eq!(tracker.len(), 1);
+    /// ```
     pub fn len(&self) -> usize {
         self.shared.shards.iter().map(|shard| lock(shard).alive.len()).sum()
     }
 
     /// Returns true if no task is alive.
+    ///
+    /// ```
+    /// use policy_core::{task, tracker::Tracker};
+    ///
+    /// let tracker = Tracker::default();
+    /// let (task, _handle) = task::new(async {});
+    /// drop(tracker.track(task));
+    /// assert!(tracker.is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Aborts every task, takes no more, and waits on this thread until all have
     /// ended; at most for `limit`. Returns how many are left.
+    ///
+    /// Called by one of the tasks, it does not wait: that one can't end meanwhile.
+    ///
+    /// ```
+    /// use policy_core::{task, tracker::Tracker};
+    ///
+    /// let tracker = Tracker::default();
+    /// let (task, _handle) = task::new(async {});
+    /// let _stays = tracker.track(task);
+    /// assert_eq!(tracker.abort_all(std::time::Duration::ZERO), 1); // it is never polled
+    /// ```
     pub fn abort_all(&self, limit: Duration) -> usize {
         for shard in &self.shared.shards {
             let aborts: Vec<_> = {
@@ -88,6 +129,8 @@ impl Tracker {
             // Outside the lock: waking a task may run it, and it may end here.
             aborts.iter().for_each(AbortHandle::abort);
         }
+        let limit = if self.is_inside() { Duration::ZERO } else { limit };
+        // A limit that no clock can hold is no limit.
         let end = Instant::now().checked_add(limit);
         let mut waiting = lock(&self.shared.waiting);
         loop {
@@ -108,6 +151,13 @@ impl Tracker {
     }
 }
 
+impl Tracker {
+    /// Returns true if the task that runs on this thread is one of these.
+    fn is_inside(&self) -> bool {
+        task::try_id().is_some_and(|id| self.shared.shard(id).alive.contains_key(&id))
+    }
+}
+
 impl Shared {
     #[allow(clippy::indexing_slicing, reason = "a remainder is less than its divisor")]
     fn shard(&self, id: Id) -> MutexGuard<'_, Shard> {
@@ -120,6 +170,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A [`Task`] that its [`Tracker`] knows.
+///
+/// ```
+/// use policy_core::{task, tracker::Tracker};
+///
+/// let tracker = Tracker::default();
+/// let (task, _handle) = task::new(async {});
+/// fn spawnable<F: Future<Output = ()> + Send + 'static>(_: F) {}
+/// spawnable(tracker.track(task).unwrap());
+/// ```
 #[derive(Debug)]
 pub struct Tracked {
     /// `None` once it has ended: the task is dropped before it counts as ended, so

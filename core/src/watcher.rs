@@ -16,6 +16,37 @@ use crate::{Error, EventLoop};
 ///
 /// A watcher reaps only the children that it was asked to watch: another library's
 /// children are never touched. All methods may be called from any thread.
+///
+/// ```
+/// use policy_core::{ChildCallback, ChildId, ChildWatcher, Error, ErrorKind, EventLoop, ExitFuture};
+/// use std::sync::Arc;
+///
+/// /// Watches nothing.
+/// #[derive(Debug)]
+/// struct Blind;
+///
+/// impl ChildWatcher for Blind {
+///     fn watch(&self, _child: &ChildId) -> Result<ExitFuture, Error> {
+///         Err(ErrorKind::Unsupported.into())
+///     }
+///     fn add_child_handler(&self, _pid: u32, _callback: ChildCallback) -> Result<(), Error> {
+///         Err(ErrorKind::Unsupported.into())
+///     }
+///     fn remove_child_handler(&self, _pid: u32) -> bool {
+///         false
+///     }
+///     fn attach_loop(&self, _event_loop: Option<Arc<dyn EventLoop>>) -> Result<(), Error> {
+///         Ok(())
+///     }
+///     fn is_active(&self) -> bool {
+///         false
+///     }
+///     fn close(&self) {}
+/// }
+///
+/// let watcher: Arc<dyn ChildWatcher> = Arc::new(Blind);
+/// assert!(!watcher.is_active());
+/// ```
 pub trait ChildWatcher: Debug + Send + Sync + 'static {
     /// Resolves with the exit status of `child`, and reaps it.
     ///
@@ -56,6 +87,15 @@ pub trait ChildWatcher: Debug + Send + Sync + 'static {
 
 /// What is called with a pid and a return code: asyncio's, so the exit code, or the
 /// negative number of the signal; or the reason why the status is not known.
+///
+/// ```
+/// let callback: policy_core::ChildCallback = Box::new(|pid, code| match code {
+///     Ok(code) if code < 0 => println!("{pid} was killed by signal {}", -code),
+///     Ok(code) => println!("{pid} exited with {code}"),
+///     Err(error) => println!("{pid}: {error}"),
+/// });
+/// callback(4711, Ok(-9));
+/// ```
 pub type ChildCallback = Box<dyn FnOnce(u32, Result<i32, Error>) + Send>;
 
 /// A child, by identity: its pid, and a descriptor that no other process can come
@@ -74,6 +114,10 @@ pub struct ChildId {
 
 impl ChildId {
     /// Names a child by its number alone: right while nobody else reaps it.
+    ///
+    /// ```
+    /// assert_eq!(policy_core::ChildId::from_pid(4711).pid(), 4711);
+    /// ```
     pub fn from_pid(pid: u32) -> Self {
         Self {
             pid,
@@ -83,23 +127,46 @@ impl ChildId {
     }
 
     /// Names a child by its number and its pidfd.
+    ///
+    /// ```
+    /// use policy_core::ChildId;
+    /// use std::os::fd::OwnedFd;
+    /// use std::sync::Arc;
+    ///
+    /// # let pidfd: OwnedFd = std::fs::File::open("/dev/null").unwrap().into();
+    /// // `pidfd` is of `pidfd_open`, or of `clone3` with CLONE_PIDFD.
+    /// let child = ChildId::with_pidfd(4711, Arc::new(pidfd));
+    /// assert!(child.pidfd().is_some());
+    /// ```
     #[cfg(unix)]
     pub fn with_pidfd(pid: u32, pidfd: Arc<OwnedFd>) -> Self {
         Self { pid, pidfd: Some(pidfd) }
     }
 
     /// Returns the number of the process.
+    ///
+    /// ```
+    /// assert_eq!(policy_core::ChildId::from_pid(1).pid(), 1);
+    /// ```
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
     /// Returns the pidfd, where there is one.
+    ///
+    /// ```
+    /// assert!(policy_core::ChildId::from_pid(1).pidfd().is_none());
+    /// ```
     #[cfg(unix)]
     pub fn pidfd(&self) -> Option<&Arc<OwnedFd>> {
         self.pidfd.as_ref()
     }
 
     /// Borrows the pidfd, where there is one.
+    ///
+    /// ```
+    /// assert!(policy_core::ChildId::from_pid(1).as_pidfd().is_none());
+    /// ```
     #[cfg(unix)]
     pub fn as_pidfd(&self) -> Option<BorrowedFd<'_>> {
         self.pidfd.as_ref().map(|pidfd| pidfd.as_fd())
@@ -113,12 +180,33 @@ impl fmt::Debug for ChildId {
 }
 
 /// A future of the exit status of a child.
+///
+/// ```
+/// # fn example(watcher: &dyn policy_core::ChildWatcher) -> Result<(), policy_core::Error> {
+/// use policy_core::ChildId;
+///
+/// let exit = watcher.watch(&ChildId::from_pid(4711))?;
+/// let _task = async move {
+///     match exit.await {
+///         Ok(status) => println!("{status}"),
+///         Err(error) => println!("{error}"),
+///     }
+/// };
+/// # Ok(())
+/// # }
+/// ```
 pub struct ExitFuture {
     future: Pin<Box<dyn Future<Output = Result<ExitStatus, Error>> + Send>>,
 }
 
 impl ExitFuture {
     /// Wraps what a watcher waits with.
+    ///
+    /// ```
+    /// use policy_core::{ErrorKind, ExitFuture};
+    ///
+    /// let _exit = ExitFuture::new(async { Err(ErrorKind::WatcherClosed.into()) });
+    /// ```
     pub fn new(future: impl Future<Output = Result<ExitStatus, Error>> + Send + 'static) -> Self {
         Self { future: Box::pin(future) }
     }
@@ -140,6 +228,37 @@ impl Debug for ExitFuture {
 
 /// What `policy::set_child_watcher` takes: a watcher, a shared watcher, or `None`
 /// for the default.
+///
+/// ```
+/// # use policy_core::{ChildCallback, ChildId, ChildWatcher, Error, ErrorKind, EventLoop, ExitFuture};
+/// # use std::sync::Arc;
+/// #
+/// # /// Watches nothing.
+/// # #[derive(Debug)]
+/// # struct Blind;
+/// #
+/// # impl ChildWatcher for Blind {
+/// #     fn watch(&self, _child: &ChildId) -> Result<ExitFuture, Error> {
+/// #         Err(ErrorKind::Unsupported.into())
+/// #     }
+/// #     fn add_child_handler(&self, _pid: u32, _callback: ChildCallback) -> Result<(), Error> {
+/// #         Err(ErrorKind::Unsupported.into())
+/// #     }
+/// #     fn remove_child_handler(&self, _pid: u32) -> bool {
+/// #         false
+/// #     }
+/// #     fn attach_loop(&self, _event_loop: Option<Arc<dyn EventLoop>>) -> Result<(), Error> {
+/// #         Ok(())
+/// #     }
+/// #     fn is_active(&self) -> bool {
+/// #         false
+/// #     }
+/// #     fn close(&self) {}
+/// # }
+/// # use policy_core::IntoWatcher;
+/// assert!(Blind.into_watcher().is_some());
+/// assert!(None.into_watcher().is_none());
+/// ```
 pub trait IntoWatcher {
     /// Converts, where `None` means the default watcher.
     fn into_watcher(self) -> Option<Arc<dyn ChildWatcher>>;
@@ -164,6 +283,38 @@ impl IntoWatcher for Option<Arc<dyn ChildWatcher>> {
 }
 
 /// The place where a policy keeps its child watcher.
+///
+/// ```
+/// # use policy_core::{ChildCallback, ChildId, ChildWatcher, Error, ErrorKind, EventLoop, ExitFuture};
+/// # use std::sync::Arc;
+/// #
+/// # /// Watches nothing.
+/// # #[derive(Debug)]
+/// # struct Blind;
+/// #
+/// # impl ChildWatcher for Blind {
+/// #     fn watch(&self, _child: &ChildId) -> Result<ExitFuture, Error> {
+/// #         Err(ErrorKind::Unsupported.into())
+/// #     }
+/// #     fn add_child_handler(&self, _pid: u32, _callback: ChildCallback) -> Result<(), Error> {
+/// #         Err(ErrorKind::Unsupported.into())
+/// #     }
+/// #     fn remove_child_handler(&self, _pid: u32) -> bool {
+/// #         false
+/// #     }
+/// #     fn attach_loop(&self, _event_loop: Option<Arc<dyn EventLoop>>) -> Result<(), Error> {
+/// #         Ok(())
+/// #     }
+/// #     fn is_active(&self) -> bool {
+/// #         false
+/// #     }
+/// #     fn close(&self) {}
+/// # }
+/// # use policy_core::WatcherSlot;
+/// let slot = WatcherSlot::default();
+/// slot.set(Some(Arc::new(Blind)));
+/// assert!(slot.peek().is_some());
+/// ```
 #[derive(Debug, Default)]
 pub struct WatcherSlot {
     watcher: Mutex<Option<Arc<dyn ChildWatcher>>>,
@@ -171,6 +322,10 @@ pub struct WatcherSlot {
 
 impl WatcherSlot {
     /// Returns the watcher, if there is one.
+    ///
+    /// ```
+    /// assert!(policy_core::WatcherSlot::default().peek().is_none());
+    /// ```
     pub fn peek(&self) -> Option<Arc<dyn ChildWatcher>> {
         self.lock().clone()
     }
@@ -180,6 +335,38 @@ impl WatcherSlot {
     ///
     /// # Errors
     /// What `make` gives.
+    ///
+    /// ```
+    /// # use policy_core::{ChildCallback, ChildId, ChildWatcher, Error, ErrorKind, EventLoop, ExitFuture};
+    /// # use std::sync::Arc;
+    /// #
+    /// # /// Watches nothing.
+    /// # #[derive(Debug)]
+    /// # struct Blind;
+    /// #
+    /// # impl ChildWatcher for Blind {
+    /// #     fn watch(&self, _child: &ChildId) -> Result<ExitFuture, Error> {
+    /// #         Err(ErrorKind::Unsupported.into())
+    /// #     }
+    /// #     fn add_child_handler(&self, _pid: u32, _callback: ChildCallback) -> Result<(), Error> {
+    /// #         Err(ErrorKind::Unsupported.into())
+    /// #     }
+    /// #     fn remove_child_handler(&self, _pid: u32) -> bool {
+    /// #         false
+    /// #     }
+    /// #     fn attach_loop(&self, _event_loop: Option<Arc<dyn EventLoop>>) -> Result<(), Error> {
+    /// #         Ok(())
+    /// #     }
+    /// #     fn is_active(&self) -> bool {
+    /// #         false
+    /// #     }
+    /// #     fn close(&self) {}
+    /// # }
+    /// # use policy_core::WatcherSlot;
+    /// let slot = WatcherSlot::default();
+    /// assert!(slot.get_or_try_init(&mut || Err(ErrorKind::LimitReached.into())).is_err());
+    /// assert!(slot.get_or_try_init(&mut || Ok(Arc::new(Blind))).is_ok());
+    /// ```
     pub fn get_or_try_init(
         &self,
         make: &mut dyn FnMut() -> Result<Arc<dyn ChildWatcher>, Error>,
@@ -194,6 +381,39 @@ impl WatcherSlot {
     }
 
     /// Sets the watcher and closes the one before, unless it is the same.
+    ///
+    /// ```
+    /// # use policy_core::{ChildCallback, ChildId, ChildWatcher, Error, ErrorKind, EventLoop, ExitFuture};
+    /// # use std::sync::Arc;
+    /// #
+    /// # /// Watches nothing.
+    /// # #[derive(Debug)]
+    /// # struct Blind;
+    /// #
+    /// # impl ChildWatcher for Blind {
+    /// #     fn watch(&self, _child: &ChildId) -> Result<ExitFuture, Error> {
+    /// #         Err(ErrorKind::Unsupported.into())
+    /// #     }
+    /// #     fn add_child_handler(&self, _pid: u32, _callback: ChildCallback) -> Result<(), Error> {
+    /// #         Err(ErrorKind::Unsupported.into())
+    /// #     }
+    /// #     fn remove_child_handler(&self, _pid: u32) -> bool {
+    /// #         false
+    /// #     }
+    /// #     fn attach_loop(&self, _event_loop: Option<Arc<dyn EventLoop>>) -> Result<(), Error> {
+    /// #         Ok(())
+    /// #     }
+    /// #     fn is_active(&self) -> bool {
+    /// #         false
+    /// #     }
+    /// #     fn close(&self) {}
+    /// # }
+    /// # use policy_core::WatcherSlot;
+    /// let slot = WatcherSlot::default();
+    /// slot.set(Some(Arc::new(Blind)));
+    /// slot.set(None); // closes it
+    /// assert!(slot.peek().is_none());
+    /// ```
     pub fn set(&self, watcher: Option<Arc<dyn ChildWatcher>>) {
         let former = {
             let mut slot = self.lock();

@@ -8,7 +8,7 @@ use quote::quote;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{Error, Expr, Ident, Lit, LitStr, Path, Token, token};
+use syn::{Error, Expr, ExprLit, Ident, Lit, LitStr, Path, Token, token};
 
 use crate::errors::Errors;
 
@@ -58,17 +58,15 @@ impl MainArgs {
                 return Ok(Some(Error::new_spanned(key, message)));
             }
             chosen_by = Some(key.clone());
-            args.choice = match key.to_string().as_str() {
-                "name" => match string(value, "name", "tokio:multi_thread:4") {
-                    Ok(name) => Choice::Name(name),
-                    Err(error) => return Ok(Some(error)),
-                },
-                "env" => match string(value, "env", "EVENT_LOOP_POLICY") {
-                    Ok(variable) => Choice::Env(variable),
-                    Err(error) => return Ok(Some(error)),
-                },
-                _ => Choice::Policy(Box::new(value)),
+            let choice = match key.to_string().as_str() {
+                "name" => string(value, "name", "tokio:multi_thread:4").map(Choice::Name),
+                "env" => string(value, "env", "EVENT_LOOP_POLICY").map(Choice::Env),
+                _ => not_a_name(value).map(|policy| Choice::Policy(Box::new(policy))),
             };
+            match choice {
+                Ok(choice) => args.choice = choice,
+                Err(refused) => return Ok(Some(refused)),
+            }
             Ok(None)
         });
         args
@@ -84,19 +82,18 @@ impl TestArgs {
     pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
         let mut args = Self { krate: default_crate(), policies: None };
         read(tokens, TEST_OPTIONS, errors, |key, input| {
-            if key == "crate" {
-                args.krate = crate_path(input)?;
-                return Ok(None);
+            match key.to_string().as_str() {
+                "crate" => args.krate = crate_path(input)?,
+                _ => {
+                    let policies = list(input)?;
+                    if policies.is_empty() {
+                        let message = "no policy to test with: write `policies(EXPR, EXPR)`, \
+                                       or nothing for the default loop";
+                        return Ok(Some(Error::new_spanned(key, message)));
+                    }
+                    args.policies = Some(policies);
+                }
             }
-            let list;
-            syn::parenthesized!(list in input);
-            let policies = Punctuated::<Expr, Token![,]>::parse_terminated(&list)?;
-            if policies.is_empty() {
-                let message = "no policy to test with: write `policies(EXPR, EXPR)`, \
-                               or nothing for the default loop";
-                return Ok(Some(Error::new_spanned(key, message)));
-            }
-            args.policies = Some(policies.into_iter().collect());
             Ok(None)
         });
         args
@@ -260,20 +257,38 @@ fn crate_path(input: ParseStream<'_>) -> syn::Result<TokenStream> {
     Ok(quote!(#path))
 }
 
+/// Expressions in parentheses.
+fn list(input: ParseStream<'_>) -> syn::Result<Vec<Expr>> {
+    let list;
+    syn::parenthesized!(list in input);
+    let values = Punctuated::<Expr, Token![,]>::parse_terminated(&list);
+    // Nothing may stay unread: that would be an error of its own.
+    list.parse::<TokenStream>()?;
+    Ok(values?.into_iter().collect())
+}
+
 /// The string literal that `option` asks for.
 fn string(value: Expr, option: &str, example: &str) -> syn::Result<LitStr> {
     match value {
         // A literal that came through a `macro_rules!` metavariable.
         Expr::Group(group) => string(*group.expr, option, example),
-        Expr::Lit(literal) => match literal.lit {
-            Lit::Str(text) => Ok(text),
-            other => Err(not_a_string(&other, option, example)),
-        },
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Ok(text),
         other => Err(not_a_string(&other, option, example)),
     }
 }
 
-fn not_a_string(value: &impl quote::ToTokens, option: &str, example: &str) -> Error {
+/// Refuses `policy = "tokio"`, for which rustc would only say that `&str` is no
+/// policy.
+fn not_a_name(value: Expr) -> syn::Result<Expr> {
+    if let Expr::Lit(ExprLit { lit: Lit::Str(name), .. }) = &value {
+        let name = name.value();
+        let message = format!("`policy` takes a policy and not its name: write `name = {name:?}`");
+        return Err(Error::new_spanned(value, message));
+    }
+    Ok(value)
+}
+
+fn not_a_string(value: &Expr, option: &str, example: &str) -> Error {
     let message = format!("`{option}` takes a string literal: write `{option} = \"{example}\"`");
     Error::new_spanned(value, message)
 }

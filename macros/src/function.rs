@@ -3,7 +3,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, Error, FnArg, Ident, Signature, Token, Visibility};
+use syn::{Attribute, Error, Ident, Signature, Token, Visibility};
 
 use crate::errors::Errors;
 
@@ -63,8 +63,9 @@ impl Function {
 
     /// Reports what keeps this function from being called as `name().await`.
     ///
-    /// False when no such call can be written, so that the expansion must do
-    /// without it. A missing `async` is reported and then supplied.
+    /// False when no such call can be written; what to emit then is
+    /// [`uncallable`](Self::uncallable). A missing `async` is reported and then
+    /// supplied.
     pub(crate) fn check(&self, macro_name: &str, errors: &mut Errors) -> bool {
         let sig = &self.sig;
         if sig.asyncness.is_none() {
@@ -100,7 +101,7 @@ impl Function {
                 format!("a `#[{macro_name}]` function has no bounds: remove the `where` clause"),
             ));
         }
-        if let Some(FnArg::Receiver(receiver)) = sig.inputs.first() {
+        if let Some(receiver) = sig.receiver() {
             callable = false;
             errors.push(Error::new_spanned(
                 receiver,
@@ -166,6 +167,20 @@ impl Function {
         quote! {
             #async_token #fn_token #ident #generics (#inputs #variadic) #output #where_clause #body
         }
+    }
+
+    /// What is left of a function that can't be called: enough for rustc to
+    /// find its name and for an editor to know its body, and no cause for more
+    /// errors than the ones that `check` reported.
+    pub(crate) fn uncallable(&self) -> TokenStream {
+        let (attrs, vis) = (&self.attrs, &self.vis);
+        let (name, inner) = (&self.sig.ident, self.inner());
+        if self.sig.receiver().is_some() {
+            // Valid as it stands, and `self` would not be in a nested function.
+            return quote!(#(#attrs)* #vis #inner);
+        }
+        // Without the return type, which may name a generic parameter.
+        quote!(#(#attrs)* #vis fn #name() { #inner })
     }
 
     /// The synchronous function: `statements` after the visibility, the name

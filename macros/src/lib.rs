@@ -141,6 +141,8 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 /// # }
 /// ```
 ///
+/// Write it with its path: imported, `test` would hide the standard attribute.
+///
 /// # Names
 ///
 /// The second test above becomes two, in a module with its name:

@@ -18,12 +18,15 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let args = MainArgs::parse(args, &mut errors);
     let callable = function.check(MAIN, &mut errors);
 
-    let inner = function.inner();
-    let run = if callable { run(&args, &function) } else { quote!(::core::unreachable!()) };
-    let attrs = &function.attrs;
-    let outer = function.outer(&quote!(#(#attrs)*), &quote!(#inner #run));
+    let main = if callable {
+        let (attrs, inner) = (&function.attrs, function.inner());
+        let run = run(&args, &function);
+        function.outer(&quote!(#(#attrs)*), &quote!(#inner #run))
+    } else {
+        function.uncallable()
+    };
     let errors = errors.into_compile_errors();
-    quote!(#outer #errors)
+    quote!(#main #errors)
 }
 
 /// The call that runs the user's function to its end.
@@ -35,5 +38,37 @@ fn run(args: &MainArgs, function: &Function) -> TokenStream {
         Choice::Policy(policy) => quote!(#krate::__private::main_with(#policy, #name())),
         Choice::Name(text) => quote!(#krate::__private::main_named(#text, #name())),
         Choice::Env(variable) => quote!(#krate::__private::main_from_env(#variable, #name())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_that_does_not_parse_is_left_to_rustc() {
+        let expansion = expand(
+            TokenStream::new(),
+            quote!(
+                async fn main() {
+                    let half = ;
+                    server.
+                }
+            ),
+        );
+        assert!(!expansion.to_string().contains("compile_error"));
+        assert!(expansion.to_string().contains("let half = ; server ."));
+    }
+
+    #[test]
+    fn an_option_that_does_not_parse_leaves_the_function() {
+        let expansion = expand(
+            quote!(policy = TokioPolicy::),
+            quote!(
+                async fn main() {}
+            ),
+        );
+        assert!(expansion.to_string().contains("compile_error"));
+        assert!(expansion.to_string().contains("main_default"));
     }
 }

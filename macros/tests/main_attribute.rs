@@ -1,5 +1,8 @@
 //! What `#[policy::main]` expands to, compiled and run.
 
+// A `main` without `.await` is no fault of the user's: the macro asks for `async`.
+#![deny(clippy::unused_async)]
+
 #[allow(dead_code, unreachable_pub, reason = "shared by several test crates")]
 mod policy;
 

@@ -1,1 +1,31 @@
-//! What the adapters on async-io share: selector, timer, local tasks, blocking jobs.
+//! What the adapters on async-io share: smol's and async-std's.
+//!
+//! async-io has one reactor per process, which any thread may use; so selector
+//! and timers are the same for every loop that stands on it, and need no loop.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`drive`](mod@drive) | how a thread drives a loop |
+//! | [`selector`] | descriptors in that reactor |
+//! | [`timer`] | timers in that reactor |
+//! | [`local`] | tasks that stay on the thread that drives their loop |
+//! | [`blocking`] | the pool for jobs that block |
+//! | [`reactor`] | the start of async-io, with errors instead of panics |
+//! | [`start`] | the same for whatever starts once |
+//!
+//! Users call the crate `policy`; a third adapter on async-io would use this one.
+
+pub mod blocking;
+pub mod drive;
+pub mod local;
+pub mod reactor;
+pub mod selector;
+pub mod start;
+pub mod timer;
+
+use std::time::Duration;
+
+/// How long a loop that shuts down waits for threads that are not busy, whatever
+/// its limit: they need microseconds, and `close` promises that the tasks are
+/// gone when it returns.
+pub const MOMENT: Duration = Duration::from_secs(1);

@@ -1,1 +1,26 @@
-//! tokio for event-loop-policy: TokioPolicy, and adoption of runtimes that are already there.
+//! tokio for `event-loop-policy`: [`TokioPolicy`], and [`adopt()`], which finds the
+//! runtimes that are already there.
+//!
+//! How a loop and a tokio runtime belong together:
+//!
+//! | loop | made by | the runtime | closing the loop |
+//! |---|---|---|---|
+//! | `tokio:current_thread`, `tokio:multi_thread` | [`TokioPolicy::current_thread`], [`TokioPolicy::multi_thread`] | is the loop's own | shuts it down |
+//! | `tokio:handle` | [`TokioPolicy::from_handle`] | is lent by its owner | cancels the loop's own tasks |
+//! | `tokio:handle` | [`adopt()`] | was found on this thread | is refused: its owner runs it |
+
+mod adopt;
+mod drivers;
+mod event_loop;
+mod keeper;
+mod local;
+mod nesting;
+mod policy;
+mod scoped;
+#[cfg(unix)]
+mod selector;
+mod tenure;
+mod timer;
+
+pub use adopt::adopt;
+pub use policy::TokioPolicy;

@@ -21,30 +21,54 @@ pub struct Context {
     name: Box<dyn Fn() -> ContextKey + Send + Sync>,
     /// Whether a loop is made by itself only on the main thread, as asyncio does.
     main_thread_only: bool,
+    /// Whether several threads may be in one context at a time.
+    shared: bool,
     label: &'static str,
 }
 
 impl Context {
     /// The current thread: asyncio's default. A loop is made by itself on the main
     /// thread only.
+    ///
+    /// ```
+    /// use policy_core::Context;
+    ///
+    /// let elsewhere = std::thread::spawn(|| Context::thread().current()).join().unwrap();
+    /// assert_ne!(Context::thread().current(), elsewhere);
+    /// ```
     pub fn thread() -> Self {
         Self {
             name: Box::new(|| ContextKey(Key::Thread(thread::current().id()))),
             main_thread_only: true,
+            shared: false,
             label: "thread",
         }
     }
 
     /// The process: one loop for all.
+    ///
+    /// ```
+    /// use policy_core::Context;
+    ///
+    /// let elsewhere = std::thread::spawn(|| Context::process().current()).join().unwrap();
+    /// assert_eq!(Context::process().current(), elsewhere);
+    /// ```
     pub fn process() -> Self {
         Self {
             name: Box::new(|| ContextKey(Key::Process)),
             main_thread_only: false,
+            shared: true,
             label: "process",
         }
     }
 
     /// The current task, and outside any task the current thread.
+    ///
+    /// ```
+    /// use policy_core::Context;
+    ///
+    /// assert_eq!(Context::task().current(), Context::thread().current()); // in no task
+    /// ```
     pub fn task() -> Self {
         Self {
             name: Box::new(|| match task::try_id() {
@@ -52,6 +76,7 @@ impl Context {
                 None => ContextKey(Key::Thread(thread::current().id())),
             }),
             main_thread_only: false,
+            shared: false,
             label: "task",
         }
     }
@@ -61,13 +86,41 @@ impl Context {
     ///
     /// The loop of an `Arc` goes when the last other reference to the `Arc` has
     /// gone; those of numbers and strings stay until the policy goes.
+    ///
+    /// ```
+    /// use policy_core::Context;
+    /// use std::cell::Cell;
+    ///
+    /// thread_local!(static SHARD: Cell<u64> = const { Cell::new(0) });
+    ///
+    /// let context = Context::key(|| SHARD.get());
+    /// let first = context.current();
+    /// SHARD.set(1);
+    /// assert_ne!(context.current(), first);
+    /// ```
     pub fn key<K: Into<ContextKey>>(name: impl Fn() -> K + Send + Sync + 'static) -> Self {
-        Self { name: Box::new(move || name().into()), main_thread_only: false, label: "key" }
+        Self {
+            name: Box::new(move || name().into()),
+            main_thread_only: false,
+            shared: true,
+            label: "key",
+        }
     }
 
     /// Names the context of the calling code.
+    ///
+    /// ```
+    /// use policy_core::{Context, ContextKey};
+    ///
+    /// assert_eq!(Context::key(|| "tenant").current(), ContextKey::from("tenant"));
+    /// ```
     pub fn current(&self) -> ContextKey {
         (self.name)()
+    }
+
+    /// Returns true if several threads may be in one context at a time.
+    pub(super) fn is_shared(&self) -> bool {
+        self.shared
     }
 
     pub(super) fn main_thread_only(&self) -> bool {
@@ -83,6 +136,12 @@ impl fmt::Debug for Context {
 
 /// What [`ContextPolicy::new`](crate::ContextPolicy::new) takes as its context: a
 /// [`Context`], or a closure that returns a key.
+///
+/// ```
+/// use policy_core::{Context, IntoContext};
+///
+/// assert_eq!((|| 7).into_context().current(), Context::key(|| 7_u64).current());
+/// ```
 pub trait IntoContext {
     /// Converts.
     fn into_context(self) -> Context;

@@ -1,17 +1,10 @@
-//! The cell that a task's two halves share: future, result, two wakers, one
-//! word of state. One allocation, no lock.
+//! The cell that a task's two halves share: future, result, and the [`Header`]
+//! with the state and the wakers. One allocation, no lock.
 //!
-//! Who may touch what is decided by the bits of the state word:
-//!
-//! - *stage* (the future, then the result) belongs to the [`Runner`] until
-//!   `COMPLETE` is set. From then on it belongs to the [`Joiner`], unless
-//!   `DETACHED` came first: then the runner empties it.
-//! - *join waker* is written by the joiner while `JOIN_WAKER` is clear, and only
-//!   read (by either side) while it is set. The joiner may clear the bit only
-//!   while `COMPLETE` is not set.
-//! - *run waker* is written by the runner while `RUN_WAKER` is clear, and only
-//!   read while it is set. The runner may clear the bit only while `ABORTED` is
-//!   not set; the one aborter that sets `ABORTED` reads it, once.
+//! The *stage* (the future, then the result) belongs to the [`Runner`] until the
+//! header says complete. From then on it belongs to the [`Joiner`], unless it was
+//! detached before: then the runner empties it. An [`Aborter`] touches the header
+//! only.
 //!
 //! The interleavings are proved with loom (`core/tests/loom.rs`).
 #![allow(unsafe_code, reason = "the cell is shared by halves that own parts of it in turn")]
@@ -21,35 +14,18 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use super::current::{self, Id};
 use super::error::JoinError;
-use super::sync::{AtomicUsize, UnsafeCell};
-
-/// The result is in the stage, and the future is gone.
-const COMPLETE: usize = 1;
-/// Somebody asked for the task to be cancelled.
-const ABORTED: usize = 1 << 1;
-/// The joiner is gone: nobody will take the result.
-const DETACHED: usize = 1 << 2;
-/// The join waker is set.
-const JOIN_WAKER: usize = 1 << 3;
-/// The run waker is set.
-const RUN_WAKER: usize = 1 << 4;
+use super::header::{Header, Registered, quietly};
+use super::sync::UnsafeCell;
 
 enum Stage<F: Future> {
     Running(F),
-    Finished(Result<F::Output, JoinError>),
-    Empty,
-}
-
-struct Header {
-    state: AtomicUsize,
-    id: Id,
-    join_waker: UnsafeCell<Option<Waker>>,
-    run_waker: UnsafeCell<Option<Waker>>,
+    /// `None` before there is a result, and after it was taken. In an option, so
+    /// that taking it moves the result, not the room of a large future.
+    Finished(Option<Result<F::Output, JoinError>>),
 }
 
 pub(super) struct Cell<F: Future> {
@@ -58,8 +34,8 @@ pub(super) struct Cell<F: Future> {
 }
 
 // SAFETY: the stage is touched by one side at a time, which the state word hands
-// over with acquire and release; wakers are `Send + Sync`. Both sides may be on
-// any thread, so future and result must be `Send`.
+// over with acquire and release. Both sides may be on any thread, so future and
+// result must be `Send`.
 unsafe impl<F: Future + Send> Send for Cell<F> where F::Output: Send {}
 // SAFETY: as above; `&Cell` gives no access but through the protocol.
 unsafe impl<F: Future + Send> Sync for Cell<F> where F::Output: Send {}
@@ -71,7 +47,7 @@ where
     F::Output: Send + 'static,
 {
     let cell = Arc::new(Cell::new(future));
-    (Runner { cell: cell.clone() }, Joiner { cell, taken: false })
+    (Runner::new(cell.clone()), Joiner::new(cell))
 }
 
 /// Makes the two halves of a task whose future stays on this thread.
@@ -81,17 +57,22 @@ where
     F::Output: 'static,
 {
     let cell = Arc::new(Cell::new(future));
-    (Runner { cell: cell.clone() }, Joiner { cell, taken: false })
+    (Runner::new(cell.clone()), Joiner::new(cell))
 }
 
 /// The half that polls. There is one per cell.
 pub(super) struct Runner<R: Run + ?Sized> {
     cell: Arc<R>,
+    registered: Registered,
 }
 
 impl<R: Run + ?Sized> Runner<R> {
+    fn new(cell: Arc<R>) -> Self {
+        Self { cell, registered: Registered::default() }
+    }
+
     pub(super) fn id(&self) -> Id {
-        self.cell.header().id
+        self.cell.header().id()
     }
 
     pub(super) fn aborter(&self) -> Aborter {
@@ -100,13 +81,13 @@ impl<R: Run + ?Sized> Runner<R> {
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // SAFETY: `&mut` to the only runner of this cell.
-        unsafe { self.cell.poll(cx) }
+        unsafe { self.cell.poll(cx, &mut self.registered) }
     }
 }
 
 impl<R: Run + ?Sized> Drop for Runner<R> {
     fn drop(&mut self) {
-        if self.cell.header().state.load(Relaxed) & COMPLETE == 0 {
+        if !self.cell.header().status().is_complete() {
             // SAFETY: `&mut` to the only runner of this cell, which is not complete.
             unsafe { self.cell.cancel() }
         }
@@ -116,6 +97,7 @@ impl<R: Run + ?Sized> Drop for Runner<R> {
 /// The half that takes the result. There is one per cell.
 pub(super) struct Joiner<T> {
     cell: Arc<dyn Join<T>>,
+    registered: Registered,
     taken: bool,
 }
 
@@ -128,8 +110,12 @@ unsafe impl<T: Send> Send for Joiner<T> {}
 unsafe impl<T: Send> Sync for Joiner<T> {}
 
 impl<T> Joiner<T> {
+    fn new(cell: Arc<dyn Join<T>>) -> Self {
+        Self { cell, registered: Registered::default(), taken: false }
+    }
+
     pub(super) fn id(&self) -> Id {
-        self.cell.header().id
+        self.cell.header().id()
     }
 
     pub(super) fn aborter(&self) -> Aborter
@@ -140,7 +126,7 @@ impl<T> Joiner<T> {
     }
 
     pub(super) fn is_complete(&self) -> bool {
-        self.cell.header().is_complete()
+        self.cell.header().status().is_complete()
     }
 
     pub(super) fn abort(&self) {
@@ -152,7 +138,7 @@ impl<T> Joiner<T> {
             return Poll::Ready(Err(JoinError::taken(self.id())));
         }
         // SAFETY: `&mut` to the only joiner of this cell.
-        if unsafe { !self.cell.header().register_join(cx.waker()) } {
+        if unsafe { !self.cell.header().register_join(cx.waker(), &mut self.registered) } {
             return Poll::Pending;
         }
         self.taken = true;
@@ -163,10 +149,17 @@ impl<T> Joiner<T> {
 
 impl<T> Drop for Joiner<T> {
     fn drop(&mut self) {
-        let before = self.cell.header().state.fetch_or(DETACHED, AcqRel);
-        if before & COMPLETE != 0 && !self.taken {
+        if self.taken {
+            return; // complete: nobody asks any more who is here
+        }
+        // SAFETY: `&mut` to the only joiner of this cell.
+        unsafe { self.cell.header().unregister_join(&mut self.registered) };
+        if self.cell.header().detach().is_complete() {
+            // The panic of a destructor is swallowed, as it is where the runner
+            // drops the result of a detached task: it must not matter who is first.
             // SAFETY: complete before it was detached: the stage is ours.
-            drop(unsafe { self.cell.take() });
+            let unwanted = unsafe { self.cell.take() };
+            quietly(|| drop(unwanted));
         }
     }
 }
@@ -185,11 +178,11 @@ unsafe impl Sync for Aborter {}
 
 impl Aborter {
     pub(super) fn id(&self) -> Id {
-        self.cell.header().id
+        self.cell.header().id()
     }
 
     pub(super) fn is_complete(&self) -> bool {
-        self.cell.header().is_complete()
+        self.cell.header().status().is_complete()
     }
 
     pub(super) fn abort(&self) {
@@ -210,7 +203,7 @@ pub(super) trait Run {
 
     /// # Safety
     /// By the only runner of this cell.
-    unsafe fn poll(&self, cx: &mut Context<'_>) -> Poll<()>;
+    unsafe fn poll(&self, cx: &mut Context<'_>, registered: &mut Registered) -> Poll<()>;
 
     /// # Safety
     /// By the only runner of this cell, not complete.
@@ -229,128 +222,9 @@ trait Join<T> {
     unsafe fn take(&self) -> Result<T, JoinError>;
 }
 
-impl Header {
-    fn is_complete(&self) -> bool {
-        self.state.load(Acquire) & COMPLETE != 0
-    }
-
-    fn abort(&self) {
-        let before = self.state.fetch_or(ABORTED, AcqRel);
-        if before & (ABORTED | COMPLETE) == 0 && before & RUN_WAKER != 0 {
-            // SAFETY: this call set `ABORTED` while `RUN_WAKER` was set: from
-            // here on nobody writes the run waker.
-            self.run_waker.with(|waker| unsafe { wake(waker) });
-        }
-    }
-
-    /// Returns true if the result is there; else `waker` is registered.
-    ///
-    /// # Safety
-    /// By the only joiner of this cell.
-    unsafe fn register_join(&self, waker: &Waker) -> bool {
-        // SAFETY: the joiner writes while the bit is clear, and may clear it
-        // while the task is not complete.
-        unsafe { register(&self.state, &self.join_waker, JOIN_WAKER, COMPLETE, waker) }
-    }
-
-    /// Returns true if the task was aborted; else `waker` is registered.
-    ///
-    /// # Safety
-    /// By the only runner of this cell.
-    unsafe fn register_run(&self, waker: &Waker) -> bool {
-        // SAFETY: the runner writes while the bit is clear, and may clear it
-        // while the task is not aborted.
-        unsafe { register(&self.state, &self.run_waker, RUN_WAKER, ABORTED, waker) }
-    }
-
-    /// Says that the result is in the stage. Returns true if nobody wants it.
-    ///
-    /// # Safety
-    /// By the only runner of this cell, once.
-    unsafe fn complete(&self) -> bool {
-        let before = self.state.fetch_or(COMPLETE, AcqRel);
-        if before & RUN_WAKER != 0 && before & ABORTED == 0 {
-            // The executor's waker holds the executor's task, which holds us: let
-            // go now, not when the last handle goes.
-            // SAFETY: complete and not aborted: no aborter reads it any more.
-            drop(self.run_waker.with_mut(|waker| unsafe { (*waker).take() }));
-        }
-        if before & JOIN_WAKER != 0 {
-            // SAFETY: complete while the bit was set: nobody writes it any more.
-            self.join_waker.with(|waker| unsafe { wake(waker) });
-        }
-        before & DETACHED != 0
-    }
-}
-
-/// Puts `waker` into `slot` and sets `bit`. Returns true, with no promise about
-/// the slot, once `closed` is set.
-///
-/// # Safety
-/// By the only writer of `slot`; others read it only while `bit` is set.
-unsafe fn register(
-    state: &AtomicUsize,
-    slot: &UnsafeCell<Option<Waker>>,
-    bit: usize,
-    closed: usize,
-    waker: &Waker,
-) -> bool {
-    let mut now = state.load(Acquire);
-    if now & closed != 0 {
-        return true;
-    }
-    if now & bit != 0 {
-        // SAFETY: only this side writes, and it is here, reading.
-        if slot.with(|slot| unsafe { matches!(&*slot, Some(old) if old.will_wake(waker)) }) {
-            return false;
-        }
-        // Another waker: take the slot back, unless the reader is coming.
-        while let Err(changed) = state.compare_exchange(now, now & !bit, AcqRel, Acquire) {
-            if changed & closed != 0 {
-                return true;
-            }
-            now = changed;
-        }
-    }
-    // SAFETY: the bit is clear: the slot is ours.
-    let old = slot.with_mut(|slot| unsafe { (*slot).replace(waker.clone()) });
-    let before = state.fetch_or(bit, AcqRel);
-    // After the bit: dropping a waker may run anything.
-    drop(old);
-    before & closed != 0
-}
-
-/// # Safety
-/// Nobody writes the slot meanwhile.
-unsafe fn wake(slot: *const Option<Waker>) {
-    // SAFETY: by contract.
-    if let Some(waker) = unsafe { &*slot } {
-        // A waker is foreign code: one that panics harms nobody else.
-        quietly(|| waker.wake_by_ref());
-    }
-}
-
-/// Runs foreign code whose panic has nowhere to go. The panic hook has told.
-fn quietly(f: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-        // A payload may panic when dropped. It is leaked then, by `forget`.
-        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-            std::mem::forget(second);
-        }
-    }
-}
-
 impl<F: Future> Cell<F> {
     fn new(future: F) -> Self {
-        Self {
-            header: Header {
-                state: AtomicUsize::new(0),
-                id: Id::next(),
-                join_waker: UnsafeCell::new(None),
-                run_waker: UnsafeCell::new(None),
-            },
-            stage: UnsafeCell::new(Stage::Running(future)),
-        }
+        Self { header: Header::new(), stage: UnsafeCell::new(Stage::Running(future)) }
     }
 
     /// Drops the future, leaves the result.
@@ -358,27 +232,50 @@ impl<F: Future> Cell<F> {
     /// # Safety
     /// By the only runner of this cell, not complete.
     unsafe fn finish(&self, result: Result<F::Output, JoinError>) {
-        let dropped = catch_unwind(AssertUnwindSafe(|| {
-            // SAFETY: not complete: the stage is the runner's. The future is
-            // dropped in place, as pinning asks for.
-            self.stage.with_mut(|stage| unsafe { *stage = Stage::Empty })
-        }));
-        // A panic of the destructor counts as a panic of the task.
+        let id = self.header.id();
+        // Still as the task: what its destructors ask about the context has the
+        // same answer as before.
+        let dropped = self.stage.with_mut(|stage| {
+            catch_unwind(AssertUnwindSafe(|| {
+                // SAFETY: not complete: the stage is the runner's. The future is
+                // dropped in place, as pinning asks for.
+                current::scope(id, || unsafe { *stage = Stage::Finished(None) });
+            }))
+        });
         let result = match dropped {
             Ok(()) => result,
+            // The first panic is the cause, the second its consequence.
+            Err(second) if matches!(&result, Err(error) if error.is_panic()) => {
+                quietly(|| drop(second));
+                result
+            }
+            // A panic of the destructor counts as a panic of the task.
             Err(payload) => {
-                quietly(move || drop(result));
-                Err(JoinError::panicked(self.header.id, payload))
+                quietly(|| drop(result));
+                Err(JoinError::panicked(id, payload))
             }
         };
         // SAFETY: as above.
-        self.stage.with_mut(|stage| unsafe { *stage = Stage::Finished(result) });
-        current::ended(self.header.id);
-        // SAFETY: the runner, once: `COMPLETE` was not set.
-        if unsafe { self.header.complete() } {
+        self.stage.with_mut(|stage| unsafe { *stage = Stage::Finished(Some(result)) });
+        current::ended(id);
+        // SAFETY: the runner, once: it was not complete.
+        if unsafe { self.header.complete() }.is_detached() {
             // SAFETY: detached before it was complete: the stage stays ours.
-            quietly(|| self.stage.with_mut(|stage| unsafe { *stage = Stage::Empty }));
+            let unwanted = unsafe { self.empty() };
+            quietly(|| drop(unwanted));
         }
+    }
+
+    /// Takes the result out of the stage.
+    ///
+    /// # Safety
+    /// By the side that owns the stage.
+    unsafe fn empty(&self) -> Option<Result<F::Output, JoinError>> {
+        // SAFETY: by contract; a result is not pinned.
+        self.stage.with_mut(|stage| match unsafe { &mut *stage } {
+            Stage::Finished(result) => result.take(),
+            Stage::Running(_) => None,
+        })
     }
 }
 
@@ -406,12 +303,12 @@ impl<F: Future + 'static> Run for Cell<F> {
         self
     }
 
-    unsafe fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let state = self.header.state.load(Acquire);
-        if state & COMPLETE != 0 {
+    unsafe fn poll(&self, cx: &mut Context<'_>, registered: &mut Registered) -> Poll<()> {
+        let status = self.header.status();
+        if status.is_complete() {
             return Poll::Ready(());
         }
-        if state & ABORTED != 0 {
+        if status.is_aborted() {
             // SAFETY: the runner, not complete.
             unsafe { self.cancel() };
             return Poll::Ready(());
@@ -423,9 +320,9 @@ impl<F: Future + 'static> Run for Cell<F> {
                 Stage::Running(future) => {
                     // SAFETY: as above.
                     let future = unsafe { Pin::new_unchecked(future) };
-                    poll_caught(self.header.id, future, cx)
+                    poll_caught(self.header.id(), future, cx)
                 }
-                Stage::Finished(_) | Stage::Empty => Ok(Poll::Pending),
+                Stage::Finished(_) => Ok(Poll::Pending),
             }
         });
         match polled {
@@ -437,7 +334,7 @@ impl<F: Future + 'static> Run for Cell<F> {
             Ok(Poll::Pending) => {
                 // After the poll, so that a task that is ready at once pays nothing.
                 // SAFETY: the runner.
-                if unsafe { self.header.register_run(cx.waker()) } {
+                if unsafe { self.header.register_run(cx.waker(), registered) } {
                     // SAFETY: the runner, not complete.
                     unsafe { self.cancel() };
                     return Poll::Ready(());
@@ -446,7 +343,7 @@ impl<F: Future + 'static> Run for Cell<F> {
             }
             Err(payload) => {
                 // SAFETY: the runner, not complete.
-                unsafe { self.finish(Err(JoinError::panicked(self.header.id, payload))) };
+                unsafe { self.finish(Err(JoinError::panicked(self.header.id(), payload))) };
                 Poll::Ready(())
             }
         }
@@ -454,7 +351,7 @@ impl<F: Future + 'static> Run for Cell<F> {
 
     unsafe fn cancel(&self) {
         // SAFETY: by contract.
-        unsafe { self.finish(Err(JoinError::cancelled(self.header.id))) }
+        unsafe { self.finish(Err(JoinError::cancelled(self.header.id()))) }
     }
 }
 
@@ -469,9 +366,6 @@ impl<F: Future + 'static> Join<F::Output> for Cell<F> {
 
     unsafe fn take(&self) -> Result<F::Output, JoinError> {
         // SAFETY: by contract the stage is the joiner's.
-        match self.stage.with_mut(|stage| unsafe { std::mem::replace(&mut *stage, Stage::Empty) }) {
-            Stage::Finished(result) => result,
-            Stage::Running(_) | Stage::Empty => Err(JoinError::taken(self.header.id)),
-        }
+        unsafe { self.empty() }.unwrap_or_else(|| Err(JoinError::taken(self.header.id())))
     }
 }

@@ -7,6 +7,8 @@ use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
+use super::header::quietly;
+
 /// The identity of a task: never used twice in a process.
 ///
 /// ```
@@ -32,7 +34,7 @@ thread_local! {
 
 impl Id {
     pub(super) fn next() -> Self {
-        let id = IDS.with(|ids| {
+        let id = IDS.try_with(|ids| {
             let (mut next, mut end) = ids.get();
             if next == end {
                 next = NEXT_BLOCK.fetch_add(BLOCK, Relaxed);
@@ -41,6 +43,8 @@ impl Id {
             ids.set((next + 1, end));
             next
         });
+        // A thread that is ending has no block any more: blocks may be of any size.
+        let id = id.unwrap_or_else(|_| NEXT_BLOCK.fetch_add(1, Relaxed));
         // Blocks begin at 1 and 2⁶⁴ tasks take centuries.
         Self(NonZeroU64::new(id).unwrap_or(NonZeroU64::MAX))
     }
@@ -72,7 +76,7 @@ impl fmt::Debug for Id {
 /// assert!(policy_core::task::try_id().is_none());
 /// ```
 pub fn try_id() -> Option<Id> {
-    CURRENT.with(Cell::get)
+    CURRENT.try_with(Cell::get).ok().flatten()
 }
 
 /// Runs `f` as the task `id`.
@@ -80,10 +84,11 @@ pub(super) fn scope<R>(id: Id, f: impl FnOnce() -> R) -> R {
     struct Restore(Option<Id>);
     impl Drop for Restore {
         fn drop(&mut self) {
-            CURRENT.with(|current| current.set(self.0));
+            let _ending = CURRENT.try_with(|current| current.set(self.0));
         }
     }
-    let _restore = Restore(CURRENT.with(|current| current.replace(Some(id))));
+    let outer = CURRENT.try_with(|current| current.replace(Some(id)));
+    let _restore = Restore(outer.ok().flatten());
     f()
 }
 
@@ -117,7 +122,8 @@ pub(super) fn ended(id: Id) {
         of_task
     };
     // Outside the lock: a hook drops a loop, which may run user code.
+    // Whoever awaits the task is still to be told: a panic must not stop that.
     for hook in of_task.into_iter().flatten() {
-        hook();
+        quietly(hook);
     }
 }

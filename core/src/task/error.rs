@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::fmt;
-use std::panic::resume_unwind;
 use std::sync::Mutex;
 
 use super::Id;
@@ -46,16 +45,68 @@ impl JoinError {
     }
 
     /// Returns the identity of the task.
+    ///
+    /// ```
+    /// # use policy_core::task::{self, JoinError};
+    /// # use std::pin::pin;
+    /// # use std::task::{Context, Poll, Waker};
+    /// #
+    /// # fn error_of(future: impl Future<Output = ()> + Send + 'static) -> JoinError {
+    /// #     let (task, handle) = task::new(future);
+    /// #     let mut cx = Context::from_waker(Waker::noop());
+    /// #     let _ended = pin!(task).poll(&mut cx); // polled once, then dropped
+    /// #     match pin!(handle).poll(&mut cx) {
+    /// #         Poll::Ready(Err(error)) => error,
+    /// #         _ => unreachable!("it ended, badly"),
+    /// #     }
+    /// # }
+    /// let error = error_of(std::future::pending());
+    /// assert!(error.to_string().contains(&error.id().to_string()));
+    /// ```
     pub fn id(&self) -> Id {
         self.id
     }
 
     /// Returns true if the task was aborted, or its loop closed first.
+    ///
+    /// ```
+    /// # use policy_core::task::{self, JoinError};
+    /// # use std::pin::pin;
+    /// # use std::task::{Context, Poll, Waker};
+    /// #
+    /// # fn error_of(future: impl Future<Output = ()> + Send + 'static) -> JoinError {
+    /// #     let (task, handle) = task::new(future);
+    /// #     let mut cx = Context::from_waker(Waker::noop());
+    /// #     let _ended = pin!(task).poll(&mut cx); // polled once, then dropped
+    /// #     match pin!(handle).poll(&mut cx) {
+    /// #         Poll::Ready(Err(error)) => error,
+    /// #         _ => unreachable!("it ended, badly"),
+    /// #     }
+    /// # }
+    /// assert!(error_of(std::future::pending()).is_cancelled());
+    /// ```
     pub fn is_cancelled(&self) -> bool {
         matches!(self.repr, Repr::Cancelled)
     }
 
     /// Returns true if the task panicked.
+    ///
+    /// ```
+    /// # use policy_core::task::{self, JoinError};
+    /// # use std::pin::pin;
+    /// # use std::task::{Context, Poll, Waker};
+    /// #
+    /// # fn error_of(future: impl Future<Output = ()> + Send + 'static) -> JoinError {
+    /// #     let (task, handle) = task::new(future);
+    /// #     let mut cx = Context::from_waker(Waker::noop());
+    /// #     let _ended = pin!(task).poll(&mut cx); // polled once, then dropped
+    /// #     match pin!(handle).poll(&mut cx) {
+    /// #         Poll::Ready(Err(error)) => error,
+    /// #         _ => unreachable!("it ended, badly"),
+    /// #     }
+    /// # }
+    /// assert!(error_of(async { panic!("bad luck") }).is_panic());
+    /// ```
     pub fn is_panic(&self) -> bool {
         matches!(self.repr, Repr::Panicked(_))
     }
@@ -64,6 +115,24 @@ impl JoinError {
     ///
     /// # Errors
     /// The error itself, if the task did not panic.
+    ///
+    /// ```
+    /// # use policy_core::task::{self, JoinError};
+    /// # use std::pin::pin;
+    /// # use std::task::{Context, Poll, Waker};
+    /// #
+    /// # fn error_of(future: impl Future<Output = ()> + Send + 'static) -> JoinError {
+    /// #     let (task, handle) = task::new(future);
+    /// #     let mut cx = Context::from_waker(Waker::noop());
+    /// #     let _ended = pin!(task).poll(&mut cx); // polled once, then dropped
+    /// #     match pin!(handle).poll(&mut cx) {
+    /// #         Poll::Ready(Err(error)) => error,
+    /// #         _ => unreachable!("it ended, badly"),
+    /// #     }
+    /// # }
+    /// let error = error_of(std::future::pending());
+    /// assert!(error.try_into_panic().unwrap_err().is_cancelled());
+    /// ```
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, Self> {
         match self.repr {
             Repr::Panicked(payload) => {
@@ -77,14 +146,37 @@ impl JoinError {
     ///
     /// # Panics
     /// If the task did not panic; [`try_into_panic`](Self::try_into_panic) does not.
+    ///
+    /// ```
+    /// # use policy_core::task::{self, JoinError};
+    /// # use std::pin::pin;
+    /// # use std::task::{Context, Poll, Waker};
+    /// #
+    /// # fn error_of(future: impl Future<Output = ()> + Send + 'static) -> JoinError {
+    /// #     let (task, handle) = task::new(future);
+    /// #     let mut cx = Context::from_waker(Waker::noop());
+    /// #     let _ended = pin!(task).poll(&mut cx); // polled once, then dropped
+    /// #     match pin!(handle).poll(&mut cx) {
+    /// #         Poll::Ready(Err(error)) => error,
+    /// #         _ => unreachable!("it ended, badly"),
+    /// #     }
+    /// # }
+    /// let error = error_of(async { std::panic::panic_any(7_u8) });
+    /// assert_eq!(error.into_panic().downcast_ref(), Some(&7_u8));
+    /// ```
+    #[track_caller]
     pub fn into_panic(self) -> Box<dyn Any + Send> {
         match self.try_into_panic() {
             Ok(payload) => payload,
-            Err(error) => resume_unwind(Box::new(format!(
-                "`into_panic` of an error that is none ({error}); ask `is_panic` first"
-            ))),
+            Err(error) => not_a_panic(&error),
         }
     }
+}
+
+#[track_caller]
+#[allow(clippy::panic, reason = "promised by `into_panic`, which has a `try_` twin")]
+fn not_a_panic(error: &JoinError) -> ! {
+    panic!("`into_panic` of an error that is not a panic ({error}); ask `is_panic` first")
 }
 
 impl fmt::Display for JoinError {

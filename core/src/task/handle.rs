@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -34,6 +35,13 @@ impl<T> JoinHandle<T> {
     }
 
     /// Returns the identity of the task.
+    ///
+    /// ```
+    /// use policy_core::task;
+    ///
+    /// let (task, handle) = task::new(async {});
+    /// assert_eq!(handle.id(), task.id());
+    /// ```
     pub fn id(&self) -> Id {
         self.joiner.id()
     }
@@ -43,11 +51,30 @@ impl<T> JoinHandle<T> {
     /// The future is dropped where it runs, the next time that its loop looks; a
     /// task that finishes first keeps its result. Calling it twice, or after the
     /// task has finished, does nothing.
+    ///
+    /// ```
+    /// use policy_core::task;
+    ///
+    /// let (task, handle) = task::new(async {});
+    /// handle.abort();
+    /// assert!(!handle.is_finished()); // not yet: where it runs
+    /// drop(task);
+    /// assert!(handle.is_finished());
+    /// ```
     pub fn abort(&self) {
         self.joiner.abort();
     }
 
     /// Returns a handle that can only abort; it does not keep the result alive.
+    ///
+    /// ```
+    /// use policy_core::task;
+    ///
+    /// let (_task, handle) = task::new(async {});
+    /// let abort = handle.abort_handle();
+    /// std::thread::spawn(move || abort.abort());
+    /// # drop(handle);
+    /// ```
     pub fn abort_handle(&self) -> AbortHandle
     where
         T: 'static,
@@ -56,6 +83,14 @@ impl<T> JoinHandle<T> {
     }
 
     /// Returns true once the result, or the error, is there.
+    ///
+    /// ```
+    /// use policy_core::task;
+    ///
+    /// let (task, handle) = task::new(async {});
+    /// drop(task);
+    /// assert!(handle.is_finished()); // cancelled
+    /// ```
     pub fn is_finished(&self) -> bool {
         self.joiner.is_complete()
     }
@@ -71,6 +106,10 @@ impl<T> Future for JoinHandle<T> {
 
 // The result is never pinned: it is moved out.
 impl<T> Unpin for JoinHandle<T> {}
+
+// The cell stays whole whatever panics: that is what it is for.
+impl<T> UnwindSafe for JoinHandle<T> {}
+impl<T> RefUnwindSafe for JoinHandle<T> {}
 
 impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -104,20 +143,47 @@ impl AbortHandle {
     }
 
     /// Asks for the task to be cancelled; see [`JoinHandle::abort`].
+    ///
+    /// ```
+    /// use policy_core::task;
+    ///
+    /// let (task, _handle) = task::new(async {});
+    /// task.abort_handle().abort();
+    /// ```
     pub fn abort(&self) {
         self.aborter.abort();
     }
 
     /// Returns true once the task has ended.
+    ///
+    /// ```
+    /// use policy_core::task;
+    ///
+    /// let (task, _handle) = task::new(async {});
+    /// let abort = task.abort_handle();
+    /// assert!(!abort.is_finished());
+    /// drop(task);
+    /// assert!(abort.is_finished());
+    /// ```
     pub fn is_finished(&self) -> bool {
         self.aborter.is_complete()
     }
 
     /// Returns the identity of the task.
+    ///
+    /// ```
+    /// use policy_core::task;
+    ///
+    /// let (task, _handle) = task::new(async {});
+    /// assert_eq!(task.abort_handle().id(), task.id());
+    /// ```
     pub fn id(&self) -> Id {
         self.aborter.id()
     }
 }
+
+impl UnwindSafe for AbortHandle {}
+impl RefUnwindSafe for AbortHandle {}
 
 impl fmt::Debug for AbortHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -12,6 +12,7 @@ mod cell;
 mod current;
 mod error;
 mod handle;
+mod header;
 mod sync;
 
 use std::fmt;
@@ -97,11 +98,22 @@ macro_rules! future_of_runner {
     ($name:ident) => {
         impl $name {
             /// Returns the identity of the task.
+            ///
+            /// ```
+            /// let (task, handle) = policy_core::task::new(async {});
+            /// assert_eq!(task.id(), handle.id());
+            /// ```
             pub fn id(&self) -> Id {
                 self.runner.id()
             }
 
             /// Returns a handle that aborts this task.
+            ///
+            /// ```
+            /// let (task, handle) = policy_core::task::new(async {});
+            /// task.abort_handle().abort();
+            /// # drop(handle);
+            /// ```
             pub fn abort_handle(&self) -> AbortHandle {
                 AbortHandle::new(self.runner.aborter())
             }

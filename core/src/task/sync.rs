@@ -13,10 +13,6 @@ mod real {
             Self(std::cell::UnsafeCell::new(value))
         }
 
-        pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
-            f(self.0.get())
-        }
-
         pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
             f(self.0.get())
         }
@@ -25,8 +21,40 @@ mod real {
 
 #[cfg(loom)]
 mod real {
+    use std::sync::atomic::Ordering::{self, Relaxed};
+
     pub(crate) use loom::cell::UnsafeCell;
-    pub(crate) use loom::sync::atomic::AtomicUsize;
+
+    /// loom's, with a ticket drawn before each access. loom remembers only the last
+    /// access to an atomic, so it never tries a store of one thread before a mere
+    /// load of another if the first loads, too. Tickets are drawn by relaxed
+    /// read-modify-writes: they order nothing, and loom tries them in every order.
+    pub(crate) struct AtomicUsize {
+        tickets: loom::sync::atomic::AtomicUsize,
+        value: loom::sync::atomic::AtomicUsize,
+    }
+
+    impl AtomicUsize {
+        pub(crate) fn new(value: usize) -> Self {
+            let new = loom::sync::atomic::AtomicUsize::new;
+            Self { tickets: new(0), value: new(value) }
+        }
+
+        pub(crate) fn load(&self, order: Ordering) -> usize {
+            self.tickets.fetch_add(1, Relaxed);
+            self.value.load(order)
+        }
+
+        pub(crate) fn fetch_or(&self, bits: usize, order: Ordering) -> usize {
+            self.tickets.fetch_add(1, Relaxed);
+            self.value.fetch_or(bits, order)
+        }
+
+        pub(crate) fn fetch_and(&self, bits: usize, order: Ordering) -> usize {
+            self.tickets.fetch_add(1, Relaxed);
+            self.value.fetch_and(bits, order)
+        }
+    }
 }
 
 pub(crate) use real::{AtomicUsize, UnsafeCell};

@@ -1,1 +1,98 @@
 //! What every event loop and policy must keep, as a suite of tests for adapters.
+//!
+//! ```
+//! # use policy::DefaultEventLoopPolicy as MyPolicy;
+//! // tests/conformance.rs of an adapter
+//! policy_conformance::suite!(MyPolicy::new());
+//! ```
+//!
+//! makes one `#[test]` per clause, `conformance::tasks::…`, `conformance::time::…`
+//! and so on. The expression is evaluated anew for each clause, in a thread of its
+//! own. Several loops are tested by several modules:
+//!
+//! ```
+//! mod current_thread {
+//!     policy_conformance::suite!(policy::DefaultEventLoopPolicy::new());
+//! }
+//! ```
+//!
+//! A clause is a function in the module of its room, and says in its last line of
+//! documentation what it proves: behaviours of asyncio (`B51`, as numbered in the
+//! project's notes) and decisions of this project. [`clauses`] lists them all.
+//!
+//! What a loop says itself that it can't do (by
+//! [`ErrorKind::Unsupported`](policy::ErrorKind::Unsupported)) is not held against
+//! it: the clause prints `skipped:` and the loop's own reason. A clause that hangs is
+//! ended after a minute, and named.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a clause that fails panics"
+)]
+
+#[macro_use]
+mod table;
+mod clause;
+mod support;
+
+pub mod aborts;
+pub mod blocking;
+pub mod context;
+pub mod cross_loop;
+pub mod join_set;
+pub mod local_tasks;
+pub mod panics;
+pub mod policy;
+pub mod run;
+pub mod shutdown;
+pub mod tasks;
+pub mod thread_ends;
+pub mod time;
+
+pub use clause::{Clause, LIMIT, Make, Outcome, Skipped, Verdict, clauses};
+
+#[doc(hidden)]
+pub mod private {
+    //! What the macros expand to. Not for use by name.
+    pub use crate::clause::{into_policy, run_test};
+    pub use ::policy::EventLoopPolicy;
+    pub use std::sync::Arc;
+}
+
+/// Makes one `#[test]` per clause for the policy that the expression makes.
+///
+/// Once per module: the tests are in a module `conformance`.
+#[macro_export]
+macro_rules! suite {
+    ($make:expr $(,)?) => {
+        #[cfg(test)]
+        fn __policy_under_test() -> $crate::private::Arc<dyn $crate::private::EventLoopPolicy> {
+            $crate::private::into_policy($make)
+        }
+        $crate::__clauses! { $crate::__tests }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __tests {
+    ($($room:ident { $($clause:ident $proves:literal)* })*) => {
+        // A module around the rooms: one of them would hide the caller's own names.
+        #[cfg(test)]
+        mod conformance {
+            $(mod $room {
+                $(#[test]
+                fn $clause() {
+                    $crate::private::run_test(
+                        stringify!($room),
+                        stringify!($clause),
+                        super::super::__policy_under_test,
+                    )
+                })*
+            })*
+        }
+    };
+}

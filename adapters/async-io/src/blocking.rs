@@ -1,0 +1,117 @@
+//! The pool for jobs that block.
+//!
+//! Not the crate `blocking`, which smol and async-std use: where the system has
+//! no thread to give, its `unblock` tries again for ever while it holds the
+//! pool's lock (1.7, `grow_pool`: the limit that it lowers is not the one that
+//! its loop reads). The loop's own thread would spin there, and the threads that
+//! are left could take no job. This pool answers with an error, or queues.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use policy_core::{Error, Job};
+
+use crate::start;
+
+/// As many as `blocking` and tokio would start: jobs wait for disks and children,
+/// they do not compute.
+const MAX_THREADS: usize = 500;
+
+/// How long a thread waits for another job before it ends.
+const KEEP_ALIVE: Duration = Duration::from_millis(500);
+
+static POOL: Pool = Pool { inner: Mutex::new(Inner::new()), more: Condvar::new() };
+
+/// Gives a job to a thread of the pool, which all loops share.
+///
+/// # Errors
+/// [`ErrorKind::Io`](policy_core::ErrorKind::Io), if there is no thread and none
+/// can be had; the job is dropped, so cancelled.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let gauge = policy_core::blocking::Gauge::default();
+/// let (job, handle) = gauge.job(|| 6 * 7);
+/// policy_async_io::blocking::submit(job)?;
+/// assert_eq!(gauge.wait_finished(Duration::from_secs(10)), 0);
+/// assert!(handle.is_finished());
+/// # Ok::<(), policy_core::Error>(())
+/// ```
+pub fn submit(job: Job) -> Result<(), Error> {
+    let mut inner = POOL.lock();
+    inner.queue.push_back(job);
+    if inner.idle >= inner.queue.len() {
+        drop(inner);
+        POOL.more.notify_one();
+        return Ok(());
+    }
+    if inner.threads < MAX_THREADS {
+        // Under the lock: a thread that starts takes it next, and no second
+        // thread is started for the same job.
+        match thread::Builder::new().name("policy-blocking".into()).spawn(work) {
+            Ok(_detached) => inner.threads += 1,
+            Err(error) if inner.threads == 0 => {
+                let refused = inner.queue.pop_back();
+                drop(inner);
+                // Outside the lock: dropping a job runs destructors of its own.
+                drop(refused);
+                return Err(start::no_thread(error));
+            }
+            // Those that are there will come to it.
+            Err(error) => {
+                log::warn!("can't start a thread for a blocking job, so it waits: {error}")
+            }
+        }
+    }
+    Ok(())
+}
+
+struct Pool {
+    inner: Mutex<Inner>,
+    more: Condvar,
+}
+
+struct Inner {
+    queue: VecDeque<Job>,
+    threads: usize,
+    idle: usize,
+}
+
+impl Inner {
+    const fn new() -> Self {
+        Self { queue: VecDeque::new(), threads: 0, idle: 0 }
+    }
+}
+
+impl Pool {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn work() {
+    let mut inner = POOL.lock();
+    loop {
+        if let Some(job) = inner.queue.pop_front() {
+            drop(inner);
+            // Never panics: the job's handle has the payload.
+            job.run();
+            inner = POOL.lock();
+            continue;
+        }
+        inner.idle += 1;
+        let (next, waited) =
+            POOL.more.wait_timeout(inner, KEEP_ALIVE).unwrap_or_else(PoisonError::into_inner);
+        inner = next;
+        inner.idle -= 1;
+        // Counted out under the lock under which the queue was seen to be empty:
+        // a job that comes later finds no idle thread, and gets a new one.
+        if waited.timed_out() && inner.queue.is_empty() {
+            inner.threads -= 1;
+            return;
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The policy that gives loops on smol's executor.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread;
+
+use policy_core::{
+    Context, ContextPolicy, Error, ErrorKind, EventLoop, EventLoopPolicy, LoopFactory,
+};
+
+use crate::SelectorEventLoop;
+
+/// Gives each thread a loop on smol's executor, made by itself on the main thread
+/// only.
+///
+/// ```
+/// use policy_core::EventLoopPolicy;
+/// use policy_smol::SmolPolicy;
+///
+/// let event_loop = SmolPolicy::multi_thread().worker_threads(2).new_event_loop()?;
+/// assert_eq!(event_loop.name(), "smol:multi_thread");
+/// event_loop.close()?;
+/// # Ok::<(), policy_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct SmolPolicy {
+    contexts: ContextPolicy,
+}
+
+impl SmolPolicy {
+    /// Makes the policy whose loops run their tasks on the thread that runs the
+    /// loop.
+    ///
+    /// ```
+    /// use policy_core::EventLoopPolicy;
+    ///
+    /// let event_loop = policy_smol::SmolPolicy::current_thread().new_event_loop()?;
+    /// assert_eq!(event_loop.name(), "smol:current_thread");
+    /// event_loop.close()?;
+    /// # Ok::<(), policy_core::Error>(())
+    /// ```
+    pub fn current_thread() -> Self {
+        Self::of(Flavour::CurrentThread)
+    }
+
+    /// Makes the policy whose loops run their tasks on threads of their own: one
+    /// for each processor, unless [`worker_threads`](Self::worker_threads) says
+    /// otherwise.
+    ///
+    /// ```
+    /// use policy_core::EventLoopPolicy;
+    ///
+    /// let event_loop = policy_smol::SmolPolicy::multi_thread().new_event_loop()?;
+    /// assert!(event_loop.is_self_driving());
+    /// event_loop.close()?;
+    /// # Ok::<(), policy_core::Error>(())
+    /// ```
+    pub fn multi_thread() -> Self {
+        Self::of(Flavour::MultiThread { threads: None })
+    }
+
+    /// Makes the same policy with `count` threads per loop, and so of the
+    /// multi-threaded kind. Loops that it gave before are not its loops any more.
+    ///
+    /// With 0, making a loop fails with [`ErrorKind::InvalidInput`].
+    ///
+    /// ```
+    /// use policy_core::{ErrorKind, EventLoopPolicy};
+    ///
+    /// let policy = policy_smol::SmolPolicy::multi_thread().worker_threads(0);
+    /// assert_eq!(policy.new_event_loop().unwrap_err().kind(), ErrorKind::InvalidInput);
+    /// ```
+    #[must_use]
+    pub fn worker_threads(self, count: usize) -> Self {
+        Self::of(Flavour::MultiThread { threads: Some(count) })
+    }
+
+    fn of(flavour: Flavour) -> Self {
+        Self { contexts: ContextPolicy::new(flavour, Context::thread()) }
+    }
+}
+
+/// Loops of the [`current_thread`](SmolPolicy::current_thread) kind.
+impl Default for SmolPolicy {
+    fn default() -> Self {
+        Self::current_thread()
+    }
+}
+
+impl EventLoopPolicy for SmolPolicy {
+    fn base(&self) -> Option<&dyn EventLoopPolicy> {
+        Some(&self.contexts)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Flavour {
+    CurrentThread,
+    /// `None`: one for each processor.
+    MultiThread {
+        threads: Option<usize>,
+    },
+}
+
+impl LoopFactory for Flavour {
+    fn new_event_loop(&self) -> Result<Arc<dyn EventLoop>, Error> {
+        match *self {
+            Self::CurrentThread => SelectorEventLoop::current_thread("smol:current_thread"),
+            Self::MultiThread { threads } => {
+                SelectorEventLoop::multi_thread("smol:multi_thread", worker_threads(threads)?)
+            }
+        }
+    }
+
+    fn is_self_driving(&self) -> bool {
+        matches!(self, Self::MultiThread { .. })
+    }
+}
+
+fn worker_threads(asked: Option<usize>) -> Result<NonZeroUsize, Error> {
+    match asked {
+        // Asked for each loop: an affinity mask or a cgroup may have changed.
+        None => Ok(thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)),
+        Some(count) => NonZeroUsize::new(count).ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidInput,
+                "a multi-threaded loop can't have 0 worker threads; ask for at least 1",
+            )
+        }),
+    }
+}

@@ -1,0 +1,157 @@
+//! The threads that run a loop's tasks while nobody drives it.
+
+use std::future::{Future, poll_fn};
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Poll, Waker};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use async_executor::Executor;
+use policy_async_io::MOMENT;
+use policy_core::{Error, EventLoop, context};
+
+#[derive(Debug, Default)]
+pub(crate) struct Workers {
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    stopping: AtomicBool,
+    /// What wakes the workers when they should stop.
+    wakers: Mutex<Vec<Waker>>,
+    alive: Mutex<usize>,
+    ended: Condvar,
+}
+
+impl Workers {
+    /// Starts `count` threads. They do not keep the loop open.
+    ///
+    /// # Errors
+    /// If the system refuses one; those that were started run on until
+    /// [`stop`](Self::stop).
+    pub(crate) fn start(
+        &self,
+        count: NonZeroUsize,
+        event_loop: &Weak<dyn EventLoop>,
+        executor: &Arc<Executor<'static>>,
+    ) -> Result<(), Error> {
+        let mut threads = lock(&self.threads);
+        for index in 0..count.get() {
+            let event_loop = event_loop.clone();
+            let executor = executor.clone();
+            // Counted before it runs: a `stop` right now must not miss it.
+            let alive = Alive::new(&self.shared);
+            let thread = thread::Builder::new()
+                .name(format!("policy-smol-{index}"))
+                .spawn(move || work(event_loop, executor, &alive))
+                .map_err(|error| {
+                    Error::io(
+                        format!(
+                            "can't start worker thread {index} of {count}; ask for fewer, or raise the limit (`ulimit -u`)"
+                        ),
+                        error,
+                    )
+                })?;
+            threads.push(thread);
+        }
+        Ok(())
+    }
+
+    /// Stops the threads, and waits for them, at most for `limit` (and a moment);
+    /// on one of them it does not wait. Returns true if all have ended.
+    pub(crate) fn stop(&self, limit: Duration) -> bool {
+        self.shared.stop();
+        // Outside the lock: a worker that ends may drop tasks that come here.
+        let threads = std::mem::take(&mut *lock(&self.threads));
+        let this = thread::current().id();
+        if threads.iter().any(|thread| thread.thread().id() == this) {
+            return false;
+        }
+        if !self.shared.wait(limit.max(MOMENT)) {
+            return false;
+        }
+        for thread in threads {
+            // It has nothing left to do but to end, and it never panics.
+            let _ended = thread.join();
+        }
+        true
+    }
+}
+
+fn work(event_loop: Weak<dyn EventLoop>, executor: Arc<Executor<'static>>, alive: &Alive) {
+    let entered = context::enter_worker(event_loop);
+    async_io::block_on(executor.run(alive.shared.stopped()));
+    // Here, while the loop is entered: the last to let go drops the tasks.
+    drop(executor);
+    drop(entered);
+}
+
+impl Shared {
+    fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        let wakers = std::mem::take(&mut *lock(&self.wakers));
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Resolves when the workers should stop. Polled whenever a worker wakes, so
+    /// it costs one load then.
+    fn stopped(&self) -> impl Future<Output = ()> {
+        let mut registered = false;
+        poll_fn(move |cx| {
+            if !registered {
+                // A worker's waker stays the same: it is its own `block_on`'s.
+                lock(&self.wakers).push(cx.waker().clone());
+                registered = true;
+            }
+            match self.stopping.load(Ordering::SeqCst) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+    }
+
+    /// Returns true once no worker is alive, false when `limit` is over.
+    fn wait(&self, limit: Duration) -> bool {
+        let end = Instant::now().checked_add(limit);
+        let mut alive = lock(&self.alive);
+        while *alive > 0 {
+            let left = match end {
+                Some(end) => end.saturating_duration_since(Instant::now()),
+                // A limit that no clock can hold is no limit.
+                None => Duration::from_secs(3600),
+            };
+            if left.is_zero() {
+                return false;
+            }
+            alive = self.ended.wait_timeout(alive, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+}
+
+/// A worker's place in the count.
+struct Alive {
+    shared: Arc<Shared>,
+}
+
+impl Alive {
+    fn new(shared: &Arc<Shared>) -> Self {
+        *lock(&shared.alive) += 1;
+        Self { shared: shared.clone() }
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        *lock(&self.shared.alive) -= 1;
+        self.shared.ended.notify_all();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

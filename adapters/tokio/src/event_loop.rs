@@ -1,0 +1,272 @@
+//! A tokio runtime as an event loop.
+
+use std::future::Future;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+#[cfg(unix)]
+use policy_core::Selector;
+use policy_core::task::{LocalTask, Task};
+use policy_core::tracker::Tracker;
+use policy_core::{Error, ErrorKind, EventLoop, Job, LoopKind, LoopState, Timer, context};
+use tokio::runtime::{Builder, Handle};
+
+use crate::drivers::Driver;
+use crate::local::{self, Drive};
+use crate::scoped::Scoped;
+use crate::tenure::{self, Lent, Owned, Tenure};
+use crate::timer::LoopTimer;
+use crate::{adopt, keeper, nesting};
+
+#[derive(Debug)]
+pub(crate) struct TokioLoop {
+    state: LoopState,
+    handle: Handle,
+    tenure: Tenure,
+    /// True once the runtime shuts down: its timers may not be polled any more.
+    /// Shared with the timers, which may outlive the loop.
+    gone: Arc<AtomicBool>,
+    time: Driver,
+    #[cfg(unix)]
+    io: Driver,
+}
+
+impl TokioLoop {
+    pub(crate) fn current_thread() -> Result<Arc<dyn EventLoop>, Error> {
+        let runtime = Owned::build(Builder::new_current_thread())?;
+        Ok(Self::owned("tokio:current_thread", runtime)?)
+    }
+
+    pub(crate) fn multi_thread(workers: Option<usize>) -> Result<Arc<dyn EventLoop>, Error> {
+        let mut builder = Builder::new_multi_thread();
+        match workers {
+            Some(0) => {
+                return Err(Error::new(
+                    ErrorKind::InvalidInput,
+                    "0 worker threads can't run a loop; ask for at least 1, or use `TokioPolicy::current_thread()`",
+                ));
+            }
+            Some(workers) => drop(builder.worker_threads(workers)),
+            None => {}
+        }
+        // Locked until the loop is made: a worker that starts earlier waits for it.
+        let home = Arc::new(Mutex::new(Weak::<Self>::new()));
+        let mut made = home.lock().unwrap_or_else(PoisonError::into_inner);
+        builder.on_thread_start({
+            let home = home.clone();
+            move || {
+                let home = home.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                // The thread is the loop's until it ends, and the entry ends with it.
+                // Threads that block are such threads, too: `block_in_place` makes
+                // workers of them. Our own jobs there hide the entry.
+                mem::forget(context::enter_worker(home));
+            }
+        });
+        let event_loop = Self::owned("tokio:multi_thread", Owned::build(builder)?)?;
+        *made = Arc::downgrade(&event_loop);
+        Ok(event_loop)
+    }
+
+    fn owned(name: &str, runtime: Owned) -> Result<Arc<Self>, Error> {
+        let handle = runtime.handle().ok_or(ErrorKind::LoopClosed)?;
+        let id = handle.id();
+        let state = LoopState::new(name, LoopKind::Selector);
+        let event_loop = Arc::new(Self::new(state, handle, Tenure::Owned(runtime)));
+        adopt::register(id, &event_loop);
+        Ok(event_loop)
+    }
+
+    /// Makes a loop on a runtime of others, which has its own tasks there.
+    pub(crate) fn lent(handle: Handle) -> Arc<dyn EventLoop> {
+        let event_loop = Arc::new_cyclic(|me: &Weak<Self>| {
+            let lent =
+                Lent { me: me.clone(), tracker: Tracker::default(), keeper: Mutex::new(None) };
+            let state = LoopState::new("tokio:handle", LoopKind::Selector);
+            Self::new(state, handle, Tenure::Lent(lent))
+        });
+        if let Tenure::Lent(lent) = &event_loop.tenure {
+            let keeper = keeper::watch(&event_loop.handle, &event_loop);
+            *lent.keeper.lock().unwrap_or_else(PoisonError::into_inner) = Some(keeper);
+        }
+        event_loop
+    }
+
+    /// Makes the loop that stands for a runtime of others.
+    pub(crate) fn found(handle: Handle) -> Arc<Self> {
+        let state = LoopState::always_running("tokio:handle", LoopKind::Selector);
+        Arc::new(Self::new(state, handle, Tenure::Found))
+    }
+
+    fn new(state: LoopState, handle: Handle, tenure: Tenure) -> Self {
+        Self {
+            state,
+            handle,
+            tenure,
+            gone: Arc::default(),
+            time: Driver::time(),
+            #[cfg(unix)]
+            io: Driver::io(),
+        }
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    pub(crate) fn gone(&self) -> &Arc<AtomicBool> {
+        &self.gone
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn io(&self) -> &Driver {
+        &self.io
+    }
+}
+
+impl EventLoop for TokioLoop {
+    fn state(&self) -> &LoopState {
+        &self.state
+    }
+
+    fn drive(&self, main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), Error> {
+        nesting::refuse()?;
+        let mut drive = Drive::new(self.state.id(), main);
+        let driven = catch_unwind(AssertUnwindSafe(|| match &self.tenure {
+            Tenure::Owned(owned) => owned.block_on(&mut drive),
+            Tenure::Lent(_) | Tenure::Found => {
+                self.handle.block_on(&mut drive);
+                Ok(())
+            }
+        }));
+        match driven {
+            Ok(driven) => driven,
+            // `main` never panics: this is tokio's own.
+            Err(payload) if drive.was_polled() => resume_unwind(payload),
+            Err(_) => Err(nesting::refused()),
+        }
+    }
+
+    fn submit(&self, task: Task) -> Result<(), Error> {
+        match &self.tenure {
+            Tenure::Owned(_) | Tenure::Found => drop(self.handle.spawn(task)),
+            Tenure::Lent(lent) => {
+                let (Ok(task), Some(me)) = (lent.tracker.track(task), lent.me.upgrade()) else {
+                    return Err(ErrorKind::LoopClosed.into());
+                };
+                drop(self.handle.spawn(Scoped::new(task, me)));
+            }
+        }
+        Ok(())
+    }
+
+    fn submit_local(&self, task: LocalTask) -> Result<(), Error> {
+        if matches!(self.tenure, Tenure::Found) {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "a tokio runtime that was adopted has no local tasks; use `tokio::task::LocalSet`, or run a loop of `TokioPolicy`",
+            ));
+        }
+        local::submit(self.state.id(), &self.handle, task)
+    }
+
+    fn submit_blocking(&self, job: Job) -> Result<(), Error> {
+        // Shared, because tokio keeps a job that it could find no thread for, and
+        // panics: the job has to be dropped then.
+        let job = Arc::new(Mutex::new(Some(job)));
+        let take =
+            |job: &Mutex<Option<Job>>| job.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let theirs = job.clone();
+        let submitted = catch_unwind(AssertUnwindSafe(|| {
+            self.handle.spawn_blocking(move || {
+                if let Some(job) = take(&theirs) {
+                    job.run();
+                }
+            })
+        }));
+        if submitted.is_err() {
+            drop(take(&job));
+            return Err(Error::new(
+                ErrorKind::Io,
+                "can't start a thread for a blocking job; raise the limit of threads or memory",
+            ));
+        }
+        Ok(())
+    }
+
+    fn timer(&self, deadline: Instant) -> Result<Timer, Error> {
+        let sleep = self.time.make(&self.handle, || tokio::time::sleep_until(deadline.into()))?;
+        Ok(Timer::new(LoopTimer::new(sleep, self.gone.clone())))
+    }
+
+    #[cfg(unix)]
+    fn selector(&self) -> Result<&dyn Selector, Error> {
+        Ok(self)
+    }
+
+    fn is_self_driving(&self) -> bool {
+        match &self.tenure {
+            Tenure::Owned(_) => self.state.name() != "tokio:current_thread",
+            Tenure::Lent(_) | Tenure::Found => true,
+        }
+    }
+
+    fn shutdown(&self, limit: Duration) {
+        local::remove(self.state.id());
+        match &self.tenure {
+            Tenure::Owned(owned) => {
+                self.gone.store(true, Ordering::Release);
+                if let Some(runtime) = owned.take() {
+                    let jobs = self.state.blocking().wait_finished(Duration::ZERO) > 0;
+                    tenure::shut_down(runtime, limit, jobs);
+                }
+            }
+            Tenure::Lent(lent) => {
+                // Who polls for a runtime and waits may hold up the very one whose
+                // tasks should end.
+                let limit = if nesting::is_polling() { Duration::ZERO } else { limit };
+                lent.tracker.abort_all(limit);
+            }
+            // Never asked: it counts as running.
+            Tenure::Found => {}
+        }
+    }
+}
+
+impl Drop for TokioLoop {
+    fn drop(&mut self) {
+        if self.state.is_forked() {
+            // Of the parent's runtime only memory is here, and its epoll: to drop it
+            // would take descriptors out of the parent's reactor. And any lock may be
+            // held by a thread that is not here.
+            if let Tenure::Owned(owned) = &mut self.tenure {
+                owned.leak();
+            }
+            return;
+        }
+        match &self.tenure {
+            Tenure::Owned(owned) => {
+                self.state.close_on_drop();
+                self.gone.store(true, Ordering::Release);
+                local::remove(self.state.id());
+                if let Some(runtime) = owned.take() {
+                    // A drop may be anywhere, also where nobody may wait.
+                    runtime.shutdown_background();
+                }
+            }
+            Tenure::Lent(lent) => {
+                self.state.close_on_drop();
+                local::remove(self.state.id());
+                let keeper = lent.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if let Some(keeper) = keeper {
+                    keeper.abort();
+                }
+            }
+            Tenure::Found => drop(self.state.mark_closed()),
+        }
+        adopt::forget(self.handle.id(), self);
+    }
+}

@@ -1,0 +1,54 @@
+//! Whether this thread is polling for some tokio runtime, which can't be nested.
+
+use std::task::{Context, Poll, Waker};
+
+use policy_core::{Error, ErrorKind};
+use tokio::runtime::Handle;
+use tokio::task::coop;
+
+use crate::drivers::{is_thread_ending, thread_ending};
+
+/// Checks that this thread may block on a runtime.
+///
+/// # Errors
+/// [`ErrorKind::OtherLoopRunning`]; [`ErrorKind::Unsupported`] where the thread ends.
+pub(crate) fn refuse() -> Result<(), Error> {
+    if is_thread_ending() {
+        return Err(thread_ending());
+    }
+    if is_polling() { Err(refused()) } else { Ok(()) }
+}
+
+pub(crate) fn refused() -> Error {
+    Error::new(
+        ErrorKind::OtherLoopRunning,
+        "a tokio runtime is running this code, and a second one can't block its thread; `.await` the future, or run the loop on a thread of its own: `std::thread::spawn`",
+    )
+}
+
+/// Returns true if a tokio runtime polls this code.
+///
+/// tokio knows, and does not tell: `block_on` panics. That a runtime is *found* here
+/// proves nothing: it is on the threads of `spawn_blocking`, in `block_in_place` and
+/// under `Handle::enter`, too, where blocking is allowed. But a poll is budgeted,
+/// and those are not. The one poll that this overlooks is that of
+/// `tokio::task::unconstrained`; who blocks then has tokio's panic to catch.
+pub(crate) fn is_polling() -> bool {
+    Handle::try_current().is_ok() && is_budgeted()
+}
+
+fn is_budgeted() -> bool {
+    let mut cx = Context::from_waker(Waker::noop());
+    let Poll::Ready(before) = coop::poll_proceed(&mut cx) else { return true };
+    // A budget is a `u8`: one that this can't use up is none.
+    let spent = (0..=u8::MAX).any(|_| match coop::poll_proceed(&mut cx) {
+        Poll::Ready(step) => {
+            step.made_progress();
+            false
+        }
+        Poll::Pending => true,
+    });
+    // Last: it puts the budget back to what it was before the first step.
+    drop(before);
+    spent
+}

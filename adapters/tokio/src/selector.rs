@@ -1,0 +1,55 @@
+//! Descriptors on tokio's reactor.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use policy_core::{Error, Interest, Selector, Source};
+use tokio::io::unix::AsyncFd;
+
+use crate::event_loop::TokioLoop;
+
+impl Selector for TokioLoop {
+    fn register(&self, fd: Arc<OwnedFd>) -> Result<Box<dyn Source>, Error> {
+        let number = fd.as_raw_fd();
+        // tokio deprecates this for an unsafe twin, because a type may lie about its
+        // descriptor. `Arc<OwnedFd>` does not, so nothing has to be promised here.
+        #[allow(deprecated, reason = "the twin is unsafe, and newer than our oldest tokio")]
+        let register = AsyncFd::new;
+        match self.io().make(self.handle(), || register(fd))? {
+            Ok(fd) => Ok(Box::new(Registered { fd })),
+            Err(cause) => Err(Error::io(
+                format!(
+                    "can't wait for descriptor {number}; check that it is a socket, pipe, terminal or event, registered once"
+                ),
+                cause,
+            )),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Registered {
+    fd: AsyncFd<Arc<OwnedFd>>,
+}
+
+impl Source for Registered {
+    fn poll_io(
+        &self,
+        cx: &mut Context<'_>,
+        interest: Interest,
+        op: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            // An error here means that the runtime has gone.
+            let mut ready = match interest {
+                Interest::Readable => ready!(self.fd.poll_read_ready(cx))?,
+                Interest::Writable => ready!(self.fd.poll_write_ready(cx))?,
+            };
+            if let Ok(result) = ready.try_io(|fd| op(fd.get_ref().as_fd())) {
+                return Poll::Ready(result);
+            }
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! The word of state that the halves of a task share, and the wakers that it
+//! guards. It knows neither the future nor the result.
+//!
+//! Each waker has one *writer* (the half that waits) and is woken by whoever
+//! *closes* it: the runner closes the join waker with `COMPLETE`, an aborter
+//! closes the run waker with `ABORTED`. The slot of a waker belongs
+//!
+//! - to its writer while its bit is clear;
+//! - to nobody while its bit is set: the writer may clear the bit and have the
+//!   slot back;
+//! - to the closer, for good, if the bit was set when it closed; else to the
+//!   writer, for good. What the bit says after that means nothing.
+//!
+//! So nobody ever looks into a slot that another may touch. The writer keeps in
+//! mind which waker it left there ([`Registered`]) instead of looking.
+#![allow(unsafe_code, reason = "the slots of the wakers change hands by the state word")]
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering::{AcqRel, Acquire};
+use std::task::Waker;
+
+use super::current::Id;
+use super::sync::{AtomicUsize, UnsafeCell};
+
+/// The result is in the stage, and the future is gone.
+const COMPLETE: usize = 1;
+/// Somebody asked for the task to be cancelled.
+const ABORTED: usize = 1 << 1;
+/// The joiner is gone: nobody will take the result.
+const DETACHED: usize = 1 << 2;
+/// The join waker is set.
+const JOIN_WAKER: usize = 1 << 3;
+/// The run waker is set.
+const RUN_WAKER: usize = 1 << 4;
+
+pub(super) struct Header {
+    state: AtomicUsize,
+    id: Id,
+    join_waker: UnsafeCell<Option<Waker>>,
+    run_waker: UnsafeCell<Option<Waker>>,
+}
+
+// SAFETY: a slot is touched by one thread at a time, which the state word hands
+// over with acquire and release; wakers are `Send`.
+unsafe impl Send for Header {}
+// SAFETY: as above; `&Header` gives no access but through the protocol.
+unsafe impl Sync for Header {}
+
+/// What the state word says about the task.
+#[derive(Clone, Copy)]
+pub(super) struct Status(usize);
+
+impl Status {
+    pub(super) fn is_complete(self) -> bool {
+        self.0 & COMPLETE != 0
+    }
+
+    pub(super) fn is_aborted(self) -> bool {
+        self.0 & ABORTED != 0
+    }
+
+    pub(super) fn is_detached(self) -> bool {
+        self.0 & DETACHED != 0
+    }
+}
+
+/// Which waker a writer left in its slot: the two addresses that
+/// [`Waker::will_wake`] compares. While the waker is in the slot it keeps what the
+/// addresses mean, so equal addresses mean the same waker.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Registered(Option<(usize, usize)>);
+
+impl Registered {
+    fn of(waker: &Waker) -> Self {
+        Self(Some((waker.data() as usize, std::ptr::from_ref(waker.vtable()) as usize)))
+    }
+}
+
+impl Header {
+    pub(super) fn new() -> Self {
+        Self {
+            state: AtomicUsize::new(0),
+            id: Id::next(),
+            join_waker: UnsafeCell::new(None),
+            run_waker: UnsafeCell::new(None),
+        }
+    }
+
+    pub(super) fn id(&self) -> Id {
+        self.id
+    }
+
+    pub(super) fn status(&self) -> Status {
+        Status(self.state.load(Acquire))
+    }
+
+    /// Asks for the task to be cancelled, and wakes it to see that.
+    pub(super) fn abort(&self) {
+        let before = self.state.fetch_or(ABORTED, AcqRel);
+        if before & (ABORTED | COMPLETE) == 0 && before & RUN_WAKER != 0 {
+            // SAFETY: closed while the bit was set, by this call: the slot is ours.
+            // (After `COMPLETE` it is the runner's: see `complete`.)
+            wake(unsafe { take(&self.run_waker) });
+        }
+    }
+
+    /// Says that nobody will take the result. Returns what the state was before.
+    pub(super) fn detach(&self) -> Status {
+        Status(self.state.fetch_or(DETACHED, AcqRel))
+    }
+
+    /// Returns true if the result is there; else `waker` will be woken.
+    ///
+    /// # Safety
+    /// By the only joiner of this cell, with its own `registered`.
+    pub(super) unsafe fn register_join(&self, waker: &Waker, registered: &mut Registered) -> bool {
+        // SAFETY: the joiner is the writer of this slot.
+        unsafe { self.register(&self.join_waker, JOIN_WAKER, COMPLETE, waker, registered) }
+    }
+
+    /// Lets go of the waker of a wait that is given up: it holds the task that
+    /// waited, which should not live as long as this one.
+    ///
+    /// # Safety
+    /// By the only joiner of this cell, with its own `registered`.
+    pub(super) unsafe fn unregister_join(&self, registered: &mut Registered) {
+        if std::mem::take(registered) == Registered::default() {
+            return;
+        }
+        let before = self.state.fetch_and(!JOIN_WAKER, AcqRel);
+        if before & JOIN_WAKER != 0 && before & COMPLETE == 0 {
+            // SAFETY: the writer had the slot back before it was closed.
+            let waker = unsafe { take(&self.join_waker) };
+            quietly(|| drop(waker));
+        }
+    }
+
+    /// Returns true if the task was aborted; else `waker` will be woken.
+    ///
+    /// # Safety
+    /// By the only runner of this cell, with its own `registered`.
+    pub(super) unsafe fn register_run(&self, waker: &Waker, registered: &mut Registered) -> bool {
+        // SAFETY: the runner is the writer of this slot.
+        unsafe { self.register(&self.run_waker, RUN_WAKER, ABORTED, waker, registered) }
+    }
+
+    /// Says that the result is in the stage, and wakes who waits for it. Returns
+    /// what the state was before.
+    ///
+    /// # Safety
+    /// By the only runner of this cell, once.
+    pub(super) unsafe fn complete(&self) -> Status {
+        let before = self.state.fetch_or(COMPLETE, AcqRel);
+        if before & RUN_WAKER != 0 && before & ABORTED == 0 {
+            // The executor's waker holds the executor's task, which holds us: let
+            // go now, not when the last handle goes.
+            // SAFETY: the slot is the writer's, and no aborter closes it any more:
+            // one that comes now sees `COMPLETE`.
+            let waker = unsafe { take(&self.run_waker) };
+            quietly(|| drop(waker));
+        }
+        if before & JOIN_WAKER != 0 {
+            // SAFETY: closed while the bit was set, by this call: the slot is ours.
+            wake(unsafe { take(&self.join_waker) });
+        }
+        Status(before)
+    }
+
+    /// Leaves `waker` in `slot` and sets `bit`; returns true, with the slot empty
+    /// or the closer's, once `closed` is set.
+    ///
+    /// # Safety
+    /// By the writer of `slot`, whose bits are `bit` and `closed`.
+    unsafe fn register(
+        &self,
+        slot: &UnsafeCell<Option<Waker>>,
+        bit: usize,
+        closed: usize,
+        waker: &Waker,
+        registered: &mut Registered,
+    ) -> bool {
+        let now = self.state.load(Acquire);
+        if now & closed != 0 {
+            return true;
+        }
+        let new = Registered::of(waker);
+        if now & bit != 0 {
+            if *registered == new {
+                return false;
+            }
+            if self.state.fetch_and(!bit, AcqRel) & closed != 0 {
+                return true;
+            }
+        }
+        // Before the slot is touched: cloning a waker may run anything.
+        let waker = waker.clone();
+        // SAFETY: the bit is clear and was so before it was closed: the slot is ours.
+        let old = slot.with_mut(|slot| unsafe { (*slot).replace(waker) });
+        *registered = new;
+        let closed = self.state.fetch_or(bit, AcqRel) & closed != 0;
+        if closed {
+            // SAFETY: closed while the bit was clear: the slot stays ours.
+            let unused = unsafe { take(slot) };
+            quietly(|| drop(unused));
+        }
+        // After the bit: dropping a waker may run anything, too.
+        quietly(|| drop(old));
+        closed
+    }
+}
+
+/// # Safety
+/// By the owner of the slot.
+unsafe fn take(slot: &UnsafeCell<Option<Waker>>) -> Option<Waker> {
+    // SAFETY: by contract.
+    slot.with_mut(|slot| unsafe { (*slot).take() })
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        // A waker is foreign code: one that panics harms nobody else.
+        quietly(|| waker.wake());
+    }
+}
+
+/// Runs foreign code whose panic has nowhere to go. The panic hook has told.
+pub(super) fn quietly(f: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+        // A payload may panic when dropped. It is leaked then, by `forget`.
+        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(second);
+        }
+    }
+}

@@ -1,0 +1,8 @@
+#[path = "../../policy/mod.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod policy;
+
+#[policy::main(crate = policy)]
+async fn main() -> Outcome {
+    todo!()
+}

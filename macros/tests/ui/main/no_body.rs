@@ -1,0 +1,6 @@
+#[path = "../../policy/mod.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod policy;
+
+#[policy::main(crate = policy)]
+async fn main();

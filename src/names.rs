@@ -1,0 +1,178 @@
+//! Choosing a policy by name, at run time.
+
+use std::env;
+use std::sync::Arc;
+
+use policy_core::{Error, ErrorKind, EventLoopPolicy};
+
+use crate::DefaultEventLoopPolicy;
+
+type Make = fn(Option<usize>) -> Arc<dyn EventLoopPolicy>;
+
+/// One policy that can be named.
+struct Entry {
+    name: &'static str,
+    /// Whether `:N` may follow, for N worker threads.
+    threads: bool,
+    make: Make,
+}
+
+/// The policies that are compiled in. The first of an executor is what its bare
+/// name means.
+fn known() -> Vec<Entry> {
+    vec![
+        Entry {
+            name: "default",
+            threads: false,
+            make: |_| Arc::new(DefaultEventLoopPolicy::new()),
+        },
+        #[cfg(feature = "smol")]
+        Entry {
+            name: "smol:current_thread",
+            threads: false,
+            make: |_| Arc::new(crate::SmolPolicy::current_thread()),
+        },
+        #[cfg(feature = "smol")]
+        Entry {
+            name: "smol:multi_thread",
+            threads: true,
+            make: |threads| {
+                let policy = crate::SmolPolicy::multi_thread();
+                Arc::new(match threads {
+                    Some(threads) => policy.worker_threads(threads),
+                    None => policy,
+                })
+            },
+        },
+        #[cfg(feature = "tokio")]
+        Entry {
+            name: "tokio:multi_thread",
+            threads: true,
+            make: |threads| {
+                let policy = crate::TokioPolicy::multi_thread();
+                Arc::new(match threads {
+                    Some(threads) => policy.worker_threads(threads),
+                    None => policy,
+                })
+            },
+        },
+        #[cfg(feature = "tokio")]
+        Entry {
+            name: "tokio:current_thread",
+            threads: false,
+            make: |_| Arc::new(crate::TokioPolicy::current_thread()),
+        },
+        #[cfg(feature = "async-std")]
+        Entry {
+            name: "async-std",
+            threads: false,
+            make: |_| Arc::new(crate::AsyncStdPolicy::new()),
+        },
+    ]
+}
+
+/// Features that this crate has; a name of one that is off gets its own remedy.
+const FEATURES: [&str; 3] = ["tokio", "smol", "async-std"];
+
+/// Returns the names that [`from_name`] knows: those of the adapters compiled in.
+///
+/// ```
+/// assert!(policy::policy_names().contains(&"default"));
+/// ```
+pub fn policy_names() -> Vec<&'static str> {
+    known().iter().map(|entry| entry.name).collect()
+}
+
+/// Makes a policy by its name: `executor`, `executor:flavour` or
+/// `executor:flavour:threads`, as in `tokio:multi_thread:4`.
+///
+/// Known are `default`, `smol:current_thread`, `smol:multi_thread`,
+/// `tokio:multi_thread`, `tokio:current_thread` and `async-std`, as far as their
+/// features are on. A bare executor means the first of its flavours.
+///
+/// # Errors
+/// [`ErrorKind::UnknownPolicy`], listing the names that are compiled in;
+/// [`ErrorKind::InvalidInput`] for a count of threads that is none.
+///
+/// ```
+/// let policy = policy::from_name("default")?;
+/// policy::set_event_loop_policy(policy);
+///
+/// let Err(error) = policy::from_name("twisted") else { unreachable!() };
+/// assert!(error.to_string().contains("default"));
+/// # Ok::<(), policy::Error>(())
+/// ```
+pub fn from_name(name: &str) -> Result<Arc<dyn EventLoopPolicy>, Error> {
+    let asked = name.trim();
+    let (flavour, threads) = match asked.rsplit_once(':') {
+        Some((flavour, threads)) if threads.starts_with(|c: char| c.is_ascii_digit() || c == '-') => {
+            (flavour, Some(parse_threads(asked, threads)?))
+        }
+        _ => (asked, None),
+    };
+    let known = known();
+    let entry = known
+        .iter()
+        .find(|entry| entry.name == flavour)
+        .or_else(|| known.iter().find(|entry| entry.name.split(':').next() == Some(flavour)))
+        .ok_or_else(|| unknown(asked))?;
+    if threads.is_some() && !entry.threads {
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("{:?} takes no count of threads; leave `:N` away", entry.name),
+        ));
+    }
+    Ok((entry.make)(threads))
+}
+
+fn parse_threads(name: &str, threads: &str) -> Result<usize, Error> {
+    match threads.parse() {
+        Ok(threads) if threads > 0 => Ok(threads),
+        _ => Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("{threads} is no count of worker threads in {name:?}; ask for at least 1"),
+        )),
+    }
+}
+
+fn unknown(name: &str) -> Error {
+    let executor = name.split(':').next().unwrap_or(name);
+    let off = FEATURES.contains(&executor) && !policy_names().iter().any(|n| n.starts_with(executor));
+    let remedy = if off { format!(", or turn on the feature `{executor}`") } else { String::new() };
+    Error::new(
+        ErrorKind::UnknownPolicy,
+        format!(
+            "no event loop policy is called {name:?}; choose one of {}{remedy}",
+            policy_names().join(", ")
+        ),
+    )
+}
+
+/// Makes the policy that an environment variable names; the default policy if the
+/// variable is not set, or empty.
+///
+/// # Errors
+/// As [`from_name`]; [`ErrorKind::InvalidInput`] if the value is not Unicode.
+///
+/// ```
+/// let policy = policy::from_env("EVENT_LOOP_POLICY")?;
+/// # Ok::<(), policy::Error>(())
+/// ```
+pub fn from_env(variable: &str) -> Result<Arc<dyn EventLoopPolicy>, Error> {
+    // std's functions panic on such a name in some versions; it can't be set anyway.
+    if variable.is_empty() || variable.contains(['=', '\0']) {
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("{variable:?} can't be the name of an environment variable; choose another"),
+        ));
+    }
+    match env::var(variable) {
+        Ok(name) if name.trim().is_empty() => from_name("default"),
+        Ok(name) => from_name(&name),
+        Err(env::VarError::NotPresent) => from_name("default"),
+        Err(env::VarError::NotUnicode(_)) => Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("the value of {variable} is not Unicode; choose one of {}", policy_names().join(", ")),
+        )),
+    }
+}

@@ -1,0 +1,60 @@
+//! Children whose handles were dropped before they exited: reaped here, so that no
+//! zombie stays, whether or not a loop is left.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use policy_core::Error;
+
+use super::reactor;
+use crate::process::exit::Watch;
+use crate::process::identity::{Claim, Record};
+use crate::process::wakers::lock;
+
+/// Children for whom no thread could be had, to be tried again.
+static WAITING: Mutex<Vec<Claim>> = Mutex::new(Vec::new());
+static WAITING_COUNT: AtomicUsize = AtomicUsize::new(0);
+
+/// Takes a child over: it is reaped when it exits.
+pub(in crate::process) fn adopt(record: &Arc<Record>) {
+    if record.try_reap().is_some() {
+        return;
+    }
+    if record.is_attended() {
+        // Its watcher reaps it, polled or not.
+        record.abandon();
+        return;
+    }
+    if let Err(error) = take_over(record) {
+        log::warn!("process {} can't be waited for now: {error}", record.pid());
+        let mut waiting = lock(&WAITING);
+        waiting.push(Claim::new(record.clone()));
+        WAITING_COUNT.store(waiting.len(), Ordering::Release);
+    }
+}
+
+fn take_over(record: &Arc<Record>) -> Result<(), Error> {
+    let watch = Watch::ungated(record.clone())?;
+    if record.is_attended() {
+        record.abandon();
+        return Ok(());
+    }
+    reactor::spawn(async move {
+        let _known = watch.await;
+    })
+}
+
+/// Tries again for the children that had to wait. Called when children start.
+pub(in crate::process) fn sweep() {
+    if WAITING_COUNT.load(Ordering::Acquire) == 0 {
+        return;
+    }
+    let waiting = {
+        let mut waiting = lock(&WAITING);
+        WAITING_COUNT.store(0, Ordering::Release);
+        std::mem::take(&mut *waiting)
+    };
+    for claim in waiting {
+        adopt(claim.record());
+    }
+}

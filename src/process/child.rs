@@ -1,0 +1,338 @@
+//! A child that was started, until its status is known and longer.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::process::ExitStatus;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use policy_core::{ChildWatcher, Error, ErrorKind, ExitFuture};
+
+use super::background;
+use super::delay::within;
+use super::exit::Watch;
+use super::identity::{Claim, Outcome, Record};
+use super::output::{self, Output};
+use super::pipe::{ChildStderr, ChildStdin, ChildStdout};
+use super::spawn::{Pipes, Setup};
+use super::sys::Whom;
+use super::wakers::lock;
+use super::watcher::handlers::returncode;
+
+/// A child process.
+///
+/// May be used from any thread and awaited on any executor, whichever loop it was
+/// started under: also when that loop is closed, or the policy or its watcher was
+/// replaced. All waits are cancel safe and may be repeated; several may wait at
+/// once, since they take `&self`.
+///
+/// Signals go to this child or to nobody: never to a process that got its number
+/// later.
+///
+/// Dropping a `Child` lets it run on and reaps it when it exits, so no zombie stays,
+/// unless [`kill_on_drop`](super::Command::kill_on_drop) says that it be killed or
+/// [`reap_on_drop`](super::Command::reap_on_drop) that it be left alone.
+///
+/// ```
+/// use policy::process::Command;
+///
+/// policy::run(async {
+///     let child = Command::new("sh").arg("-c").arg("exit 7").spawn()?;
+///     assert_eq!(child.wait().await?.code(), Some(7));
+///     assert_eq!(child.wait().await?.code(), Some(7));
+///     assert_eq!(child.returncode(), Some(7));
+///     Ok::<(), policy::Error>(())
+/// })?;
+/// # Ok::<(), policy::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Child {
+    /// The child's standard input, if that is a pipe.
+    pub stdin: Option<ChildStdin>,
+    /// The child's standard output, if that is a pipe.
+    pub stdout: Option<ChildStdout>,
+    /// The child's standard error, if that is a pipe.
+    pub stderr: Option<ChildStderr>,
+    // Its destructor does the rest, so that the pipes can be moved out of here.
+    held: Held,
+}
+
+#[derive(Debug)]
+struct Held {
+    claim: Claim,
+    /// Latched: the one that was there when the child was started.
+    watcher: Arc<dyn ChildWatcher>,
+    /// The wait that was begun with the child, for the first who waits.
+    first: Mutex<Option<ExitFuture>>,
+    kill_on_drop: bool,
+    reap_on_drop: bool,
+    /// Who gets the signals that end it.
+    whom: Whom,
+    wait_delay: Option<Duration>,
+    max_output: Option<usize>,
+}
+
+impl Child {
+    pub(super) fn new(
+        claim: Claim,
+        pipes: Pipes,
+        watcher: Arc<dyn ChildWatcher>,
+        exit: ExitFuture,
+        setup: &Setup,
+    ) -> Self {
+        let Pipes { stdin, stdout, stderr } = pipes;
+        let held = Held {
+            claim,
+            watcher,
+            first: Mutex::new(Some(exit)),
+            kill_on_drop: setup.kill_on_drop,
+            reap_on_drop: setup.reap_on_drop,
+            whom: if setup.kill_tree { Whom::Group } else { Whom::One },
+            wait_delay: setup.wait_delay,
+            max_output: setup.max_output,
+        };
+        Self { stdin, stdout, stderr, held }
+    }
+
+    /// Returns the number of the process. After the child was reaped it may be the
+    /// number of another: send signals by the methods here.
+    pub fn id(&self) -> u32 {
+        self.record().pid()
+    }
+
+    /// Waits until the child has exited. Closes [`stdin`](Self::stdin) first, if that
+    /// is still there, so that a child that reads to the end comes to one.
+    ///
+    /// Waits for the child alone: a grandchild that holds its pipes does not matter.
+    /// A child that writes more than a pipe holds waits for a reader, and so would
+    /// this: read [`stdout`](Self::stdout) meanwhile, or use
+    /// [`wait_with_output`](Self::wait_with_output).
+    ///
+    /// # Errors
+    /// [`ErrorKind::StatusLost`] if somebody else took the status, and the kernel
+    /// does not keep it (before Linux 6.15); [`ErrorKind::Io`] if there is nothing
+    /// left to wait with, while the child is as it was.
+    pub async fn wait(&self) -> Result<ExitStatus, Error> {
+        if let Some(stdin) = &self.stdin {
+            stdin.shut();
+        }
+        self.held.wait().await
+    }
+
+    /// Returns the status if the child has exited, without waiting.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub fn try_wait(&self) -> Result<Option<ExitStatus>, Error> {
+        self.record().try_reap().map(Outcome::into_result).transpose()
+    }
+
+    /// Returns asyncio's return code, if the status is known already: the exit code,
+    /// or the negative number of the signal that ended the child.
+    ///
+    /// Asks nobody: [`wait`](Self::wait) or [`try_wait`](Self::try_wait) before.
+    pub fn returncode(&self) -> Option<i32> {
+        match self.record().outcome() {
+            Some(Outcome::Exited(status)) => Some(returncode(status)),
+            _ => None,
+        }
+    }
+
+    /// Closes [`stdin`](Self::stdin), reads both other pipes to their ends, and waits
+    /// until the child has exited (asyncio's `communicate`).
+    ///
+    /// Dropping the future drops the child, and what was read.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait); [`ErrorKind::LimitReached`], with the child killed,
+    /// if it wrote more than [`max_output`](super::Command::max_output).
+    pub async fn wait_with_output(mut self) -> Result<Output, Error> {
+        drop(self.stdin.take());
+        let (stdout, stderr) = (self.stdout.take(), self.stderr.take());
+        let held = &self.held;
+        let collected =
+            output::collect(stdout, stderr, held.wait(), held.wait_delay, held.max_output).await;
+        if collected.as_ref().is_err_and(|error| error.kind() == ErrorKind::LimitReached) {
+            self.destroy();
+        }
+        collected
+    }
+
+    /// Kills the child and waits until it is gone.
+    ///
+    /// # Errors
+    /// As [`start_kill`](Self::start_kill) and [`wait`](Self::wait).
+    pub async fn kill(&self) -> Result<(), Error> {
+        self.start_kill()?;
+        self.wait().await.map(drop)
+    }
+
+    /// Sends SIGKILL, and does not wait. With
+    /// [`kill_tree`](super::Command::kill_tree), the whole group gets it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ChildExited`], and nothing happens, if it came too late.
+    pub fn start_kill(&self) -> Result<(), Error> {
+        self.record().signal(libc::SIGKILL, self.held.whom)
+    }
+
+    /// Sends a signal, to the child alone. 0 only asks whether it is there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ChildExited`]; [`ErrorKind::InvalidInput`] for a number that is
+    /// no signal; [`ErrorKind::Io`] (EPERM) for a child that has become another user.
+    pub fn send_signal(&self, signal: i32) -> Result<(), Error> {
+        self.record().signal(signal, Whom::One)
+    }
+
+    /// Asks the child to end (SIGTERM), gives it some time, then kills it. Returns
+    /// how it ended; also if it had ended before.
+    ///
+    /// With [`kill_tree`](super::Command::kill_tree) the whole group is asked, and
+    /// what is left of it when the child has ended is killed.
+    ///
+    /// Cancel safe: dropped in between, the child was asked and is not killed.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub async fn terminate(&self, grace: Duration) -> Result<ExitStatus, Error> {
+        match self.record().signal(libc::SIGTERM, self.held.whom) {
+            Err(error) if error.kind() != ErrorKind::ChildExited => return Err(error),
+            _ => {}
+        }
+        let in_time = within(grace, self.wait()).await;
+        if in_time.is_none() || self.held.whom == Whom::Group {
+            // It may have exited just now; then nothing is left to do.
+            let _exited = self.start_kill();
+        }
+        match in_time {
+            Some(exit) => exit,
+            None => self.wait().await,
+        }
+    }
+
+    /// Kills the child, and reaps it if that is quickly done.
+    pub(super) fn destroy(self) {
+        let _exited = self.start_kill();
+        // The rest is done by the destructor of what is held.
+    }
+
+    fn record(&self) -> &Arc<Record> {
+        self.held.claim.record()
+    }
+}
+
+impl Held {
+    async fn wait(&self) -> Result<ExitStatus, Error> {
+        let record = self.claim.record();
+        if let Some(outcome) = record.outcome() {
+            return outcome.into_result();
+        }
+        let begun = lock(&self.first).take();
+        let exit = match begun {
+            Some(exit) => Ok(exit),
+            None => self.watcher.watch(&record.id()),
+        };
+        let status = match exit {
+            Ok(exit) => exit.await,
+            Err(error) => Err(error),
+        };
+        match status {
+            // A watcher that is gone (the policy or its watcher was replaced) does
+            // not end the wait for a child that is not.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::WatcherClosed | ErrorKind::WatcherInactive | ErrorKind::LoopClosed
+                ) =>
+            {
+                Watch::ungated(record.clone())?.await
+            }
+            Ok(status) => {
+                // Watchers of others don't know the record.
+                record.settle(Outcome::Exited(status));
+                Ok(status)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let record = self.claim.record();
+        // A forked copy of the process has no say in its parent's children.
+        if record.is_forked() {
+            return;
+        }
+        if self.kill_on_drop && (record.outcome().is_none() || self.whom == Whom::Group) {
+            let _exited = record.signal(libc::SIGKILL, self.whom);
+        }
+        if self.reap_on_drop && record.outcome().is_none() {
+            background::adopt(record);
+        }
+    }
+}
+
+/// Waits for a child that was started elsewhere: by `std::process`, or by a C
+/// library. Any number may wait for the same.
+///
+/// The child is known from the time of the call, and reaped when the future has its
+/// status: do not wait for it by other means as well. Dropping the future leaves the
+/// child as it is.
+///
+/// The future may be polled under any loop or none, and gives
+/// [`ErrorKind::NoSuchProcess`] or [`ErrorKind::NotOurChild`] for a number that means
+/// no child of this process; [`ErrorKind::WatcherInactive`] or
+/// [`ErrorKind::WatcherClosed`]; [`ErrorKind::StatusLost`].
+///
+/// ```
+/// let child = std::process::Command::new("true").spawn().expect("it starts");
+/// let status = policy::run(async { policy::process::watch(child.id()).await })?;
+/// assert!(status.success());
+/// # Ok::<(), policy::Error>(())
+/// ```
+pub fn watch(pid: u32) -> ExitFuture {
+    let begun: Result<ExitFuture, Error> = Record::of_pid(pid).and_then(|record| {
+        // Until the watcher's own future claims it.
+        let claim = Claim::new(record);
+        crate::get_child_watcher()?.watch(&claim.record().id())
+    });
+    match begun {
+        Ok(exit) => exit,
+        Err(error) => ExitFuture::new(async { Err(error) }),
+    }
+}
+
+/// A start of a child: a future of the [`Child`].
+///
+/// Nothing happens before the first poll. The child is started on another thread, so
+/// that the loop goes on. Dropping the future before it is ready leaves no child
+/// behind: one that was started is killed and reaped.
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct Starting {
+    future: Pin<Box<dyn Future<Output = Result<Child, Error>> + Send>>,
+}
+
+impl Starting {
+    pub(super) fn new(future: impl Future<Output = Result<Child, Error>> + Send + 'static) -> Self {
+        Self { future: Box::pin(future) }
+    }
+}
+
+impl Future for Starting {
+    type Output = Result<Child, Error>;
+
+    fn poll(
+        mut self: Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Self::Output> {
+        self.future.as_mut().poll(cx)
+    }
+}
+
+impl std::fmt::Debug for Starting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Starting").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,559 @@
+//! Who a child is: one record, shared by whoever has to do with it.
+//!
+//! A pid is free for another process as soon as the child is reaped, so reaping
+//! and signalling are done here, under one lock, by the pidfd where there is one.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::ExitStatus;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use policy_core::{ChildId, Error, ErrorKind, local::fork_generation};
+
+use super::limit::Permit;
+use super::sys::{self, Take, Target, Whom};
+use super::wakers::{Wakers, lock};
+
+/// A child, from its start (or from the first time that it was asked for) until
+/// its status is known, and longer.
+pub(crate) struct Record {
+    pid: u32,
+    /// A forked copy of this process has no children of ours.
+    generation: u64,
+    inner: Mutex<Inner>,
+    /// Tasks that wait for the outcome.
+    waiters: Wakers,
+    /// How many want it to be reaped: see [`Claim`].
+    claims: AtomicUsize,
+    /// Somebody reaps it when it exits, whether or not a task is polled.
+    attended: AtomicBool,
+    /// It counts among the children that are alive: see [`super::limit`].
+    permit: Mutex<Option<Permit>>,
+}
+
+struct Inner {
+    pidfd: Option<Arc<OwnedFd>>,
+    /// The pidfd itself is registered with some reactor: others use a copy, since
+    /// one descriptor can't be registered twice.
+    registered: bool,
+    /// The pidfd is kept when the child is reaped: it still names the group.
+    keep: bool,
+    /// Tells the child from another with its number, where there is no pidfd.
+    started: Option<u64>,
+    outcome: Option<Outcome>,
+}
+
+/// How a child ended, as far as can be known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outcome {
+    Exited(ExitStatus),
+    /// Somebody else took the status.
+    Lost,
+    /// It is somebody else's child.
+    NotOurs,
+    /// This process is a forked copy; the child is its sibling.
+    Forked,
+    /// The system refused.
+    Failed(i32),
+}
+
+impl Outcome {
+    pub(crate) fn into_result(self) -> Result<ExitStatus, Error> {
+        match self {
+            Self::Exited(status) => Ok(status),
+            Self::Lost => Err(ErrorKind::StatusLost.into()),
+            Self::NotOurs => Err(ErrorKind::NotOurChild.into()),
+            Self::Forked => Err(Error::new(
+                ErrorKind::Forked,
+                "the child belongs to the parent process; wait for it there",
+            )),
+            Self::Failed(errno) => Err(Error::io(
+                "can't wait for the child; see the source of this error",
+                io::Error::from_raw_os_error(errno),
+            )),
+        }
+    }
+}
+
+/// The records of children that are not settled, by number.
+static TABLE: Mutex<Option<HashMap<u32, Weak<Record>>>> = Mutex::new(None);
+
+impl Record {
+    /// Makes the record of a child that was just started.
+    ///
+    /// Without a pidfd the child is known by its number and the time it began.
+    pub(crate) fn new(pid: u32, pidfd: Option<Arc<OwnedFd>>) -> Arc<Self> {
+        let started = if pidfd.is_none() { sys::start_time(pid) } else { None };
+        let record = Arc::new(Self {
+            pid,
+            generation: fork_generation(),
+            inner: Mutex::new(Inner { pidfd, registered: false, keep: false, started, outcome: None }),
+            waiters: Wakers::default(),
+            claims: AtomicUsize::new(0),
+            attended: AtomicBool::new(false),
+            permit: Mutex::default(),
+        });
+        // A record that has the number already is of a child that somebody else
+        // reaped; it stays with whoever holds it.
+        lock(&TABLE).get_or_insert_default().insert(pid, Arc::downgrade(&record));
+        record
+    }
+
+    /// Returns the record of a child that a watcher was asked for.
+    pub(crate) fn of(child: &ChildId) -> Arc<Self> {
+        let known = lock(&TABLE).as_ref().and_then(|table| table.get(&child.pid()))
+            .and_then(Weak::upgrade);
+        if let Some(known) = known {
+            if known.is_same(child) {
+                return known;
+            }
+        }
+        Self::new(child.pid(), child.pidfd().cloned())
+    }
+
+    /// Returns the record of the child with this number; makes one if it is ours.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoSuchProcess`], [`ErrorKind::NotOurChild`].
+    pub(crate) fn of_pid(pid: u32) -> Result<Arc<Self>, Error> {
+        let known = lock(&TABLE).as_ref().and_then(|table| table.get(&pid)).and_then(Weak::upgrade);
+        if let Some(known) = known {
+            if !known.is_stale() {
+                return Ok(known);
+            }
+        }
+        // Before the check: what is true of the number while the descriptor is
+        // open is true of the process behind it.
+        let pidfd = open_pidfd(pid).ok();
+        match sys::exit_now(Target::Pid(pid), Take::Look) {
+            Ok(_) => {}
+            Err(_) if !process_exists(pid) => return Err(ErrorKind::NoSuchProcess.into()),
+            Err(_) => return Err(ErrorKind::NotOurChild.into()),
+        }
+        Ok(Self::new(pid, pidfd.map(Arc::new)))
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Returns the name under which a watcher is asked for this child.
+    pub(crate) fn id(&self) -> ChildId {
+        match self.pidfd() {
+            Some(pidfd) => ChildId::with_pidfd(self.pid, pidfd),
+            None => ChildId::from_pid(self.pid),
+        }
+    }
+
+    pub(crate) fn pidfd(&self) -> Option<Arc<OwnedFd>> {
+        lock(&self.inner).pidfd.clone()
+    }
+
+    /// Returns a descriptor of the child to register with a reactor: the pidfd
+    /// itself for the first who asks, a copy for others.
+    pub(super) fn lease(self: &Arc<Self>) -> io::Result<Option<Lease>> {
+        let mut inner = lock(&self.inner);
+        let Some(pidfd) = &inner.pidfd else { return Ok(None) };
+        if inner.registered {
+            let fd = Arc::new(pidfd.try_clone()?);
+            return Ok(Some(Lease { fd, of: None }));
+        }
+        let fd = pidfd.clone();
+        inner.registered = true;
+        Ok(Some(Lease { fd, of: Some(self.clone()) }))
+    }
+
+    /// Opens the pidfd, if the child was named by its number alone.
+    pub(super) fn ensure_pidfd(&self) -> io::Result<()> {
+        let mut inner = lock(&self.inner);
+        if inner.pidfd.is_some() || inner.outcome.is_some() {
+            return Ok(());
+        }
+        let pidfd = open_pidfd(self.pid)?;
+        // While the descriptor is open its process keeps the number, or is gone.
+        sys::exit_now(Target::Pidfd(pidfd.as_fd()), Take::Look)?;
+        if inner.is_another(self.pid) {
+            return Err(io::Error::from_raw_os_error(libc::ECHILD));
+        }
+        inner.pidfd = Some(Arc::new(pidfd));
+        Ok(())
+    }
+
+    /// Keeps the pidfd for as long as the record lives.
+    pub(crate) fn keep_pidfd(&self) {
+        lock(&self.inner).keep = true;
+    }
+
+    /// Gives the pidfd up: from now on the child is known by its number.
+    pub(super) fn shed_pidfd(&self) {
+        let mut inner = lock(&self.inner);
+        if inner.registered || inner.keep || inner.outcome.is_some() || inner.pidfd.is_none() {
+            return;
+        }
+        inner.started = sys::start_time(self.pid);
+        inner.pidfd = None;
+    }
+
+    /// Returns how the child ended, if that is known. Asks nobody.
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        if self.is_forked() {
+            return Some(Outcome::Forked);
+        }
+        lock(&self.inner).outcome
+    }
+
+    /// Returns true in a forked copy of the process whose child this is.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.generation != fork_generation()
+    }
+
+    /// Reaps the child if it has exited. `None`: it has not.
+    pub(crate) fn try_reap(&self) -> Option<Outcome> {
+        if self.is_forked() {
+            return Some(Outcome::Forked);
+        }
+        let mut inner = lock(&self.inner);
+        if inner.outcome.is_some() {
+            return inner.outcome;
+        }
+        let outcome = inner.reap(self.pid)?;
+        inner.settle(outcome);
+        drop(inner);
+        self.settled();
+        Some(outcome)
+    }
+
+    /// As [`try_reap`](Self::try_reap), for who only serves those that want it.
+    pub(super) fn try_reap_if_claimed(&self) -> Option<Outcome> {
+        match self.claims.load(Ordering::Acquire) {
+            0 => self.outcome(),
+            _ => self.try_reap(),
+        }
+    }
+
+    /// Notes an outcome that a watcher of somebody else found out.
+    pub(crate) fn settle(&self, outcome: Outcome) {
+        let mut inner = lock(&self.inner);
+        if inner.outcome.is_some() {
+            return;
+        }
+        inner.settle(outcome);
+        drop(inner);
+        self.settled();
+    }
+
+    /// Gives the child its place among those that are alive, until it is reaped.
+    pub(super) fn count(&self, permit: Permit) {
+        *lock(&self.permit) = Some(permit);
+    }
+
+    fn settled(&self) {
+        drop(lock(&self.permit).take());
+        self.forget();
+        self.waiters.wake_all();
+    }
+
+    /// Sends a signal to this child, and never to another process.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ChildExited`], [`ErrorKind::InvalidInput`], [`ErrorKind::Io`].
+    pub(crate) fn signal(&self, signal: i32, whom: Whom) -> Result<(), Error> {
+        if self.is_forked() {
+            return Outcome::Forked.into_result().map(drop);
+        }
+        // Held until the signal is sent: nobody of ours reaps meanwhile.
+        let inner = lock(&self.inner);
+        inner.signal(self.pid, signal, whom).map_err(|error| match error.raw_os_error() {
+            Some(libc::ESRCH) => ErrorKind::ChildExited.into(),
+            Some(libc::EINVAL) => Error::new(
+                ErrorKind::InvalidInput,
+                format!("there is no signal {signal}; see `kill -l`"),
+            )
+            .with_source(error),
+            _ => Error::io(
+                format!("can't send signal {signal} to process {}; it runs as another user or is out of reach", self.pid),
+                error,
+            ),
+        })
+    }
+
+    pub(super) fn waiters(&self) -> &Wakers {
+        &self.waiters
+    }
+
+    /// Takes the duty to reap the child whatever is polled. Returns false if
+    /// somebody has it.
+    pub(super) fn attend(&self) -> bool {
+        !self.attended.swap(true, Ordering::AcqRel)
+    }
+
+    pub(super) fn is_attended(&self) -> bool {
+        self.attended.load(Ordering::Acquire)
+    }
+
+    /// Lays the duty of [`attend`](Self::attend) down.
+    pub(super) fn unattend(&self) {
+        self.attended.store(false, Ordering::Release);
+    }
+
+    /// Returns true if somebody wants the child to be reaped.
+    pub(super) fn is_claimed(&self) -> bool {
+        self.claims.load(Ordering::Acquire) > 0
+    }
+
+    /// Wants the child to be reaped for ever.
+    pub(super) fn abandon(&self) {
+        self.claims.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn is_same(&self, child: &ChildId) -> bool {
+        match (child.pidfd(), &lock(&self.inner).pidfd) {
+            (Some(theirs), Some(ours)) => Arc::ptr_eq(theirs, ours),
+            _ => true,
+        }
+    }
+
+    /// Returns true if the number means another process by now, or none.
+    fn is_stale(&self) -> bool {
+        let inner = lock(&self.inner);
+        if inner.outcome.is_some() || self.is_forked() {
+            return true;
+        }
+        match &inner.pidfd {
+            Some(pidfd) => sys::exit_now(Target::Pidfd(pidfd.as_fd()), Take::Look).is_err(),
+            None => inner.started.is_some() && inner.started != sys::start_time(self.pid),
+        }
+    }
+
+    /// Takes the record out of the table, unless another has its place there.
+    fn forget(&self) {
+        let mut table = lock(&TABLE);
+        let Some(table) = table.as_mut() else { return };
+        if table.get(&self.pid).is_some_and(|entry| std::ptr::eq(entry.as_ptr(), self)) {
+            table.remove(&self.pid);
+        }
+    }
+}
+
+impl Inner {
+    fn settle(&mut self, outcome: Outcome) {
+        self.outcome = Some(outcome);
+        // The descriptor is of no more use, unless a reactor has it.
+        if !self.registered && !self.keep {
+            self.pidfd = None;
+        }
+    }
+
+    fn reap(&self, pid: u32) -> Option<Outcome> {
+        let found = match &self.pidfd {
+            Some(pidfd) => sys::exit_now(Target::Pidfd(pidfd.as_fd()), Take::Reap),
+            None => self.reap_by_number(pid),
+        };
+        match found {
+            Ok(exit) => exit.map(|exit| Outcome::Exited(exit.status)),
+            Err(error) => match (error.raw_os_error(), &self.pidfd) {
+                (Some(libc::ECHILD), Some(pidfd)) => Some(after_theft(pidfd.as_fd())),
+                (Some(libc::ECHILD), None) => Some(Outcome::Lost),
+                (errno, _) => Some(Outcome::Failed(errno.unwrap_or_default())),
+            },
+        }
+    }
+
+    fn reap_by_number(&self, pid: u32) -> io::Result<Option<sys::Exit>> {
+        if sys::exit_now(Target::Pid(pid), Take::Look)?.is_none() {
+            return Ok(None);
+        }
+        if self.is_another(pid) {
+            // Its status is not ours to take.
+            return Err(io::Error::from_raw_os_error(libc::ECHILD));
+        }
+        sys::exit_now(Target::Pid(pid), Take::Reap)
+    }
+
+    fn signal(&self, pid: u32, signal: i32, whom: Whom) -> io::Result<()> {
+        let gone = || io::Error::from_raw_os_error(libc::ESRCH);
+        let Some(pidfd) = &self.pidfd else {
+            return self.signal_by_number(pid, signal, whom);
+        };
+        if whom == Whom::One {
+            // A zombie takes signals without a word: asked first, so that the
+            // caller learns that they came too late.
+            let exit = sys::exit_now(Target::Pidfd(pidfd.as_fd()), Take::Look);
+            if self.outcome.is_some() || !matches!(exit, Ok(None)) {
+                return Err(gone());
+            }
+        }
+        match sys::pidfd_send_signal(pidfd.as_fd(), signal, whom) {
+            // Refused by a sandbox, or not known to this kernel.
+            Err(error)
+                if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM))
+                    || (whom == Whom::Group && error.raw_os_error() == Some(libc::EINVAL)) =>
+            {
+                self.signal_by_number(pid, signal, whom)
+            }
+            result => result,
+        }
+    }
+
+    fn signal_by_number(&self, pid: u32, signal: i32, whom: Whom) -> io::Result<()> {
+        let gone = || io::Error::from_raw_os_error(libc::ESRCH);
+        if self.outcome.is_some() {
+            return Err(gone());
+        }
+        match sys::exit_now(Target::Pid(pid), Take::Look) {
+            Ok(None) if !self.is_another(pid) => {}
+            // The zombie holds the number, of the group as well.
+            Ok(Some(_)) if whom == Whom::Group && !self.is_another(pid) => {}
+            _ => return Err(gone()),
+        }
+        sys::kill(pid, signal, whom)
+    }
+
+    /// Returns true if the number was given to another process meanwhile.
+    fn is_another(&self, pid: u32) -> bool {
+        self.started.is_some() && self.started != sys::start_time(pid)
+    }
+}
+
+/// Opens the pidfd of a child, if pidfds do all that is needed of them here.
+pub(crate) fn open_pidfd(pid: u32) -> io::Result<OwnedFd> {
+    if !pidfds_work() {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    sys::pidfd_open(pid)
+}
+
+/// Returns true if this kernel has pidfds, can wait by them, and lets us.
+pub(crate) fn pidfds_work() -> bool {
+    const UNKNOWN: u8 = 0;
+    const WORK: u8 = 1;
+    const REFUSED: u8 = 2;
+    static PROBED: AtomicU8 = AtomicU8::new(UNKNOWN);
+
+    match PROBED.load(Ordering::Relaxed) {
+        WORK => return true,
+        REFUSED => return false,
+        _ => {}
+    }
+    let probe = sys::pidfd_open(std::process::id())
+        .and_then(|fd| sys::exit_now(Target::Pidfd(fd.as_fd()), Take::Look));
+    let errno = probe.as_ref().err().and_then(io::Error::raw_os_error);
+    match errno {
+        // Nobody is a child of himself: the right answer.
+        Some(libc::ECHILD) => PROBED.store(WORK, Ordering::Relaxed),
+        // A limit that may be over soon; each child asks again.
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => {}
+        _ => {
+            PROBED.store(REFUSED, Ordering::Relaxed);
+            log::info!("no pidfds here ({errno:?}); children are waited for in other ways");
+            return false;
+        }
+    }
+    true
+}
+
+/// Finds the status of a child that somebody else reaped.
+fn after_theft(pidfd: BorrowedFd<'_>) -> Outcome {
+    // The thief's `waitid` makes the child ours no longer a moment before the
+    // kernel writes the status down, so a moment is waited.
+    for attempt in 0..220 {
+        match sys::status_after_reap(pidfd) {
+            Ok(Some(status)) => return Outcome::Exited(status),
+            Ok(None) => {}
+            // Linux before 6.15, or a sandbox.
+            Err(_) if sys::is_readable(pidfd) => return Outcome::Lost,
+            Err(_) => return Outcome::NotOurs,
+        }
+        match attempt {
+            0..200 => std::thread::yield_now(),
+            _ => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+    if sys::is_readable(pidfd) { Outcome::Lost } else { Outcome::NotOurs }
+}
+
+fn process_exists(pid: u32) -> bool {
+    !matches!(
+        sys::kill(pid, 0, Whom::One),
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH)
+    )
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("pid", &self.pid)
+            .field("outcome", &self.outcome())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The wish that a child be reaped, while it is held.
+///
+/// A thread that watches over many children reaps those that somebody claims, so
+/// that a handler which was removed leaves the zombie to its owner.
+pub(crate) struct Claim(Arc<Record>);
+
+impl Claim {
+    pub(crate) fn new(record: Arc<Record>) -> Self {
+        record.claims.fetch_add(1, Ordering::AcqRel);
+        Self(record)
+    }
+
+    pub(crate) fn record(&self) -> &Arc<Record> {
+        &self.0
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.0.claims.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl fmt::Debug for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A descriptor of a child that may be registered with a reactor.
+pub(super) struct Lease {
+    fd: Arc<OwnedFd>,
+    /// The record whose own descriptor this is.
+    of: Option<Arc<Record>>,
+}
+
+impl Lease {
+    pub(super) fn fd(&self) -> &Arc<OwnedFd> {
+        &self.fd
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(record) = &self.of {
+            let mut inner = lock(&record.inner);
+            inner.registered = false;
+            if inner.outcome.is_some() && !inner.keep {
+                inner.pidfd = None;
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease").field("fd", &self.fd).finish()
+    }
+}

@@ -1,0 +1,248 @@
+//! The pipes to a child, awaited by whichever loop polls them.
+
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::pin::Pin;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use futures_io::{AsyncRead, AsyncWrite};
+use policy_core::Interest;
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+
+use super::anchor::Anchor;
+
+/// Our end of a pipe.
+struct Pipe {
+    anchor: Anchor,
+    fd: Arc<OwnedFd>,
+}
+
+impl Pipe {
+    fn new(fd: OwnedFd) -> io::Result<Self> {
+        // Our end only: the child's is an open file of its own, and programs are
+        // not made for reading EAGAIN from their standard streams.
+        fcntl_setfl(&fd, fcntl_getfl(&fd)? | OFlags::NONBLOCK)?;
+        let fd = Arc::new(fd);
+        Ok(Self { anchor: Anchor::new(fd.clone()), fd })
+    }
+
+    fn poll_io(
+        &mut self,
+        cx: &mut Context<'_>,
+        interest: Interest,
+        op: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        self.anchor
+            .poll_io(cx, interest, op)
+            .map(|result| result.unwrap_or_else(|error| Err(error.into())))
+    }
+
+    /// Gives the descriptor back as std has it: blocking.
+    fn into_fd(self) -> io::Result<OwnedFd> {
+        let Self { anchor, fd } = self;
+        drop(anchor);
+        // A reactor may still hold it for a moment.
+        let fd = Arc::try_unwrap(fd).or_else(|shared| shared.try_clone())?;
+        fcntl_setfl(&fd, fcntl_getfl(&fd)? - OFlags::NONBLOCK)?;
+        Ok(fd)
+    }
+}
+
+impl fmt::Debug for Pipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.anchor.fmt(f)
+    }
+}
+
+/// The writing end of a child's standard input.
+///
+/// Dropping or closing it is the end of the child's input. A child that reads no
+/// more gives [`io::ErrorKind::BrokenPipe`]. [`Child::wait`](super::Child::wait)
+/// closes it.
+///
+/// ```
+/// use futures_lite::AsyncWriteExt;
+/// use policy::process::{Command, Stdio};
+///
+/// policy::run(async {
+///     let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+///     let mut stdin = child.stdin.take().expect("it is piped");
+///     stdin.write_all(b"hello").await.expect("cat reads");
+///     drop(stdin);
+///     assert_eq!(child.wait_with_output().await?.stdout, b"hello");
+///     Ok::<(), policy::Error>(())
+/// })?;
+/// # Ok::<(), policy::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct ChildStdin {
+    // A lock, so that `Child::wait`, which many may call at once, can close it;
+    // whoever writes has `&mut` and never locks.
+    pipe: Mutex<Option<Pipe>>,
+}
+
+impl ChildStdin {
+    pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
+        Ok(Self { pipe: Mutex::new(Some(Pipe::new(fd)?)) })
+    }
+
+    /// Ends the child's input.
+    pub(super) fn shut(&self) {
+        drop(super::wakers::lock(&self.pipe).take());
+    }
+
+    fn pipe(&mut self) -> io::Result<&mut Pipe> {
+        self.pipe
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_mut()
+            .ok_or_else(|| io::Error::new(io::ErrorKind::BrokenPipe, "the child's stdin was closed; take it out of `Child` before `wait`"))
+    }
+
+    /// Turns the pipe into what another command can write to.
+    ///
+    /// # Errors
+    /// If it was closed.
+    pub fn into_stdio(self) -> io::Result<Stdio> {
+        let pipe = self.pipe.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(pipe.ok_or(io::ErrorKind::BrokenPipe)?.into_fd()?.into())
+    }
+}
+
+impl AsyncWrite for ChildStdin {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let op = &mut |fd: BorrowedFd<'_>| Ok(rustix::io::write(fd, buf)?);
+        match self.pipe() {
+            Ok(pipe) => pipe.poll_io(cx, Interest::Writable, op),
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let op = &mut |fd: BorrowedFd<'_>| Ok(rustix::io::writev(fd, bufs)?);
+        match self.pipe() {
+            Ok(pipe) => pipe.poll_io(cx, Interest::Writable, op),
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // What is written is in the pipe.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        *self.pipe.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
+        Poll::Ready(Ok(()))
+    }
+}
+
+macro_rules! reading_end {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name {
+            pipe: Pipe,
+        }
+
+        impl $name {
+            pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
+                Ok(Self { pipe: Pipe::new(fd)? })
+            }
+
+            /// Turns the pipe into what another command can read from.
+            ///
+            /// # Errors
+            /// If the descriptor can't be made blocking again.
+            pub fn into_stdio(self) -> io::Result<Stdio> {
+                Ok(self.pipe.into_fd()?.into())
+            }
+        }
+
+        impl AsyncRead for $name {
+            fn poll_read(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &mut [u8],
+            ) -> Poll<io::Result<usize>> {
+                let op = &mut |fd: BorrowedFd<'_>| Ok(rustix::io::read(fd, &mut *buf)?);
+                self.pipe.poll_io(cx, Interest::Readable, op)
+            }
+
+            fn poll_read_vectored(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bufs: &mut [IoSliceMut<'_>],
+            ) -> Poll<io::Result<usize>> {
+                let op = &mut |fd: BorrowedFd<'_>| Ok(rustix::io::readv(fd, bufs)?);
+                self.pipe.poll_io(cx, Interest::Readable, op)
+            }
+        }
+
+        impl PollAppend for $name {
+            fn poll_append(
+                &mut self,
+                cx: &mut Context<'_>,
+                into: &mut Vec<u8>,
+            ) -> Poll<io::Result<usize>> {
+                let op = &mut |fd: BorrowedFd<'_>| {
+                    Ok(rustix::io::read(fd, rustix::buffer::spare_capacity(into))?)
+                };
+                self.pipe.poll_io(cx, Interest::Readable, op)
+            }
+        }
+
+        impl AsFd for $name {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                self.pipe.fd.as_fd()
+            }
+        }
+    };
+}
+
+/// Reading into the spare room of a vector, which need not be filled first.
+pub(super) trait PollAppend {
+    fn poll_append(
+        &mut self,
+        cx: &mut Context<'_>,
+        into: &mut Vec<u8>,
+    ) -> Poll<io::Result<usize>>;
+}
+
+reading_end! {
+    /// The reading end of a child's standard output.
+    ///
+    /// What was written before the child exited stays readable after that.
+    ///
+    /// ```
+    /// use futures_lite::AsyncReadExt;
+    /// use policy::process::{Command, Stdio};
+    ///
+    /// policy::run(async {
+    ///     let mut child = Command::new("echo").arg("hello").stdout(Stdio::piped()).spawn()?;
+    ///     child.wait().await?;
+    ///     let mut text = String::new();
+    ///     child.stdout.take().expect("it is piped").read_to_string(&mut text).await.expect("text");
+    ///     assert_eq!(text, "hello\n");
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    ChildStdout
+}
+
+reading_end! {
+    /// The reading end of a child's standard error; see [`ChildStdout`].
+    ChildStderr
+}

@@ -1,0 +1,214 @@
+//! From a command to a child, with nothing left behind when a step fails.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::Command as StdCommand;
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy_core::{ChildWatcher, Error, ErrorKind};
+
+use super::child::Child;
+use super::exit::reap_soon;
+use super::identity::{self, Claim, Outcome, Record};
+use super::limit::Permit;
+use super::pipe::{ChildStderr, ChildStdin, ChildStdout};
+use super::sys::Whom;
+use super::{background, starter};
+use crate::ambient;
+
+/// What a child is told apart from what std's command holds.
+#[derive(Clone, Debug)]
+pub(super) struct Setup {
+    pub(super) program: String,
+    pub(super) folder: Option<std::path::PathBuf>,
+    pub(super) kill_on_drop: bool,
+    pub(super) reap_on_drop: bool,
+    /// Signals that end it go to its process group.
+    pub(super) kill_tree: bool,
+    pub(super) wait_delay: Option<Duration>,
+    pub(super) max_output: Option<usize>,
+}
+
+/// Checks what must be there before anything is started.
+///
+/// # Errors
+/// [`ErrorKind::NoRunningLoop`], [`ErrorKind::WatcherInactive`], or what the policy
+/// gives.
+pub(super) fn prepare() -> Result<Arc<dyn ChildWatcher>, Error> {
+    ambient::event_loop()?.state().check_open()?;
+    let watcher = crate::get_child_watcher()?;
+    if !watcher.is_active() {
+        return Err(ErrorKind::WatcherInactive.into());
+    }
+    Ok(watcher)
+}
+
+/// Starts a child on this thread, which blocks until the program is executed.
+pub(super) fn launch(
+    command: &mut StdCommand,
+    setup: &Setup,
+    watcher: Arc<dyn ChildWatcher>,
+) -> Result<Child, Error> {
+    background::sweep();
+    let permit = Permit::take()?;
+    let mut started = command.spawn().map_err(|error| cannot_start(setup, error))?;
+    let fresh = Fresh::new(identify(started.id()), setup);
+    fresh.record().count(permit);
+    if setup.kill_tree {
+        fresh.record().keep_pidfd();
+    }
+    let pipes = Pipes {
+        stdin: open(started.stdin.take().map(OwnedFd::from), ChildStdin::new)?,
+        stdout: open(started.stdout.take().map(OwnedFd::from), ChildStdout::new)?,
+        stderr: open(started.stderr.take().map(OwnedFd::from), ChildStderr::new)?,
+    };
+    let exit = watcher.watch(&fresh.record().id())?;
+    Ok(Child::new(fresh.keep(), pipes, watcher, exit, setup))
+}
+
+/// As [`launch`], on a starter thread.
+///
+/// Cancel safe: a child that nobody came to take is killed and reaped.
+pub(super) async fn launch_elsewhere(
+    setup: Setup,
+    watcher: Arc<dyn ChildWatcher>,
+    start: impl FnOnce(&Setup, Arc<dyn ChildWatcher>) -> Result<Child, Error> + Send + 'static,
+) -> Result<Child, Error> {
+    let unclaimed = starter::run(move || start(&setup, watcher).map(Unclaimed::new)).await??;
+    unclaimed.claim()
+}
+
+/// The ends of the pipes to a child.
+#[derive(Debug)]
+pub(super) struct Pipes {
+    pub(super) stdin: Option<ChildStdin>,
+    pub(super) stdout: Option<ChildStdout>,
+    pub(super) stderr: Option<ChildStderr>,
+}
+
+fn open<T>(
+    fd: Option<OwnedFd>,
+    wrap: impl FnOnce(OwnedFd) -> io::Result<T>,
+) -> Result<Option<T>, Error> {
+    fd.map(wrap).transpose().map_err(|error| {
+        Error::io("can't make a pipe non-blocking; see the source of this error", error)
+    })
+}
+
+/// Makes the record of a child that std has just started.
+fn identify(pid: u32) -> Arc<Record> {
+    match identity::open_pidfd(pid) {
+        Ok(pidfd) => Record::new(pid, Some(Arc::new(pidfd))),
+        Err(error) => {
+            let record = Record::new(pid, None);
+            if error.raw_os_error() == Some(libc::ESRCH) {
+                // Somebody reaped it already: the number is free.
+                record.settle(Outcome::Lost);
+            }
+            record
+        }
+    }
+}
+
+/// A child that is killed and reaped unless it is kept: what follows a fork may fail.
+struct Fresh {
+    claim: Claim,
+    whom: Whom,
+    kept: bool,
+}
+
+impl Fresh {
+    fn new(record: Arc<Record>, setup: &Setup) -> Self {
+        let whom = if setup.kill_tree { Whom::Group } else { Whom::One };
+        Self { claim: Claim::new(record), whom, kept: false }
+    }
+
+    fn record(&self) -> &Arc<Record> {
+        self.claim.record()
+    }
+
+    fn keep(mut self) -> Claim {
+        self.kept = true;
+        Claim::new(self.record().clone())
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
+        let record = self.record();
+        // It may have exited by itself.
+        let _exited = record.signal(libc::SIGKILL, self.whom);
+        if !reap_soon(record) {
+            background::adopt(record);
+        }
+    }
+}
+
+/// A child on its way from a starter thread to whoever asked for it.
+struct Unclaimed(Option<Child>);
+
+impl Unclaimed {
+    fn new(child: Child) -> Self {
+        Self(Some(child))
+    }
+
+    fn claim(mut self) -> Result<Child, Error> {
+        self.0.take().ok_or_else(|| ErrorKind::StatusLost.into())
+    }
+}
+
+impl Drop for Unclaimed {
+    fn drop(&mut self) {
+        if let Some(child) = self.0.take() {
+            child.destroy();
+        }
+    }
+}
+
+fn cannot_start(setup: &Setup, error: io::Error) -> Error {
+    let program = &setup.program;
+    let message = match (&setup.folder, error.kind()) {
+        (Some(folder), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+            if !Path::new(folder).is_dir() =>
+        {
+            format!(
+                "can't start `{program}` in `{}`; check that this is a folder",
+                folder.display()
+            )
+        }
+        (_, io::ErrorKind::NotFound) => {
+            format!("can't start `{program}`: no such program; check the name and PATH")
+        }
+        (_, io::ErrorKind::PermissionDenied) => {
+            format!("can't start `{program}`: not allowed; check that it is an executable file")
+        }
+        (_, io::ErrorKind::InvalidInput) => {
+            return Error::new(
+                ErrorKind::InvalidInput,
+                format!("can't start `{program}`: a NUL in an argument; take it out"),
+            )
+            .with_source(error);
+        }
+        _ => match error.raw_os_error() {
+            Some(libc::EMFILE | libc::ENFILE) => format!(
+                "can't start `{program}`: too many open files; close some, or raise the limit (`ulimit -n`)"
+            ),
+            Some(libc::EAGAIN) => format!(
+                "can't start `{program}`: too many processes; wait for others to end, or raise the limit (`ulimit -u`)"
+            ),
+            Some(libc::E2BIG) => format!(
+                "can't start `{program}`: the arguments and the environment are too long; pass them by a file or a pipe"
+            ),
+            Some(libc::ENOEXEC) => format!(
+                "can't start `{program}`: it is not in a format that this system executes; check the file, or its `#!` line"
+            ),
+            _ => format!("can't start `{program}`; see the source of this error"),
+        },
+    };
+    Error::io(message, error)
+}

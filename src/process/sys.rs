@@ -1,0 +1,258 @@
+//! The few calls of the kernel that std and rustix don't offer, or offer by number
+//! only.
+#![allow(unsafe_code, reason = "system calls; each wrapper is safe to call with any argument")]
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+/// Whose exit is asked for.
+#[derive(Clone, Copy)]
+pub(super) enum Target<'a> {
+    /// A child by number: only while it is sure that nobody else reaped it.
+    Pid(u32),
+    /// A child by identity.
+    Pidfd(BorrowedFd<'a>),
+    /// Whichever child of this process.
+    Any,
+}
+
+/// What is done with an exit that is found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Take {
+    /// Nothing: the zombie stays.
+    Look,
+    /// The zombie goes.
+    Reap,
+}
+
+/// The exit of a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Exit {
+    pub(super) pid: u32,
+    pub(super) status: ExitStatus,
+}
+
+/// Asks for an exit, without waiting. `None`: there is one to come.
+///
+/// # Errors
+/// ECHILD if the target is no child of ours, or is reaped already.
+pub(super) fn exit_now(target: Target<'_>, take: Take) -> io::Result<Option<Exit>> {
+    waitid(target, take, libc::WNOHANG)
+}
+
+/// Waits on this thread until the target has exited, and leaves the zombie.
+///
+/// # Errors
+/// As [`exit_now`].
+pub(super) fn wait_for_exit(target: Target<'_>) -> io::Result<()> {
+    waitid(target, Take::Look, 0).map(drop)
+}
+
+fn waitid(target: Target<'_>, take: Take, flags: libc::c_int) -> io::Result<Option<Exit>> {
+    let (kind, id) = match target {
+        Target::Pid(pid) => (libc::P_PID, pid),
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        Target::Pidfd(fd) => (libc::P_PIDFD, fd.as_raw_fd() as libc::id_t),
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        Target::Pidfd(_) => return Err(io::ErrorKind::Unsupported.into()),
+        Target::Any => (libc::P_ALL, 0),
+    };
+    let keep = if take == Take::Look { libc::WNOWAIT } else { 0 };
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    loop {
+        // SAFETY: `info` is valid for writes; the other arguments are numbers.
+        let result =
+            unsafe { libc::waitid(kind, id as _, info.as_mut_ptr(), libc::WEXITED | flags | keep) };
+        if result == 0 {
+            break;
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    // SAFETY: all zeroes is a valid `siginfo_t`, and the call wrote nothing else.
+    let info = unsafe { info.assume_init() };
+    // SAFETY: `waitid` fills these two fields, or leaves them zero.
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    if pid == 0 {
+        return Ok(None);
+    }
+    let raw = match info.si_code {
+        libc::CLD_EXITED => (status & 0xff) << 8,
+        libc::CLD_DUMPED => (status & 0x7f) | 0x80,
+        _ => status & 0x7f,
+    };
+    Ok(Some(Exit { pid: pid as u32, status: ExitStatus::from_raw(raw) }))
+}
+
+/// Opens a descriptor of a process, which no other process can come to mean.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
+    // SAFETY: takes two numbers. Close-on-exec is implied.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, libc::c_long::from(signed(pid)?), 0) };
+    match i32::try_from(fd) {
+        // SAFETY: the call has just given this descriptor to us.
+        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// No such thing here.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn pidfd_open(_pid: u32) -> io::Result<OwnedFd> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// To whom a signal goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whom {
+    /// The process.
+    One,
+    /// The process group that it leads.
+    Group,
+}
+
+/// Sends a signal by identity. Signal 0 only asks.
+///
+/// # Errors
+/// ESRCH once the process is reaped, EINVAL for a bad number (and for a group,
+/// before Linux 6.9), EPERM.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn pidfd_send_signal(fd: BorrowedFd<'_>, signal: i32, whom: Whom) -> io::Result<()> {
+    const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
+    let flags = if whom == Whom::Group { PIDFD_SIGNAL_PROCESS_GROUP } else { 0 };
+    let no_info = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: the descriptor is open; a null `info` means the default one.
+    check(unsafe {
+        libc::syscall(libc::SYS_pidfd_send_signal, fd.as_raw_fd(), signal, no_info, flags)
+    })
+}
+
+/// No such thing here.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn pidfd_send_signal(_: BorrowedFd<'_>, _: i32, _: Whom) -> io::Result<()> {
+    Err(io::Error::from_raw_os_error(libc::ENOSYS))
+}
+
+/// Sends a signal by number. The caller knows that the number is still meant.
+pub(super) fn kill(pid: u32, signal: i32, whom: Whom) -> io::Result<()> {
+    let pid = signed(pid)?;
+    let to = if whom == Whom::Group { -pid } else { pid };
+    // SAFETY: takes two numbers.
+    check(unsafe { libc::kill(to, signal) }.into())
+}
+
+/// What the kernel keeps of a process that was reaped (Linux 6.15).
+#[cfg(all(
+    any(target_os = "linux", target_os = "android"),
+    // The others number their ioctls differently.
+    not(any(
+        target_arch = "mips",
+        target_arch = "mips64",
+        target_arch = "powerpc",
+        target_arch = "powerpc64",
+        target_arch = "sparc64"
+    ))
+))]
+pub(super) fn status_after_reap(fd: BorrowedFd<'_>) -> io::Result<Option<ExitStatus>> {
+    // The first version of the structure: newer kernels fill no more than its
+    // size, which is part of the request's number.
+    #[repr(C)]
+    #[derive(Default)]
+    struct PidfdInfo {
+        mask: u64,
+        cgroupid: u64,
+        ids: [u32; 11],
+        exit_code: i32,
+    }
+    const PIDFD_INFO_EXIT: u64 = 1 << 3;
+    // _IOWR(0xFF, 11, struct pidfd_info)
+    const PIDFD_GET_INFO: u64 =
+        (3 << 30) | ((size_of::<PidfdInfo>() as u64) << 16) | (0xFF << 8) | 11;
+
+    let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
+    // SAFETY: the request's number says how large `info` is, so the kernel writes
+    // within it; every bit pattern is valid for its fields.
+    check(
+        unsafe { libc::ioctl(fd.as_raw_fd(), PIDFD_GET_INFO as _, &raw mut info) }.into(),
+    )?;
+    let known = info.mask & PIDFD_INFO_EXIT != 0;
+    Ok(known.then(|| ExitStatus::from_raw(info.exit_code)))
+}
+
+/// No such thing here.
+#[cfg(not(all(
+    any(target_os = "linux", target_os = "android"),
+    not(any(
+        target_arch = "mips",
+        target_arch = "mips64",
+        target_arch = "powerpc",
+        target_arch = "powerpc64",
+        target_arch = "sparc64"
+    ))
+)))]
+pub(super) fn status_after_reap(_: BorrowedFd<'_>) -> io::Result<Option<ExitStatus>> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Returns when a process began, in ticks since boot: with the number it makes an
+/// identity, where there are no pidfds. `None` if that can't be known.
+pub(super) fn start_time(pid: u32) -> Option<u64> {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    // The name, in parentheses, may contain anything, parentheses too.
+    let name_ends = stat.iter().rposition(|&byte| byte == b')')?;
+    let rest = std::str::from_utf8(stat.get(name_ends + 1..)?).ok()?;
+    // Field 22 of proc_pid_stat(5); `rest` begins with field 3.
+    rest.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+/// Returns true if a descriptor can be read from without waiting.
+pub(super) fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    wait_readable(fd, 0)
+}
+
+/// Waits on this thread until a descriptor can be read from; at most so long.
+pub(super) fn wait_readable(fd: BorrowedFd<'_>, milliseconds: i32) -> bool {
+    let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one valid entry.
+    unsafe { libc::poll(&raw mut poll, 1, milliseconds) == 1 }
+}
+
+/// Keeps signals away from this thread, which is ours: their handlers belong to
+/// the program's threads.
+pub(super) fn block_signals() {
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: `sigfillset` initializes the set; the mask of this thread alone is
+    // changed.
+    unsafe {
+        libc::sigfillset(set.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, set.as_ptr(), std::ptr::null_mut());
+    }
+}
+
+/// Returns true if the kernel reaps children by itself, because SIGCHLD is ignored.
+pub(super) fn kernel_reaps() -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: asks only; all zeroes is a valid `sigaction`.
+    let action = unsafe {
+        libc::sigaction(libc::SIGCHLD, std::ptr::null(), action.as_mut_ptr());
+        action.assume_init()
+    };
+    action.sa_sigaction == libc::SIG_IGN || action.sa_flags & libc::SA_NOCLDWAIT != 0
+}
+
+fn signed(pid: u32) -> io::Result<libc::pid_t> {
+    // 0 and -1 mean other things than a process.
+    match libc::pid_t::try_from(pid) {
+        Ok(pid) if pid > 0 => Ok(pid),
+        _ => Err(io::Error::from_raw_os_error(libc::ESRCH)),
+    }
+}
+
+fn check(result: libc::c_long) -> io::Result<()> {
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

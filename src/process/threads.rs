@@ -1,0 +1,202 @@
+//! Threads that wait for children: one each, up to a limit, then one for the rest.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use policy_core::{Error, local::fork_generation};
+
+use super::identity::Record;
+use super::sys::{self, Take, Target};
+use super::wakers::lock;
+
+/// Enough for most programs, and few enough for a container's limit.
+pub(super) const DEFAULT_LIMIT: usize = 256;
+
+/// A thread that waits needs little; one that wakes a task needs what an executor
+/// needs for that.
+const STACK: usize = 128 * 1024;
+
+/// Where children wait that have no watcher of their own: dropped ones, and those
+/// whose pidfd no reactor takes.
+pub(super) fn global() -> &'static Arc<Threads> {
+    static GLOBAL: OnceLock<Arc<Threads>> = OnceLock::new();
+    GLOBAL.get_or_init(|| Arc::new(Threads::new(DEFAULT_LIMIT)))
+}
+
+#[derive(Debug)]
+pub(super) struct Threads {
+    limit: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Threads with a child each.
+    single: usize,
+    /// The children of the thread that serves many, as long as it lives.
+    shared: Option<Shared>,
+    /// A forked copy of the process has no threads.
+    generation: u64,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Those that the thread has not taken over yet.
+    new: VecDeque<Arc<Record>>,
+    count: usize,
+}
+
+impl Threads {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { limit: limit.max(1), state: Mutex::default() }
+    }
+
+    /// Returns how many threads wait now.
+    pub(super) fn count(&self) -> usize {
+        let state = lock(&self.state);
+        state.single + usize::from(state.shared.is_some())
+    }
+
+    /// Sees to it that the child is reaped when it exits.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`](policy_core::ErrorKind::Io) if no thread can be had.
+    pub(super) fn attend(self: &Arc<Self>, record: &Arc<Record>) -> Result<(), Error> {
+        if record.outcome().is_some() || !record.attend() {
+            return Ok(());
+        }
+        let mut state = lock(&self.state);
+        if state.generation != fork_generation() {
+            *state = State { generation: fork_generation(), ..State::default() };
+        }
+        // The last thread of the limit is the one that serves the rest.
+        let alone = state.single + 1 < self.limit;
+        let begun = match alone {
+            true => self.single(&mut state, record).or_else(|_| self.share(&mut state, record)),
+            false => self.share(&mut state, record),
+        };
+        begun.map_err(|error| {
+            record.unattend();
+            Error::io(
+                "can't start a thread that waits for a child; raise the limit of threads, or use `PidfdChildWatcher`",
+                error,
+            )
+        })
+    }
+
+    fn single(self: &Arc<Self>, state: &mut State, record: &Arc<Record>) -> io::Result<()> {
+        let (threads, record) = (self.clone(), record.clone());
+        start(format!("policy-w{}", record.pid()), move || {
+            wait_for(&record);
+            threads.ended(|state| state.single = state.single.saturating_sub(1));
+        })?;
+        state.single += 1;
+        Ok(())
+    }
+
+    fn share(self: &Arc<Self>, state: &mut State, record: &Arc<Record>) -> io::Result<()> {
+        if state.shared.is_none() {
+            let threads = self.clone();
+            start("policy-waiter".into(), move || threads.serve())?;
+        }
+        let shared = state.shared.get_or_insert_default();
+        shared.new.push_back(record.clone());
+        shared.count += 1;
+        Ok(())
+    }
+
+    fn ended(&self, change: impl FnOnce(&mut State)) {
+        let mut state = lock(&self.state);
+        if state.generation == fork_generation() {
+            change(&mut state);
+        }
+    }
+
+    /// Serves many children: looks whether there is any exit at all, which costs
+    /// the same however many there are, and asks each only if so.
+    fn serve(&self) {
+        const SHORTEST: Duration = Duration::from_millis(1);
+        const LONGEST: Duration = Duration::from_millis(16);
+        let mut children: Vec<Arc<Record>> = Vec::new();
+        let mut pause = SHORTEST;
+        let mut since_scan = Duration::ZERO;
+        loop {
+            {
+                let mut state = lock(&self.state);
+                let Some(shared) = &mut state.shared else { return };
+                children.extend(shared.new.drain(..));
+                shared.count = children.len();
+                if children.is_empty() {
+                    state.shared = None;
+                    return;
+                }
+            }
+            // A thief leaves no zombie to be seen: all are asked now and then.
+            let quiet = matches!(sys::exit_now(Target::Any, Take::Look), Ok(None));
+            if quiet && since_scan < Duration::from_millis(250) {
+                since_scan += pause;
+            } else {
+                since_scan = Duration::ZERO;
+                let before = children.len();
+                children.retain(|child| !is_over(child));
+                if children.len() < before {
+                    pause = SHORTEST;
+                }
+            }
+            if !children.is_empty() {
+                std::thread::sleep(pause);
+            }
+            pause = (pause * 2).min(LONGEST);
+        }
+    }
+}
+
+/// Waits for one child, and reaps it if somebody wants that.
+fn wait_for(record: &Record) {
+    while record.outcome().is_none() {
+        // The zombie stays until the record's lock is held.
+        let waited = match record.pidfd() {
+            Some(pidfd) => sys::wait_for_exit(Target::Pidfd(pidfd.as_fd())),
+            None => sys::wait_for_exit(Target::Pid(record.pid())),
+        };
+        if is_over(record) {
+            return;
+        }
+        if waited.is_err() {
+            // The question itself is refused; asking on would spin.
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+/// Returns true if there is nothing to do for this child any more.
+fn is_over(record: &Record) -> bool {
+    if record.try_reap_if_claimed().is_some() {
+        return true;
+    }
+    if record.is_claimed() {
+        return false;
+    }
+    // Nobody wants it: it is left to whoever will, as soon as it has exited.
+    let exited = match record.pidfd() {
+        Some(pidfd) => sys::is_readable(pidfd.as_fd()),
+        None => !matches!(sys::exit_now(Target::Pid(record.pid()), Take::Look), Ok(None)),
+    };
+    if exited {
+        record.unattend();
+        // Claimed in between, and told that it is attended: it still is.
+        return !(record.is_claimed() && record.attend());
+    }
+    false
+}
+
+fn start(name: String, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    std::thread::Builder::new().name(name).stack_size(STACK).spawn(move || {
+        sys::block_signals();
+        run();
+    })?;
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! Waiting on threads.
+
+use std::sync::Arc;
+
+use policy_core::{ChildCallback, ChildId, ChildWatcher, Error, EventLoop, ExitFuture};
+
+use super::common::Common;
+use crate::process::exit::Watch;
+use crate::process::identity::Record;
+use crate::process::threads::{DEFAULT_LIMIT, Threads};
+
+/// Waits for each child on a thread of its own, up to a limit; the children beyond
+/// it share one.
+///
+/// Works on every Unix and in every sandbox, whatever loops and signals do. asyncio
+/// has no limit: 2,000 children are 2,000 threads there. A thread is named after
+/// its child (`policy-w4711`) and ends with it, whether or not the watcher is
+/// closed before.
+///
+/// ```
+/// use policy::{ThreadedChildWatcher, process::Command};
+///
+/// policy::set_child_watcher(ThreadedChildWatcher::new().max_threads(16))?;
+/// let status = policy::run(async { Command::new("true").status().await })?;
+/// assert!(status.success());
+/// # Ok::<(), policy::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct ThreadedChildWatcher {
+    common: Common,
+    threads: Arc<Threads>,
+}
+
+impl ThreadedChildWatcher {
+    /// Makes a watcher with at most 256 threads.
+    pub fn new() -> Self {
+        Self { common: Common::default(), threads: Arc::new(Threads::new(DEFAULT_LIMIT)) }
+    }
+
+    /// Sets how many threads there may be; 0 means 1.
+    #[must_use]
+    pub fn max_threads(self, limit: usize) -> Self {
+        Self { threads: Arc::new(Threads::new(limit)), ..self }
+    }
+
+    /// Returns how many threads wait now.
+    pub fn threads(&self) -> usize {
+        self.threads.count()
+    }
+
+    fn wait(&self, record: Arc<Record>) -> Result<Watch, Error> {
+        // Claimed first: a thread leaves a child alone that nobody claims.
+        let watch = Watch::told(record.clone(), Some(self.common.gate.clone()));
+        self.threads.attend(&record)?;
+        Ok(watch)
+    }
+}
+
+impl Default for ThreadedChildWatcher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ChildWatcher for ThreadedChildWatcher {
+    fn watch(&self, child: &ChildId) -> Result<ExitFuture, Error> {
+        self.common.gate.check()?;
+        self.wait(Record::of(child)).map(ExitFuture::from)
+    }
+
+    fn add_child_handler(&self, pid: u32, callback: ChildCallback) -> Result<(), Error> {
+        self.common.add_child_handler(pid, callback, |record| self.wait(record))
+    }
+
+    fn remove_child_handler(&self, pid: u32) -> bool {
+        self.common.remove_child_handler(pid)
+    }
+
+    fn attach_loop(&self, event_loop: Option<Arc<dyn EventLoop>>) -> Result<(), Error> {
+        self.common.attach_loop(event_loop)
+    }
+
+    fn is_active(&self) -> bool {
+        !self.common.gate.is_closed()
+    }
+
+    fn close(&self) {
+        self.common.gate.close();
+    }
+}

@@ -1,0 +1,54 @@
+//! The main entry: a loop for one future.
+
+use std::future::Future;
+
+use policy_core::Error;
+
+use crate::{Runner, ambient};
+
+/// Runs `future` on a new event loop of the policy, and returns its result
+/// (asyncio's `run`).
+///
+/// When `future` is done, tasks that are left are cancelled and waited for, blocking
+/// jobs are waited for, and the loop is closed. The loop is the current one of this
+/// context meanwhile. May be called on any thread on which no loop runs.
+///
+/// # Panics
+/// If no loop can be made, or one runs on this thread already: [`try_run`] gives an
+/// error then. If `future` panics: with its payload, after the loop was closed.
+///
+/// ```
+/// let sum = policy::run(async {
+///     let one = policy::spawn(async { 1 });
+///     let two = policy::spawn_blocking(|| 2);
+///     one.await.unwrap() + two.await.unwrap()
+/// });
+/// assert_eq!(sum, 3);
+/// ```
+#[track_caller]
+pub fn run<F: Future>(future: F) -> F::Output {
+    match try_run(future) {
+        Ok(output) => output,
+        Err(error) => ambient::fail(&error),
+    }
+}
+
+/// As [`run`], with an error where that panics.
+///
+/// # Errors
+/// [`OtherLoopRunning`](crate::ErrorKind::OtherLoopRunning) inside a running loop;
+/// [`StoppedBeforeComplete`](crate::ErrorKind::StoppedBeforeComplete) if `future`
+/// stops its loop; or what making the loop gives. The context is left as it was.
+///
+/// # Panics
+/// If `future` panics: with its payload, after the loop was closed.
+///
+/// ```
+/// policy::run(async {
+///     let error = policy::try_run(async {}).unwrap_err();
+///     assert_eq!(error.kind(), policy::ErrorKind::OtherLoopRunning);
+/// });
+/// ```
+pub fn try_run<F: Future>(future: F) -> Result<F::Output, Error> {
+    Runner::new().run(future)
+}

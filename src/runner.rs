@@ -1,0 +1,234 @@
+//! A loop for several futures in a row.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy_core::{
+    CurrentLoop, Error, ErrorKind, EventLoop, EventLoopPolicy, IntoPolicy, ShutdownReport, context,
+    registry,
+};
+
+/// Runs futures one after the other on one event loop (asyncio's `Runner`).
+///
+/// The loop is made by the first [`run`](Self::run) or
+/// [`get_loop`](Self::get_loop), and is the current one of this context until
+/// [`close`](Self::close). Tasks that a future leaves behind stay for the next.
+/// Dropping the runner closes it. It stays on its thread.
+///
+/// ```
+/// let mut runner = policy::Runner::new();
+/// let task = runner.run(async { policy::spawn(async { 1 }) })?;
+/// assert_eq!(runner.run(task)?.unwrap(), 1);
+/// runner.close()?;
+/// # Ok::<(), policy::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Runner {
+    policy: Option<PolicyRef>,
+    debug: Option<bool>,
+    limit: Duration,
+    state: State,
+    /// The loop is the current one of this thread's context.
+    _stays_here: PhantomData<*const ()>,
+}
+
+#[derive(Debug)]
+enum State {
+    Created,
+    Open {
+        event_loop: Arc<dyn EventLoop>,
+        policy: PolicyRef,
+        /// The loop that the context had before.
+        former: Option<Arc<dyn EventLoop>>,
+    },
+    Closed,
+}
+
+/// How long blocking jobs and worker threads are waited for: asyncio's 300 s.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(300);
+
+impl Runner {
+    /// Makes a runner by the policy that is set when it first runs.
+    pub fn new() -> Self {
+        Self {
+            policy: None,
+            debug: None,
+            limit: SHUTDOWN_LIMIT,
+            state: State::Created,
+            _stays_here: PhantomData,
+        }
+    }
+
+    /// Makes a runner by `policy`, which is also the policy of this thread while
+    /// the runner runs. The process's policy is not touched; `None` means it.
+    ///
+    /// ```
+    /// let mut runner = policy::Runner::with_policy(policy::DefaultEventLoopPolicy::new());
+    /// assert_eq!(runner.run(async { 1 })?, 1);
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub fn with_policy(policy: impl IntoPolicy) -> Self {
+        let mut runner = Self::new();
+        runner.policy = policy.into_policy().map(PolicyRef);
+        runner
+    }
+
+    /// Turns the loop's debug mode on or off; the default is what the loop does.
+    ///
+    /// ```
+    /// let mut runner = policy::Runner::new().debug(true);
+    /// assert!(runner.get_loop()?.get_debug());
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    #[must_use]
+    pub fn debug(mut self, debug: bool) -> Self {
+        self.debug = Some(debug);
+        self
+    }
+
+    /// Sets how long [`close`](Self::close) waits for blocking jobs and worker
+    /// threads; 300 seconds unless set.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let runner = policy::Runner::new().shutdown_limit(Duration::from_secs(1));
+    /// ```
+    #[must_use]
+    pub fn shutdown_limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Runs `future` to its end, and returns its result.
+    ///
+    /// # Errors
+    /// [`ErrorKind::RunnerClosed`]; [`ErrorKind::OtherLoopRunning`] inside a running
+    /// loop, with no loop made; what making the loop gives; and what
+    /// [`run_until_complete`](trait.EventLoop.html#method.run_until_complete) gives.
+    ///
+    /// # Panics
+    /// If `future` panics: with its payload. The runner stays usable.
+    pub fn run<F: Future>(&mut self, future: F) -> Result<F::Output, Error> {
+        // Before a loop is made: a refused run has no side effects.
+        if context::running().is_some() {
+            return Err(Error::new(
+                ErrorKind::OtherLoopRunning,
+                "an event loop is running on this thread, and runs can't be nested; `.await` the future, or run it on a thread of its own",
+            ));
+        }
+        let event_loop = self.get_loop()?;
+        match &self.policy {
+            Some(policy) => {
+                registry::scoped(policy.0.clone(), || event_loop.run_until_complete(future))
+            }
+            None => event_loop.run_until_complete(future),
+        }
+    }
+
+    /// Returns the loop, made now if there is none yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::RunnerClosed`], and what making the loop gives.
+    ///
+    /// ```
+    /// let mut runner = policy::Runner::new();
+    /// assert!(!runner.get_loop()?.is_running());
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub fn get_loop(&mut self) -> Result<Arc<dyn EventLoop>, Error> {
+        match &self.state {
+            State::Open { event_loop, .. } => Ok(event_loop.clone()),
+            State::Closed => Err(ErrorKind::RunnerClosed.into()),
+            State::Created => self.open(),
+        }
+    }
+
+    fn open(&mut self) -> Result<Arc<dyn EventLoop>, Error> {
+        let policy =
+            self.policy.clone().unwrap_or_else(|| PolicyRef(crate::get_event_loop_policy()));
+        let event_loop = policy.0.new_event_loop()?;
+        // asyncio forgets a loop that was set before; we put it back (B42). A policy
+        // that can't tell has none to put back.
+        let former = match policy.0.current() {
+            Ok(CurrentLoop::Set(former)) => Some(former),
+            _ => None,
+        };
+        if let Err(error) = policy.0.set_event_loop(Some(event_loop.clone())) {
+            event_loop.close()?;
+            return Err(error);
+        }
+        if let Some(debug) = self.debug {
+            event_loop.set_debug(debug);
+        }
+        self.state = State::Open { event_loop: event_loop.clone(), policy, former };
+        Ok(event_loop)
+    }
+
+    /// Closes the loop: cancels the tasks that are left and waits for them, then for
+    /// blocking jobs, at most for the [`shutdown_limit`](Self::shutdown_limit).
+    /// Closing twice, or before anything ran, does nothing.
+    ///
+    /// The context gets back the loop that it had before; if it had none, it is
+    /// cleared, as asyncio does.
+    ///
+    /// # Errors
+    /// [`ErrorKind::CloseWhileRunning`].
+    ///
+    /// ```
+    /// let mut runner = policy::Runner::new();
+    /// runner.run(async {})?;
+    /// let report = runner.close()?;
+    /// assert_eq!(report.blocking_jobs, 0);
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub fn close(&mut self) -> Result<ShutdownReport, Error> {
+        let (event_loop, policy, former) = match std::mem::replace(&mut self.state, State::Closed) {
+            State::Open { event_loop, policy, former } => (event_loop, policy, former),
+            // Closed before its first run: it may still be used (asyncio, B71).
+            State::Created => {
+                self.state = State::Created;
+                return Ok(ShutdownReport::default());
+            }
+            State::Closed => return Ok(ShutdownReport::default()),
+        };
+        let former = former.filter(|former| !former.is_closed());
+        let restored = policy.0.set_event_loop(former);
+        let report = event_loop.close_within(self.limit)?;
+        if report.blocking_jobs > 0 {
+            log::warn!(
+                "{} blocking jobs of event loop {} did not finish within {:?}; they run on",
+                report.blocking_jobs,
+                event_loop.name(),
+                self.limit
+            );
+        }
+        restored.map(|()| report)
+    }
+}
+
+impl Default for Runner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            log::warn!("closing the runner: {error}");
+        }
+    }
+}
+
+/// A policy, which need not be `Debug`.
+#[derive(Clone)]
+struct PolicyRef(Arc<dyn EventLoopPolicy>);
+
+impl std::fmt::Debug for PolicyRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EventLoopPolicy")
+    }
+}

@@ -1,0 +1,267 @@
+//! Many tasks, results as they come.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use policy_core::{Error, EventLoop};
+
+use super::{AbortHandle, Id, JoinError, JoinHandle};
+
+/// A set of tasks, whose results are awaited in the order in which they come.
+///
+/// Dropping the set aborts its tasks. The tasks may run on different loops, and the
+/// set may be awaited on any.
+///
+/// ```
+/// use policy::task::JoinSet;
+///
+/// policy::run(async {
+///     let mut set = JoinSet::new();
+///     for n in 1..=3 {
+///         set.spawn(async move { n });
+///     }
+///     let mut sum = 0;
+///     while let Some(result) = set.join_next().await {
+///         sum += result.unwrap();
+///     }
+///     assert_eq!(sum, 6);
+/// });
+/// ```
+pub struct JoinSet<T> {
+    members: HashMap<Id, Member<T>>,
+    ready: Arc<Ready>,
+}
+
+struct Member<T> {
+    handle: JoinHandle<T>,
+    waker: Waker,
+}
+
+/// The members that may have finished, and who waits for one.
+#[derive(Default)]
+struct Ready(Mutex<Queue>);
+
+#[derive(Default)]
+struct Queue {
+    ids: VecDeque<Id>,
+    waiter: Option<Waker>,
+}
+
+/// Wakes the set on behalf of one member, so that only that one is polled.
+struct MemberWaker {
+    id: Id,
+    ready: Arc<Ready>,
+}
+
+impl<T> JoinSet<T> {
+    /// Makes an empty set.
+    pub fn new() -> Self {
+        Self { members: HashMap::new(), ready: Arc::default() }
+    }
+
+    /// Returns how many tasks are in the set, finished or not.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Returns true if no task is in the set.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+}
+
+impl<T: Send + 'static> JoinSet<T> {
+    /// Spawns a task by [`policy::spawn`](crate::spawn), and adds it.
+    ///
+    /// # Panics
+    /// If there is no loop; [`try_spawn`](Self::try_spawn) gives an error then.
+    #[track_caller]
+    pub fn spawn(&mut self, future: impl Future<Output = T> + Send + 'static) -> AbortHandle {
+        self.insert(super::spawn(future))
+    }
+
+    /// Spawns a task by [`policy::try_spawn`](crate::try_spawn), and adds it.
+    ///
+    /// # Errors
+    /// As `policy::try_spawn`.
+    pub fn try_spawn(
+        &mut self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> Result<AbortHandle, Error> {
+        super::try_spawn(future).map(|handle| self.insert(handle))
+    }
+
+    /// Spawns a task on `event_loop`, and adds it.
+    pub fn spawn_on(
+        &mut self,
+        future: impl Future<Output = T> + Send + 'static,
+        event_loop: &Arc<dyn EventLoop>,
+    ) -> AbortHandle {
+        self.insert(event_loop.spawn(future))
+    }
+
+    /// Runs `f` by [`policy::spawn_blocking`](crate::spawn_blocking), and adds it.
+    ///
+    /// # Panics
+    /// As `policy::spawn_blocking`.
+    #[track_caller]
+    pub fn spawn_blocking(&mut self, f: impl FnOnce() -> T + Send + 'static) -> AbortHandle {
+        self.insert(super::spawn_blocking(f))
+    }
+}
+
+impl<T: 'static> JoinSet<T> {
+    /// Spawns a task by [`policy::spawn_local`](crate::spawn_local), and adds it.
+    ///
+    /// # Panics
+    /// As `policy::spawn_local`.
+    #[track_caller]
+    pub fn spawn_local(&mut self, future: impl Future<Output = T> + 'static) -> AbortHandle {
+        self.insert(super::spawn_local(future))
+    }
+
+    /// Adds a task that was spawned elsewhere.
+    pub fn insert(&mut self, handle: JoinHandle<T>) -> AbortHandle {
+        let (id, abort) = (handle.id(), handle.abort_handle());
+        let waker = Waker::from(Arc::new(MemberWaker { id, ready: self.ready.clone() }));
+        // The first poll registers the waker; it happens in the next wait.
+        waker.wake_by_ref();
+        self.members.insert(id, Member { handle, waker });
+        abort
+    }
+
+    /// Waits for the next task to end, and returns its result; `None` if the set is
+    /// empty.
+    ///
+    /// Cancel safe: a wait that is dropped loses no result.
+    pub async fn join_next(&mut self) -> Option<Result<T, JoinError>> {
+        self.join_next_with_id().await.map(|(_, result)| result)
+    }
+
+    /// As [`join_next`](Self::join_next), with the identity of the task.
+    pub async fn join_next_with_id(&mut self) -> Option<(Id, Result<T, JoinError>)> {
+        poll_fn(|cx| self.poll_join_next(cx)).await
+    }
+
+    /// Returns the result of a task that has ended, if there is one.
+    pub fn try_join_next(&mut self) -> Option<Result<T, JoinError>> {
+        match self.poll_join_next(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(next) => next.map(|(_, result)| result),
+            Poll::Pending => None,
+        }
+    }
+
+    /// Polls for the next task to end; see [`join_next`](Self::join_next).
+    pub fn poll_join_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<(Id, Result<T, JoinError>)>> {
+        if self.members.is_empty() {
+            return Poll::Ready(None);
+        }
+        while let Some(id) = self.ready.next_or_wait(cx) {
+            // A member may be named twice, and be gone the second time.
+            let Some(member) = self.members.get_mut(&id) else { continue };
+            let cx = &mut Context::from_waker(&member.waker);
+            if let Poll::Ready(result) = Pin::new(&mut member.handle).poll(cx) {
+                self.members.remove(&id);
+                return Poll::Ready(Some((id, result)));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Waits for all tasks, and returns their results in the order in which they
+    /// came.
+    pub async fn join_all(mut self) -> Vec<Result<T, JoinError>> {
+        let mut results = Vec::with_capacity(self.len());
+        while let Some(result) = self.join_next().await {
+            results.push(result);
+        }
+        results
+    }
+
+    /// Aborts all tasks. They stay in the set, and end as cancelled.
+    pub fn abort_all(&mut self) {
+        self.members.values().for_each(|member| member.handle.abort());
+    }
+
+    /// Aborts all tasks and waits until they have ended.
+    pub async fn shutdown(&mut self) {
+        self.abort_all();
+        while self.join_next().await.is_some() {}
+    }
+
+    /// Lets all tasks run on, and forgets them.
+    pub fn detach_all(&mut self) {
+        // Dropping a handle detaches its task.
+        self.members.clear();
+    }
+}
+
+impl<T> Default for JoinSet<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Drop for JoinSet<T> {
+    fn drop(&mut self) {
+        self.members.values().for_each(|member| member.handle.abort());
+    }
+}
+
+impl<T> fmt::Debug for JoinSet<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinSet").field("len", &self.len()).finish()
+    }
+}
+
+impl<T: Send + 'static, F: Future<Output = T> + Send + 'static> FromIterator<F> for JoinSet<T> {
+    /// Spawns each future by [`policy::spawn`](crate::spawn).
+    fn from_iter<I: IntoIterator<Item = F>>(futures: I) -> Self {
+        let mut set = Self::new();
+        futures.into_iter().for_each(|future| drop(set.spawn(future)));
+        set
+    }
+}
+
+impl Ready {
+    /// Takes the next member that may have finished, or registers who waits. Both
+    /// under one lock, so that a wake-up in between is not lost.
+    fn next_or_wait(&self, cx: &Context<'_>) -> Option<Id> {
+        let mut queue = self.lock();
+        let next = queue.ids.pop_front();
+        if next.is_none() && !queue.waiter.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
+            let former = queue.waiter.replace(cx.waker().clone());
+            drop(queue);
+            drop(former);
+        }
+        next
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wake for MemberWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let waiter = {
+            let mut queue = self.ready.lock();
+            queue.ids.push_back(self.id);
+            queue.waiter.take()
+        };
+        if let Some(waiter) = waiter {
+            waiter.wake();
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! A moment, by the clock of the loop.
+
+use std::fmt;
+use std::ops::{Add, AddAssign, Sub, SubAssign};
+use std::time::Duration;
+
+/// A moment by the monotonic clock of the loops.
+///
+/// A type of its own, because a loop's clock can differ from the system's: in a
+/// test, for example. It converts from and into [`std::time::Instant`].
+///
+/// ```
+/// use policy::time::{Duration, Instant};
+///
+/// let then = Instant::now() + Duration::from_millis(5);
+/// assert!(then > Instant::now() || then.elapsed() < Duration::from_secs(60));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(std::time::Instant);
+
+impl Instant {
+    /// Returns the present moment.
+    pub fn now() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    /// Returns how long ago this was; zero if it is yet to come.
+    pub fn elapsed(&self) -> Duration {
+        Self::now().saturating_duration_since(*self)
+    }
+
+    /// Returns how long after `earlier` this is; zero if it is before.
+    pub fn duration_since(&self, earlier: Self) -> Duration {
+        self.0.saturating_duration_since(earlier.0)
+    }
+
+    /// As [`duration_since`](Self::duration_since); `None` if it is before.
+    pub fn checked_duration_since(&self, earlier: Self) -> Option<Duration> {
+        self.0.checked_duration_since(earlier.0)
+    }
+
+    /// As [`duration_since`](Self::duration_since).
+    pub fn saturating_duration_since(&self, earlier: Self) -> Duration {
+        self.0.saturating_duration_since(earlier.0)
+    }
+
+    /// Returns this moment and `duration`; `None` if no clock can hold it.
+    pub fn checked_add(&self, duration: Duration) -> Option<Self> {
+        self.0.checked_add(duration).map(Self)
+    }
+
+    /// Returns this moment less `duration`; `None` if no clock can hold it.
+    pub fn checked_sub(&self, duration: Duration) -> Option<Self> {
+        self.0.checked_sub(duration).map(Self)
+    }
+
+    /// Returns the moment by the system's clock.
+    pub fn into_std(self) -> std::time::Instant {
+        self.0
+    }
+
+    /// Takes a moment by the system's clock.
+    pub fn from_std(instant: std::time::Instant) -> Self {
+        Self(instant)
+    }
+
+    /// Returns this moment and `duration`, or thirty years from now where no clock
+    /// can hold that: nobody waits so long.
+    pub(super) fn saturating_add(self, duration: Duration) -> Self {
+        const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
+        self.checked_add(duration).or_else(|| self.checked_add(FAR)).unwrap_or(self)
+    }
+}
+
+impl From<std::time::Instant> for Instant {
+    fn from(instant: std::time::Instant) -> Self {
+        Self(instant)
+    }
+}
+
+impl From<Instant> for std::time::Instant {
+    fn from(instant: Instant) -> Self {
+        instant.0
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Self;
+
+    /// Adds, and saturates where no clock can hold the sum.
+    fn add(self, duration: Duration) -> Self {
+        self.saturating_add(duration)
+    }
+}
+
+impl AddAssign<Duration> for Instant {
+    fn add_assign(&mut self, duration: Duration) {
+        *self = *self + duration;
+    }
+}
+
+impl Sub<Duration> for Instant {
+    type Output = Self;
+
+    /// Subtracts, and stays where it is if no clock can hold the difference.
+    fn sub(self, duration: Duration) -> Self {
+        self.checked_sub(duration).unwrap_or(self)
+    }
+}
+
+impl SubAssign<Duration> for Instant {
+    fn sub_assign(&mut self, duration: Duration) {
+        *self = *self - duration;
+    }
+}
+
+impl Sub for Instant {
+    type Output = Duration;
+
+    fn sub(self, earlier: Self) -> Duration {
+        self.duration_since(earlier)
+    }
+}
+
+impl fmt::Debug for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,205 @@
+//! A beat.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use policy_core::{Error, ErrorKind};
+
+use super::{Instant, Sleep, sleep_until};
+use crate::ambient;
+
+/// Ticks every `period`, the first time at once.
+///
+/// # Panics
+/// If `period` is zero; [`try_interval`] gives an error then.
+///
+/// ```
+/// use policy::time::{interval, Duration};
+///
+/// policy::run(async {
+///     let mut beat = interval(Duration::from_millis(1));
+///     let first = beat.tick().await;
+///     let second = beat.tick().await;
+///     assert_eq!(second - first, Duration::from_millis(1));
+/// });
+/// ```
+#[track_caller]
+pub fn interval(period: Duration) -> Interval {
+    interval_at(Instant::now(), period)
+}
+
+/// Ticks every `period`, the first time at `start`.
+///
+/// # Panics
+/// If `period` is zero; [`try_interval_at`] gives an error then.
+///
+/// ```
+/// use policy::time::{interval_at, Duration, Instant};
+///
+/// policy::run(async {
+///     let start = Instant::now() + Duration::from_millis(1);
+///     assert_eq!(interval_at(start, Duration::from_secs(1)).tick().await, start);
+/// });
+/// ```
+#[track_caller]
+pub fn interval_at(start: impl Into<Instant>, period: Duration) -> Interval {
+    match try_interval_at(start, period) {
+        Ok(interval) => interval,
+        Err(error) => ambient::fail(&error),
+    }
+}
+
+/// As [`interval`], with an error where that panics.
+///
+/// # Errors
+/// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a period of zero.
+pub fn try_interval(period: Duration) -> Result<Interval, Error> {
+    try_interval_at(Instant::now(), period)
+}
+
+/// As [`interval_at`], with an error where that panics.
+///
+/// # Errors
+/// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a period of zero.
+pub fn try_interval_at(start: impl Into<Instant>, period: Duration) -> Result<Interval, Error> {
+    if period.is_zero() {
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            "an interval of zero never lets others run; ask for a period above zero",
+        ));
+    }
+    let sleep = Box::pin(sleep_until(start));
+    Ok(Interval { period, sleep, missed: MissedTickBehavior::default() })
+}
+
+/// What an [`Interval`] does with ticks that nobody waited for in time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MissedTickBehavior {
+    /// Makes them up at once, one after the other, until it has caught up.
+    #[default]
+    Burst,
+    /// Begins anew: the next tick comes a period after the late one.
+    Delay,
+    /// Leaves them out: the next tick comes at the next multiple of the period.
+    Skip,
+}
+
+/// How late a tick may be before it counts as missed: the timers of the executors
+/// are late by up to a millisecond on a machine at rest.
+const GRACE: Duration = Duration::from_millis(5);
+
+impl MissedTickBehavior {
+    fn next(self, due: Instant, now: Instant, period: Duration) -> Instant {
+        if now <= due + GRACE {
+            return due + period;
+        }
+        match self {
+            Self::Burst => due + period,
+            Self::Delay => now + period,
+            Self::Skip => {
+                let late = now.duration_since(due).as_nanos() % period.as_nanos();
+                // Less than the period: it fits wherever the period does.
+                let (secs, nanos) = (late / 1_000_000_000, late % 1_000_000_000);
+                now + period - Duration::new(secs as u64, nanos as u32)
+            }
+        }
+    }
+}
+
+/// A beat; see [`interval`].
+#[derive(Debug)]
+pub struct Interval {
+    period: Duration,
+    /// Boxed so that `tick` can be called on `&mut` of an interval that moves.
+    sleep: Pin<Box<Sleep>>,
+    missed: MissedTickBehavior,
+}
+
+impl Interval {
+    /// Waits for the next tick, and returns when it was due.
+    ///
+    /// Cancel safe: a wait that is dropped loses no tick.
+    ///
+    /// # Panics
+    /// As [`sleep`](super::sleep).
+    pub async fn tick(&mut self) -> Instant {
+        poll_fn(|cx| self.poll_tick(cx)).await
+    }
+
+    /// Polls for the next tick; see [`tick`](Self::tick).
+    pub fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
+        ready!(self.sleep.as_mut().poll(cx));
+        let due = self.sleep.deadline();
+        let next = self.missed.next(due, Instant::now(), self.period);
+        self.sleep.as_mut().reset(next);
+        Poll::Ready(due)
+    }
+
+    /// Makes the next tick come a period from now.
+    pub fn reset(&mut self) {
+        self.reset_at(Instant::now() + self.period);
+    }
+
+    /// Makes the next tick come at `deadline`.
+    pub fn reset_at(&mut self, deadline: impl Into<Instant>) {
+        self.sleep.as_mut().reset(deadline);
+    }
+
+    /// Makes the next tick come at once.
+    pub fn reset_immediately(&mut self) {
+        self.reset_at(Instant::now());
+    }
+
+    /// Returns the period.
+    pub fn period(&self) -> Duration {
+        self.period
+    }
+
+    /// Returns what is done with ticks that nobody waited for in time.
+    pub fn missed_tick_behavior(&self) -> MissedTickBehavior {
+        self.missed
+    }
+
+    /// Sets what is done with ticks that nobody waited for in time.
+    pub fn set_missed_tick_behavior(&mut self, behavior: MissedTickBehavior) {
+        self.missed = behavior;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PERIOD: Duration = Duration::from_millis(100);
+
+    fn next(behavior: MissedTickBehavior, late: u64) -> Duration {
+        let due = Instant::now();
+        behavior.next(due, due + Duration::from_millis(late), PERIOD) - due
+    }
+
+    #[test]
+    fn a_tick_in_time_is_followed_a_period_after_it_was_due() {
+        for behavior in
+            [MissedTickBehavior::Burst, MissedTickBehavior::Delay, MissedTickBehavior::Skip]
+        {
+            assert_eq!(next(behavior, 3), PERIOD);
+        }
+    }
+
+    #[test]
+    fn burst_makes_missed_ticks_up() {
+        assert_eq!(next(MissedTickBehavior::Burst, 250), PERIOD);
+    }
+
+    #[test]
+    fn delay_begins_anew() {
+        assert_eq!(next(MissedTickBehavior::Delay, 250), Duration::from_millis(350));
+    }
+
+    #[test]
+    fn skip_keeps_the_beat() {
+        assert_eq!(next(MissedTickBehavior::Skip, 250), Duration::from_millis(300));
+    }
+}

@@ -1,0 +1,21 @@
+//! Time, by the timers of whichever loop runs here.
+//!
+//! | I want … | use |
+//! |---|---|
+//! | to wait | [`sleep`], [`sleep_until`] |
+//! | to wait no longer than | [`timeout`], [`timeout_at`] |
+//! | a beat | [`interval`], [`interval_at`] |
+
+mod instant;
+mod interval;
+mod sleep;
+mod timeout;
+
+pub use std::time::Duration;
+
+pub use instant::Instant;
+pub use interval::{
+    Interval, MissedTickBehavior, interval, interval_at, try_interval, try_interval_at,
+};
+pub use sleep::{Sleep, sleep, sleep_until, try_sleep, try_sleep_until};
+pub use timeout::{Elapsed, Timeout, timeout, timeout_at};

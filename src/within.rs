@@ -1,0 +1,50 @@
+//! Running a future under somebody else's executor.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+use policy_core::{EventLoop, context};
+
+/// Runs `future` wherever it is awaited, with `event_loop` as the running loop.
+///
+/// The executor that polls it may be any: what the future spawns, its timers and
+/// its children belong to `event_loop`. That loop must be driven by somebody: a
+/// multi-threaded one drives itself.
+///
+/// Cancel safe if `future` is. May be polled on any thread.
+///
+/// ```
+/// let event_loop = policy::new_event_loop()?;
+/// let inside = policy::within(event_loop.clone(), async {
+///     policy::get_running_loop().map(|found| found.name().to_string())
+/// });
+/// assert_eq!(futures_lite::future::block_on(inside)?, event_loop.name());
+/// event_loop.close()?;
+/// # Ok::<(), policy::Error>(())
+/// ```
+pub fn within<F: Future>(event_loop: Arc<dyn EventLoop>, future: F) -> Within<F> {
+    Within { event_loop, future }
+}
+
+pin_project! {
+    /// The future of [`within`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless they are awaited"]
+    pub struct Within<F> {
+        event_loop: Arc<dyn EventLoop>,
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future> Future for Within<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        context::scope(this.event_loop, || this.future.poll(cx))
+    }
+}
