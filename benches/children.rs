@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use policy::{EventLoop, EventLoopPolicy};
+use policy::EventLoopPolicy;
 
 /// Children per round, and how many are alive at once.
 const CHILDREN: u32 = 1_000;
@@ -291,20 +291,20 @@ fn exits(sizes: &[usize]) {
     }
 }
 
-fn cpu_of_exits(mut children: Children, burst: bool) -> Pin<Box<dyn Future<Output = Duration>>> {
+fn cpu_of_exits(children: Children, burst: bool) -> Pin<Box<dyn Future<Output = Duration>>> {
     Box::pin(async move {
         let before = cpu_time();
         if burst {
-            for child in &mut children {
+            for child in &children {
                 child.start_kill().unwrap();
             }
-            for child in &mut children {
+            for child in &children {
                 child.wait().await.unwrap();
             }
             return cpu_time() - before;
         }
         // The first thousand of N: what one exit costs while the others live.
-        for child in children.iter_mut().take(1_000) {
+        for child in children.iter().take(1_000) {
             child.start_kill().unwrap();
             child.wait().await.unwrap();
         }
@@ -320,12 +320,12 @@ fn cpu_time() -> Duration {
 /// Memory and threads per watched child.
 fn per_child(n: usize) {
     policy::run(async {
-        let mut first = sleepers(1);
+        let first = sleepers(1);
         let _ = first[0].try_wait();
         let (memory, threads) = footprint();
         let mut children = sleepers(n);
         let mut waits = policy::task::JoinSet::new();
-        for mut child in children.drain(..) {
+        for child in children.drain(..) {
             waits.spawn(async move { child.wait().await.is_ok() });
         }
         policy::task::yield_now().await;
@@ -348,6 +348,3 @@ fn footprint() -> (u64, i64) {
     };
     (field("VmRSS:"), field("Threads:") as i64)
 }
-
-#[allow(dead_code, reason = "names the type in signatures")]
-type Loop = Arc<dyn EventLoop>;

@@ -27,7 +27,12 @@ pub use policy::{
 };
 pub use process::{create_subprocess_exec, create_subprocess_shell};
 #[cfg(unix)]
-pub use process::watcher::{AutoChildWatcher, PidfdChildWatcher, ThreadedChildWatcher};
+pub use process::watcher::{
+    AutoChildWatcher, FastChildWatcher, MultiLoopChildWatcher, PidfdChildWatcher, SafeChildWatcher,
+    ThreadedChildWatcher,
+};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub use process::watcher::SubreaperChildWatcher;
 pub use run::{run, try_run};
 pub use runner::Runner;
 pub use task::{spawn, spawn_blocking, spawn_local, try_spawn, try_spawn_blocking, try_spawn_local};

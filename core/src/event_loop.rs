@@ -45,7 +45,7 @@ pub enum LoopKind {
 /// use policy_core::{Error, ErrorKind, EventLoop, Job, LoopKind, LoopState, Timer};
 /// use std::pin::Pin;
 /// use std::sync::Arc;
-/// use std::task::{Context, Poll};
+/// use std::task::{Context, Poll, Waker};
 /// use std::time::{Duration, Instant};
 ///
 /// /// Polls its main future without a pause, and has no tasks: the least that an
@@ -294,7 +294,7 @@ impl dyn EventLoop {
     /// [`ErrorKind::LoopClosed`]; [`ErrorKind::AlreadyRunning`], if the loop is run
     /// by this or another thread; [`ErrorKind::OtherLoopRunning`], if another loop
     /// runs on this thread; [`ErrorKind::StoppedBeforeComplete`], after
-    /// [`stop`](Self::stop): `future` is dropped then. In all other cases it was
+    /// [`stop`](#method.stop): `future` is dropped then. In all other cases it was
     /// never polled.
     ///
     /// # Panics
@@ -328,12 +328,12 @@ impl dyn EventLoop {
         }
     }
 
-    /// Runs the loop on this thread until [`stop`](Self::stop) is called.
+    /// Runs the loop on this thread until [`stop`](#method.stop) is called.
     ///
     /// A stop that was asked for before makes it run one turn.
     ///
     /// # Errors
-    /// As [`run_until_complete`](Self::run_until_complete), but for the stop.
+    /// As [`run_until_complete`](#method.run_until_complete), but for the stop.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -379,7 +379,7 @@ impl dyn EventLoop {
     /// called from any thread, also while the loop is not run.
     ///
     /// On a closed loop the handle says that the task was cancelled;
-    /// [`try_spawn`](Self::try_spawn) says why.
+    /// [`try_spawn`](#method.try_spawn) says why.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -402,7 +402,7 @@ impl dyn EventLoop {
         handle
     }
 
-    /// As [`spawn`](Self::spawn), with an error where the loop takes no task.
+    /// As [`spawn`](#method.spawn), with an error where the loop takes no task.
     ///
     /// # Errors
     /// [`ErrorKind::LoopClosed`]; [`ErrorKind::Forked`].
@@ -462,7 +462,7 @@ impl dyn EventLoop {
         Ok(handle)
     }
 
-    /// As [`try_spawn_local`](Self::try_spawn_local); where that gives an error,
+    /// As [`try_spawn_local`](#method.try_spawn_local); where that gives an error,
     /// the handle says that the task was cancelled.
     ///
     /// ```
@@ -512,7 +512,7 @@ impl dyn EventLoop {
         handle
     }
 
-    /// As [`spawn_blocking`](Self::spawn_blocking), with an error where the loop
+    /// As [`spawn_blocking`](#method.spawn_blocking), with an error where the loop
     /// takes no job.
     ///
     /// # Errors
@@ -634,11 +634,13 @@ impl<P: FnMut(&mut Context<'_>) -> Poll<()>> Future for Main<'_, P> {
             return Poll::Ready(());
         }
         let waker = cx.waker();
-        // Stop's clone keeps the data alive, so the address is not used again.
         let address = (waker.data() as usize, std::ptr::from_ref(waker.vtable()) as usize);
         if self.registered != Some(address) {
-            self.state.stop().register(waker.clone());
-            self.registered = Some(address);
+            let clone = waker.clone();
+            // A clone with the same data keeps it alive, so that the address is not
+            // used again; else it may come to mean another waker.
+            self.registered = (clone.data() == waker.data()).then_some(address);
+            self.state.stop().register(clone);
         }
         if !self.state.stop().is_asked() {
             return Poll::Pending;

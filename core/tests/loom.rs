@@ -137,7 +137,7 @@ fn a_join_sees_what_the_task_wrote() {
 
 #[test]
 fn a_task_that_is_polled_twice_is_joined() {
-    bounded(4, || {
+    bounded(3, || {
         let (task, handle) = task::new(yields());
         let runner = thread::spawn(|| block_on(task));
         joined(handle);
@@ -230,7 +230,7 @@ fn a_detached_result_is_dropped_once() {
 
 #[test]
 fn an_abort_wakes_a_task_that_waits() {
-    bounded(4, || {
+    bounded(3, || {
         let (task, handle) = task::new(stuck());
         let runner = thread::spawn(|| block_on(task));
         handle.abort();
@@ -319,7 +319,7 @@ fn an_abort_that_comes_late_leaves_the_result() {
 
 #[test]
 fn an_abort_while_the_task_completes_and_is_joined() {
-    bounded(3, || {
+    bounded(2, || {
         let (task, handle) = task::new(yields());
         let abort = handle.abort_handle();
         let aborter = thread::spawn(move || abort.abort());

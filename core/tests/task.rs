@@ -6,6 +6,7 @@ mod common;
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::future::{Future, pending, poll_fn, ready};
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -289,6 +290,40 @@ fn no_waker_outlives_what_it_waits_for() {
         assert_eq!((Arc::strong_count(&runs), Arc::strong_count(&joins)), (2, 2), "{aborted}");
         drop((task, handle, abort));
     }
+}
+
+/// Lends a waker whose clones are those of `target`, and whose own data is the place
+/// of `target`: a stack executor may do so.
+#[allow(unsafe_code, reason = "a waker that std does not make")]
+fn lend(target: &Waker, f: impl FnOnce(&Waker)) {
+    use std::task::{RawWaker, RawWakerVTable};
+
+    static TABLE: RawWakerVTable = RawWakerVTable::new(
+        |target| {
+            // SAFETY: `target` is borrowed for the time of `lend`.
+            let clone = ManuallyDrop::new(unsafe { &*target.cast::<Waker>() }.clone());
+            RawWaker::new(clone.data(), clone.vtable())
+        },
+        |_| (),
+        |_| (),
+        |_| (),
+    );
+    // SAFETY: the table keeps the contract, while `target` is borrowed.
+    f(&unsafe { Waker::new(std::ptr::from_ref(target).cast(), &TABLE) });
+}
+
+#[test]
+fn a_waker_that_is_lent_at_the_same_place_is_not_mistaken_for_the_former() {
+    let (mut task, mut handle) = task::new(pending::<()>());
+    let ((first, first_waker), (second, second_waker)) = (counting(), counting());
+    let mut place = first_waker;
+    lend(&place, |lent| assert!(poll_with(&mut handle, lent).is_pending()));
+    place = second_waker;
+    lend(&place, |lent| assert!(poll_with(&mut handle, lent).is_pending()));
+    handle.abort();
+    assert!(poll(&mut task).is_ready());
+    assert_eq!((first.0.load(SeqCst), second.0.load(SeqCst)), (0, 1));
+    drop(place);
 }
 
 #[test]

@@ -87,7 +87,7 @@ impl Record {
     ///
     /// Without a pidfd the child is known by its number and the time it began.
     pub(crate) fn new(pid: u32, pidfd: Option<Arc<OwnedFd>>) -> Arc<Self> {
-        let started = if pidfd.is_none() { sys::start_time(pid) } else { None };
+        let started = if pidfd.is_none() { began(pid) } else { None };
         let record = Arc::new(Self {
             pid,
             generation: fork_generation(),
@@ -105,9 +105,7 @@ impl Record {
 
     /// Returns the record of a child that a watcher was asked for.
     pub(crate) fn of(child: &ChildId) -> Arc<Self> {
-        let known = lock(&TABLE).as_ref().and_then(|table| table.get(&child.pid()))
-            .and_then(Weak::upgrade);
-        if let Some(known) = known {
+        if let Some(known) = Self::known(child.pid()) {
             if known.is_same(child) {
                 return known;
             }
@@ -120,8 +118,7 @@ impl Record {
     /// # Errors
     /// [`ErrorKind::NoSuchProcess`], [`ErrorKind::NotOurChild`].
     pub(crate) fn of_pid(pid: u32) -> Result<Arc<Self>, Error> {
-        let known = lock(&TABLE).as_ref().and_then(|table| table.get(&pid)).and_then(Weak::upgrade);
-        if let Some(known) = known {
+        if let Some(known) = Self::known(pid) {
             if !known.is_stale() {
                 return Ok(known);
             }
@@ -135,6 +132,11 @@ impl Record {
             Err(_) => return Err(ErrorKind::NotOurChild.into()),
         }
         Ok(Self::new(pid, pidfd.map(Arc::new)))
+    }
+
+    /// Returns the record of the child with this number, if it has one.
+    pub(super) fn known(pid: u32) -> Option<Arc<Self>> {
+        lock(&TABLE).as_ref().and_then(|table| table.get(&pid)).and_then(Weak::upgrade)
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -194,7 +196,7 @@ impl Record {
         if inner.registered || inner.keep || inner.outcome.is_some() || inner.pidfd.is_none() {
             return;
         }
-        inner.started = sys::start_time(self.pid);
+        inner.started = began(self.pid);
         inner.pidfd = None;
     }
 
@@ -475,6 +477,17 @@ fn after_theft(pidfd: BorrowedFd<'_>) -> Outcome {
     }
     if sys::is_readable(pidfd) { Outcome::Lost } else { Outcome::NotOurs }
 }
+
+/// Returns when a child began; `None` if that can't be known here.
+fn began(pid: u32) -> Option<u64> {
+    sys::start_time(pid).or_else(|| {
+        // The child is gone, then, and its number may be anybody's: it is never right.
+        sys::start_time(std::process::id()).map(|_| NEVER)
+    })
+}
+
+/// A time when no child began.
+const NEVER: u64 = u64::MAX;
 
 fn process_exists(pid: u32) -> bool {
     !matches!(

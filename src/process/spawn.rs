@@ -11,7 +11,7 @@ use policy_core::{ChildWatcher, Error, ErrorKind};
 
 use super::child::Child;
 use super::exit::reap_soon;
-use super::identity::{self, Claim, Outcome, Record};
+use super::identity::{self, Claim, Record};
 use super::limit::Permit;
 use super::pipe::{ChildStderr, ChildStdin, ChildStdout};
 use super::sys::Whom;
@@ -99,17 +99,9 @@ fn open<T>(
 
 /// Makes the record of a child that std has just started.
 fn identify(pid: u32) -> Arc<Record> {
-    match identity::open_pidfd(pid) {
-        Ok(pidfd) => Record::new(pid, Some(Arc::new(pidfd))),
-        Err(error) => {
-            let record = Record::new(pid, None);
-            if error.raw_os_error() == Some(libc::ESRCH) {
-                // Somebody reaped it already: the number is free.
-                record.settle(Outcome::Lost);
-            }
-            record
-        }
-    }
+    // A child that somebody has reaped already has none, and no number any more; the
+    // first who asks for its exit will find that out.
+    Record::new(pid, identity::open_pidfd(pid).ok().map(Arc::new))
 }
 
 /// A child that is killed and reaped unless it is kept: what follows a fork may fail.

@@ -20,7 +20,7 @@ use policy_core::{Error, ErrorKind, local::fork_generation};
 use super::wakers::lock;
 
 /// How long a thread stays when there is nothing to start.
-const LINGER: Duration = Duration::from_millis(500);
+const LINGER: Duration = Duration::from_millis(200);
 
 static POOL: Pool = Pool { state: Mutex::new(State::new()), work: Condvar::new() };
 

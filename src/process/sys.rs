@@ -210,6 +210,36 @@ pub(super) fn start_time(pid: u32) -> Option<u64> {
     rest.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
+/// Returns the children of this process that have exited and are not reaped.
+pub(super) fn zombies() -> Vec<u32> {
+    let me = std::process::id();
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|&pid| {
+            let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
+                return false;
+            };
+            let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+            let mut fields = rest.split(' ');
+            fields.next() == Some("Z") && fields.next() == Some(&me.to_string())
+        })
+        .collect()
+}
+
+/// Lets orphaned descendants become children of this process, or no longer. Returns
+/// what was so before.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn set_subreaper(on: bool) -> io::Result<bool> {
+    let mut before: libc::c_int = 0;
+    // SAFETY: a valid place to write to.
+    check(unsafe { libc::prctl(libc::PR_GET_CHILD_SUBREAPER, &raw mut before) }.into())?;
+    // SAFETY: takes a number.
+    check(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, libc::c_ulong::from(on)) }.into())?;
+    Ok(before != 0)
+}
+
 /// Returns true if a descriptor can be read from without waiting.
 pub(super) fn is_readable(fd: BorrowedFd<'_>) -> bool {
     wait_readable(fd, 0)

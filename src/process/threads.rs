@@ -173,7 +173,7 @@ fn wait_for(record: &Record) {
 }
 
 /// Returns true if there is nothing to do for this child any more.
-fn is_over(record: &Record) -> bool {
+pub(super) fn is_over(record: &Record) -> bool {
     if record.try_reap_if_claimed().is_some() {
         return true;
     }

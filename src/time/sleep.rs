@@ -3,12 +3,12 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
-use policy_core::{Error, ErrorKind, EventLoop, Timer};
+use policy_core::{Error, ErrorKind, EventLoop, Timer, context, task};
 
 use super::Instant;
 use crate::ambient;
@@ -45,7 +45,8 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// assert!(Instant::now() >= deadline);
 /// ```
 pub fn sleep_until(deadline: impl Into<Instant>) -> Sleep {
-    Sleep { deadline: deadline.into(), event_loop: ambient::here(), timer: None }
+    let event_loop = ambient::here().as_ref().map(Arc::downgrade);
+    Sleep { deadline: deadline.into(), event_loop, timer: None }
 }
 
 /// As [`sleep`], with an error where there is no loop.
@@ -67,8 +68,8 @@ pub fn try_sleep(duration: Duration) -> Result<Sleep, Error> {
 /// # Errors
 /// [`NoRunningLoop`](crate::ErrorKind::NoRunningLoop).
 pub fn try_sleep_until(deadline: impl Into<Instant>) -> Result<Sleep, Error> {
-    let event_loop = ambient::event_loop()?;
-    Ok(Sleep { deadline: deadline.into(), event_loop: Some(event_loop), timer: None })
+    let event_loop = Some(Arc::downgrade(&ambient::event_loop()?));
+    Ok(Sleep { deadline: deadline.into(), event_loop, timer: None })
 }
 
 pin_project! {
@@ -76,8 +77,9 @@ pin_project! {
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct Sleep {
         deadline: Instant,
-        // The loop that it belongs to; `None` until there is one.
-        event_loop: Option<Arc<dyn EventLoop>>,
+        // The loop that it belongs to; `None` until there is one. Weak: a task that
+        // sleeps does not keep its own loop open.
+        event_loop: Option<Weak<dyn EventLoop>>,
         // Made by the first poll: a timeout whose future is ready at once needs none.
         #[pin]
         timer: Option<Timer>,
@@ -121,13 +123,14 @@ impl Sleep {
     pub(super) fn try_poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let mut this = self.project();
         loop {
+            let owner = this.event_loop.as_ref().and_then(Weak::upgrade).filter(is_open);
             if let Some(timer) = this.timer.as_mut().as_pin_mut() {
                 if timer.poll(cx).is_ready() {
                     // A loop that shuts down may wake its timers early.
                     if Instant::now() >= *this.deadline {
                         return Poll::Ready(Ok(()));
                     }
-                } else if !this.event_loop.as_ref().is_some_and(|owner| owner.is_closed()) {
+                } else if owner.is_some() {
                     return Poll::Pending;
                 }
                 this.timer.set(None);
@@ -135,15 +138,20 @@ impl Sleep {
             if Instant::now() >= *this.deadline {
                 return Poll::Ready(Ok(()));
             }
-            // The loop that it belongs to is closed: whoever polls takes it over.
-            if this.event_loop.as_ref().is_none_or(|owner| owner.is_closed()) {
-                match ambient::event_loop() {
-                    Ok(event_loop) => *this.event_loop = Some(event_loop),
+            let owner = match owner {
+                Some(owner) => owner,
+                // The loop that it belongs to is closed: whoever polls takes it over.
+                None => match ambient::event_loop() {
+                    Ok(event_loop) if is_open(&event_loop) => {
+                        *this.event_loop = Some(Arc::downgrade(&event_loop));
+                        event_loop
+                    }
+                    // A worker may poll a task of a loop that closes once more before
+                    // it drops it: no reason for a panic.
+                    Ok(_) if is_being_cancelled() => return Poll::Pending,
+                    Ok(_) => return Poll::Ready(Err(ErrorKind::LoopClosed.into())),
                     Err(error) => return Poll::Ready(Err(error)),
-                }
-            }
-            let Some(owner) = this.event_loop.as_ref().filter(|owner| !owner.is_closed()) else {
-                return Poll::Ready(Err(ErrorKind::LoopClosed.into()));
+                },
             };
             match owner.timer(this.deadline.into_std()) {
                 Ok(timer) => this.timer.set(Some(timer)),
@@ -151,6 +159,16 @@ impl Sleep {
             }
         }
     }
+}
+
+fn is_open(event_loop: &Arc<dyn EventLoop>) -> bool {
+    !event_loop.is_closed()
+}
+
+/// Returns true in a task of a closed loop.
+fn is_being_cancelled() -> bool {
+    let closed = context::with_running(|event_loop| event_loop.is_closed());
+    closed == Some(true) && task::try_id().is_some()
 }
 
 impl fmt::Debug for Sleep {

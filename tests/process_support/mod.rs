@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 
 use policy::process::Command;
 use policy::{
-    AutoChildWatcher, ChildWatcher, EventLoopPolicy, PidfdChildWatcher, Runner,
-    ThreadedChildWatcher,
+    AutoChildWatcher, ChildWatcher, EventLoopPolicy, MultiLoopChildWatcher, PidfdChildWatcher,
+    Runner, ThreadedChildWatcher,
 };
 
 /// Longer than anything here takes on a loaded machine: a guard against hanging.
@@ -32,6 +32,7 @@ pub fn watchers() -> Vec<(&'static str, MakeWatcher)> {
         ("auto", || Arc::new(AutoChildWatcher::new())),
         ("pidfd", || Arc::new(PidfdChildWatcher::new())),
         ("threaded", || Arc::new(ThreadedChildWatcher::new())),
+        ("multi-loop", || Arc::new(MultiLoopChildWatcher::new())),
         ("threaded, 1 thread", || Arc::new(ThreadedChildWatcher::new().max_threads(1))),
     ]
 }
@@ -125,4 +126,92 @@ pub fn children() -> Vec<(u32, char)> {
 pub fn state_of(pid: u32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()
+}
+
+/// Runs a story in a process of its own: the test binary again, with this one test.
+///
+/// For what is process-wide, and for counting what is left.
+pub fn alone(test: &str, story: impl FnOnce()) {
+    const INSIDE: &str = "POLICY_TEST_ALONE";
+    if std::env::var(INSIDE).is_ok_and(|inside| inside == test) {
+        return story();
+    }
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture", "--test-threads=1"])
+        .env(INSIDE, test)
+        .env("RUST_BACKTRACE", "0")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{test}, alone: {}\n{said}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    for line in said.lines().filter(|line| line.starts_with("skipped")) {
+        println!("{line}");
+    }
+}
+
+/// A test that runs [`alone`].
+#[macro_export]
+macro_rules! alone {
+    ($($(#[$attr:meta])* fn $name:ident() $story:block)*) => {$(
+        #[test]
+        $(#[$attr])*
+        fn $name() {
+            $crate::process_support::alone(stringify!($name), || $story);
+        }
+    )*};
+}
+
+/// Runs `story` for each loop and watcher and checks that it leaves nothing behind:
+/// no child, no descriptor, no thread.
+pub fn nothing_is_left_everywhere<F: Future<Output = ()>>(story: impl Fn() -> F) {
+    for name in policy::policy_names() {
+        for (watcher_name, watcher) in watchers() {
+            nothing_is_left(name, watcher_name, watcher, &story);
+        }
+    }
+}
+
+pub fn nothing_is_left<F: Future<Output = ()>>(
+    name: &str,
+    watcher_name: &str,
+    watcher: MakeWatcher,
+    story: impl Fn() -> F,
+) {
+    // Twice: what executors and the starters keep for the process is there after the
+    // first.
+    on(name, watcher_name, watcher(), story());
+    settle();
+    let before = census();
+    on(name, watcher_name, watcher(), story());
+    eventually("nothing is left", || {
+        let after = census();
+        after.children == 0 && after.fds <= before.fds && after.threads <= before.threads
+    });
+}
+
+/// Waits until threads that end when idle have ended, and no child is left.
+pub fn settle() {
+    eventually("no child and no helper thread is left", || {
+        children().is_empty() && helpers().is_empty()
+    });
+}
+
+/// The names of the threads that this crate started for children.
+pub fn helpers() -> Vec<String> {
+    fs::read_dir("/proc/self/task")
+        .unwrap()
+        .flatten()
+        .filter_map(|task| fs::read_to_string(task.path().join("comm")).ok())
+        .map(|name| name.trim().to_owned())
+        .filter(|name| {
+            ["policy-reaper", "policy-starter", "policy-sigchld", "policy-waiter", "policy-w"]
+                .iter()
+                .any(|ours| name.starts_with(ours) && !name.starts_with("policy-worker"))
+        })
+        .collect()
 }

@@ -90,7 +90,10 @@ impl EventLoop for SelectorEventLoop {
         let Some(executor) = self.executor.get() else {
             return Err(ErrorKind::LoopClosed.into());
         };
-        drive::drive(self.state.id(), main, |main| if self.is_self_driving() {async_io::block_on(executor.run(main))} else {async_io::block_on(turns::run(&executor, false, main))})
+        drive::drive(self.state.id(), main, |main| match &self.workers {
+            None => async_io::block_on(turns::run(&executor, main)),
+            Some(_) => async_io::block_on(executor.run(main)),
+        })
     }
 
     fn submit(&self, task: Task) -> Result<(), Error> {

@@ -13,10 +13,6 @@ use async_executor::Executor;
 /// How many polls are made before the reactor has its turn.
 const TURN: u32 = 64;
 
-/// How many polls a visit to an executor that is shared with workers counts for:
-/// it makes up to 200, most often few.
-const VISIT: u32 = 8;
-
 /// Polls `main` and the executor's tasks, until `main` is done: for
 /// `async_io::block_on`, in place of [`Executor::run`].
 ///
@@ -24,16 +20,15 @@ const VISIT: u32 = 8;
 /// woken; and the main future is woken for each task that it awaits. Here wakes
 /// that come while this thread polls anyway are only noted, so that the reactor has
 /// its turn after [`TURN`] polls, or when there is nothing else to do.
-pub(crate) async fn run(
-    executor: &Executor<'static>,
-    shared: bool,
-    mut main: Pin<&mut dyn Future<Output = ()>>,
-) {
+///
+/// For an executor that nobody else runs: this takes no tasks from the queues of
+/// worker threads, as `run` does.
+pub(crate) async fn run(executor: &Executor<'static>, mut main: Pin<&mut dyn Future<Output = ()>>) {
     let alarm = Arc::new(Alarm::default());
     let main_waker = Waker::from(Arc::new(MainWaker(alarm.clone())));
     let work_waker = Waker::from(Arc::new(WorkWaker(alarm.clone())));
     let budget = Budget::default();
-    let mut work = pin!(work(executor, shared, &budget));
+    let mut work = pin!(work(executor, &budget));
     poll_fn(|cx| {
         alarm.awake();
         budget.renew();
@@ -46,11 +41,10 @@ pub(crate) async fn run(
             }
             // Not `work` at once, which goes to sleep where there is nothing: that
             // costs locks, and the main future may have been woken meanwhile.
-            while !shared && !budget.is_spent() && executor.try_tick() {
+            while !budget.is_spent() && executor.try_tick() {
                 budget.spend(1);
             }
-            // A main future that wakes itself must not keep it from `work`.
-            if !budget.is_spent() && (shared || !alarm.has_main()) {
+            if !budget.is_spent() && !alarm.has_main() {
                 alarm.take_work();
                 let _never = work.as_mut().poll(&mut Context::from_waker(&work_waker));
             }
@@ -66,22 +60,14 @@ pub(crate) async fn run(
     .await;
 }
 
-/// Runs tasks, until there are none or the budget is spent; pends then.
-async fn work(executor: &Executor<'static>, shared: bool, budget: &Budget) {
-    if shared {
-        // Takes tasks from workers too: one that is stuck may have some.
-        let visited = poll_fn(|_| {
-            budget.spend(VISIT);
-            Poll::<()>::Pending
-        });
-        executor.run(visited).await;
-    } else {
-        loop {
-            executor.tick().await;
-            budget.spend(1);
-            if budget.is_spent() {
-                pause().await;
-            }
+/// Runs tasks until there are none, and then waits for one; pends, too, when the
+/// budget is spent.
+async fn work(executor: &Executor<'static>, budget: &Budget) {
+    loop {
+        executor.tick().await;
+        budget.spend(1);
+        if budget.is_spent() {
+            pause().await;
         }
     }
 }

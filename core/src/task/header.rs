@@ -64,15 +64,24 @@ impl Status {
     }
 }
 
-/// Which waker a writer left in its slot: the two addresses that
-/// [`Waker::will_wake`] compares. While the waker is in the slot it keeps what the
-/// addresses mean, so equal addresses mean the same waker.
+/// Which waker a writer left in its slot, by the two addresses of the one that it
+/// was cloned from. Not by those of the clone, as [`Waker::will_wake`] does:
+/// executors lend wakers whose clones have another table.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Registered(Option<(usize, usize)>);
 
 impl Registered {
-    fn of(waker: &Waker) -> Self {
-        Self(Some((waker.data() as usize, std::ptr::from_ref(waker.vtable()) as usize)))
+    /// A waker that is never recognised: no table is at 0.
+    const UNKNOWN: Self = Self(Some((0, 0)));
+
+    fn of(lent: &Waker) -> Self {
+        Self(Some((lent.data() as usize, std::ptr::from_ref(lent.vtable()) as usize)))
+    }
+
+    /// The clone in the slot keeps its data, so if `lent` has the same, the
+    /// addresses mean this waker for as long. Else they may come to mean another.
+    fn cloned(lent: &Waker, clone: &Waker) -> Self {
+        if lent.data() == clone.data() { Self::of(lent) } else { Self::UNKNOWN }
     }
 }
 
@@ -183,9 +192,8 @@ impl Header {
         if now & closed != 0 {
             return true;
         }
-        let new = Registered::of(waker);
         if now & bit != 0 {
-            if *registered == new {
+            if *registered == Registered::of(waker) {
                 return false;
             }
             if self.state.fetch_and(!bit, AcqRel) & closed != 0 {
@@ -193,10 +201,10 @@ impl Header {
             }
         }
         // Before the slot is touched: cloning a waker may run anything.
-        let waker = waker.clone();
+        let clone = waker.clone();
+        *registered = Registered::cloned(waker, &clone);
         // SAFETY: the bit is clear and was so before it was closed: the slot is ours.
-        let old = slot.with_mut(|slot| unsafe { (*slot).replace(waker) });
-        *registered = new;
+        let old = slot.with_mut(|slot| unsafe { (*slot).replace(clone) });
         let closed = self.state.fetch_or(bit, AcqRel) & closed != 0;
         if closed {
             // SAFETY: closed while the bit was clear: the slot stays ours.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use policy_core::{ChildCallback, ChildId, ChildWatcher, Error, EventLoop, ExitFuture};
+use policy_core::Error;
 
-use super::common::Common;
+use super::common::{Common, child_watcher};
 use crate::process::exit::Watch;
 use crate::process::identity::Record;
 use crate::process::threads::{DEFAULT_LIMIT, Threads};
@@ -32,6 +32,12 @@ impl AutoChildWatcher {
         Self { common: Common::default(), threads: Arc::new(Threads::new(DEFAULT_LIMIT)) }
     }
 
+    fn is_ready(&self) -> bool {
+        true
+    }
+
+    fn release(&self) {}
+
     fn wait(&self, record: Arc<Record>) -> Result<Watch, Error> {
         let gate = Some(self.common.gate.clone());
         if !cfg!(policy_force_threaded_watcher) && record.ensure_pidfd().is_ok() {
@@ -52,29 +58,4 @@ impl Default for AutoChildWatcher {
     }
 }
 
-impl ChildWatcher for AutoChildWatcher {
-    fn watch(&self, child: &ChildId) -> Result<ExitFuture, Error> {
-        self.common.gate.check()?;
-        self.wait(Record::of(child)).map(ExitFuture::from)
-    }
-
-    fn add_child_handler(&self, pid: u32, callback: ChildCallback) -> Result<(), Error> {
-        self.common.add_child_handler(pid, callback, |record| self.wait(record))
-    }
-
-    fn remove_child_handler(&self, pid: u32) -> bool {
-        self.common.remove_child_handler(pid)
-    }
-
-    fn attach_loop(&self, event_loop: Option<Arc<dyn EventLoop>>) -> Result<(), Error> {
-        self.common.attach_loop(event_loop)
-    }
-
-    fn is_active(&self) -> bool {
-        !self.common.gate.is_closed()
-    }
-
-    fn close(&self) {
-        self.common.gate.close();
-    }
-}
+child_watcher!(AutoChildWatcher);

@@ -10,6 +10,54 @@ use crate::process::exit::{Gate, Watch};
 use crate::process::identity::{Claim, Record};
 use crate::process::wakers::lock;
 
+/// Implements [`policy_core::ChildWatcher`] for a type with a field `common` and the
+/// methods `wait(record)`, `is_ready()` and `release()`.
+macro_rules! child_watcher {
+    ($name:ident) => {
+        impl policy_core::ChildWatcher for $name {
+            fn watch(
+                &self,
+                child: &policy_core::ChildId,
+            ) -> Result<policy_core::ExitFuture, policy_core::Error> {
+                self.common.gate.check()?;
+                self.wait(crate::process::identity::Record::of(child))
+                    .map(policy_core::ExitFuture::from)
+            }
+
+            fn add_child_handler(
+                &self,
+                pid: u32,
+                callback: policy_core::ChildCallback,
+            ) -> Result<(), policy_core::Error> {
+                self.common.add_child_handler(pid, callback, |record| self.wait(record))
+            }
+
+            fn remove_child_handler(&self, pid: u32) -> bool {
+                self.common.remove_child_handler(pid)
+            }
+
+            fn attach_loop(
+                &self,
+                event_loop: Option<std::sync::Arc<dyn policy_core::EventLoop>>,
+            ) -> Result<(), policy_core::Error> {
+                self.common.attach_loop(event_loop)
+            }
+
+            fn is_active(&self) -> bool {
+                !self.common.gate.is_closed() && self.is_ready()
+            }
+
+            fn close(&self) {
+                if self.common.gate.close() {
+                    self.release();
+                }
+            }
+        }
+    };
+}
+
+pub(super) use child_watcher;
+
 #[derive(Debug, Default)]
 pub(super) struct Common {
     pub(super) gate: Arc<Gate>,
@@ -27,7 +75,16 @@ impl Common {
         watch: impl FnOnce(Arc<Record>) -> Result<Watch, Error>,
     ) -> Result<(), Error> {
         self.gate.check()?;
-        let record = Record::of_pid(pid)?;
+        self.add_handler_of(Record::of_pid(pid)?, callback, watch)
+    }
+
+    /// As [`add_child_handler`](Self::add_child_handler), for a child that is known.
+    pub(super) fn add_handler_of(
+        &self,
+        record: Arc<Record>,
+        callback: ChildCallback,
+        watch: impl FnOnce(Arc<Record>) -> Result<Watch, Error>,
+    ) -> Result<(), Error> {
         // Until the wait itself claims the child.
         let claim = Claim::new(record);
         let watch = watch(claim.record().clone())?;

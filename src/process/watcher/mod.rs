@@ -5,16 +5,30 @@
 //! | [`AutoChildWatcher`] | whatever the kernel gives | | always; it is the default |
 //! | [`PidfdChildWatcher`] | a pidfd on the loop | 1 descriptor | to be sure that there are no threads |
 //! | [`ThreadedChildWatcher`] | a blocking call | 1 thread | where pidfds are refused |
+//! | [`MultiLoopChildWatcher`] | SIGCHLD | nothing | for more children than descriptors or threads |
+//! | [`SafeChildWatcher`] | SIGCHLD and the main thread's loop | nothing | to behave as asyncio's |
+//! | [`FastChildWatcher`] | SIGCHLD, reaps *every* child | nothing | to behave as asyncio's, in a program that has no other children |
+//! | [`SubreaperChildWatcher`] | SIGCHLD, and reaps orphans | nothing | as PID 1, or as a supervisor |
 //!
-//! Each reaps only the children that it was asked for. All of them keep working
+//! Each reaps only the children that it was asked for, but for the last two. All keep working
 //! when the loop that a child was started under is gone.
 
 mod auto;
 mod common;
+mod fast;
 pub(super) mod handlers;
+mod multi_loop;
 mod pidfd;
+mod safe;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod subreaper;
 mod threaded;
 
 pub use auto::AutoChildWatcher;
+pub use fast::FastChildWatcher;
+pub use multi_loop::MultiLoopChildWatcher;
 pub use pidfd::PidfdChildWatcher;
+pub use safe::SafeChildWatcher;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub use subreaper::SubreaperChildWatcher;
 pub use threaded::ThreadedChildWatcher;

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use policy_core::{
-    ChildCallback, ChildId, ChildWatcher, Error, ErrorKind, EventLoop, ExitFuture,
-};
+use policy_core::{Error, ErrorKind};
 
-use super::common::Common;
+use super::common::{Common, child_watcher};
 use crate::process::exit::Watch;
 use crate::process::identity::{self, Record};
 
@@ -40,8 +38,14 @@ impl PidfdChildWatcher {
         Self::default()
     }
 
+    fn is_ready(&self) -> bool {
+        identity::pidfds_work()
+    }
+
+    fn release(&self) {}
+
     fn wait(&self, record: Arc<Record>) -> Result<Watch, Error> {
-        if !self.is_active() {
+        if !self.is_ready() {
             return Err(ErrorKind::WatcherInactive.into());
         }
         record.ensure_pidfd().map_err(|error| {
@@ -54,29 +58,4 @@ impl PidfdChildWatcher {
     }
 }
 
-impl ChildWatcher for PidfdChildWatcher {
-    fn watch(&self, child: &ChildId) -> Result<ExitFuture, Error> {
-        self.common.gate.check()?;
-        self.wait(Record::of(child)).map(ExitFuture::from)
-    }
-
-    fn add_child_handler(&self, pid: u32, callback: ChildCallback) -> Result<(), Error> {
-        self.common.add_child_handler(pid, callback, |record| self.wait(record))
-    }
-
-    fn remove_child_handler(&self, pid: u32) -> bool {
-        self.common.remove_child_handler(pid)
-    }
-
-    fn attach_loop(&self, event_loop: Option<Arc<dyn EventLoop>>) -> Result<(), Error> {
-        self.common.attach_loop(event_loop)
-    }
-
-    fn is_active(&self) -> bool {
-        !self.common.gate.is_closed() && identity::pidfds_work()
-    }
-
-    fn close(&self) {
-        self.common.gate.close();
-    }
-}
+child_watcher!(PidfdChildWatcher);

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use futures_lite::future;
+use policy_core::task::JoinHandle;
 use policy_core::{ErrorKind, context};
 
 use super::common::HANG;
@@ -108,6 +109,41 @@ fn of_two_timers_the_earlier_fires_first() {
         );
         assert_eq!(event_loop.run_until_complete(first).unwrap(), "soon");
         assert!(now.elapsed() >= Duration::from_millis(5));
+    });
+}
+
+#[test]
+fn tasks_that_are_always_ready_leave_time_for_timers_and_for_the_main_future() {
+    on_each_loop(|event_loop| {
+        let busy: Vec<_> = (0..3)
+            .map(|_| {
+                event_loop.spawn(async {
+                    loop {
+                        future::yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        let timer = event_loop.timer(Instant::now() + Duration::from_millis(5)).unwrap();
+        event_loop.run_until_complete(timer).unwrap();
+        event_loop.run_until_complete(future::yield_now()).unwrap();
+        busy.iter().for_each(JoinHandle::abort);
+    });
+}
+
+#[test]
+fn a_main_future_that_is_always_ready_leaves_time_for_timers_and_for_tasks() {
+    on_each_loop(|event_loop| {
+        let timer = event_loop.timer(Instant::now() + Duration::from_millis(5)).unwrap();
+        let task = event_loop.spawn(timer);
+        event_loop
+            .run_until_complete(async {
+                let local = event_loop.spawn_local(future::yield_now());
+                while !(task.is_finished() && local.is_finished()) {
+                    future::yield_now().await;
+                }
+            })
+            .unwrap();
     });
 }
 

@@ -1,0 +1,357 @@
+//! The thread that SIGCHLD rings: `policy-sigchld`.
+//!
+//! A signal says that some child has changed, and several may be told as one. So the
+//! thread *looks* for an exited child without reaping it, which costs the same however
+//! many there are, and reaps it if it is one of its own. Only a zombie of somebody
+//! else, standing in front, makes it ask all of its own.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::process::ExitStatus;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use policy_core::{Error, local::fork_generation};
+
+use super::identity::{Outcome, Record};
+use super::sigchld;
+use super::sys::{self, Take, Target};
+use super::threads::is_over;
+use super::wakers::lock;
+
+/// How often the thread looks by itself while it has children: a signal may be
+/// blocked in every thread, or its handler replaced.
+const WATCHDOG: Duration = Duration::from_millis(250);
+
+/// How many of those looks are cheap, before one that asks each child: a thief leaves
+/// no zombie to be seen.
+const CHEAP_LOOKS: u32 = 2;
+
+/// How long the thread stays when it has no children.
+const LINGER: Duration = Duration::from_millis(100);
+
+/// With more children than this, their pidfds are given up: identity by descriptor is
+/// a luxury where watching needs none.
+const MANY: usize = 512;
+
+/// How many statuses are kept of children that nobody asked for yet.
+const RECENT: usize = 1024;
+
+static HUB: Mutex<Hub> = Mutex::new(Hub::new());
+
+struct Hub {
+    children: Option<HashMap<u32, Arc<Record>>>,
+    /// Open watchers: the handler stays while there are any.
+    watchers: usize,
+    /// Those that reap everything.
+    fast: usize,
+    /// Those that reap orphans, and the longest time that they leave them alone.
+    subreapers: usize,
+    grace: Duration,
+    /// What was reaped that nobody had asked for, oldest first.
+    recent: VecDeque<(u32, ExitStatus)>,
+    has_thread: bool,
+    /// A forked copy of the process has not the thread.
+    generation: u64,
+}
+
+/// What a watcher wants with children that nobody registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Strangers {
+    Leave,
+    Reap,
+    /// Once they have been zombies for some time, so that nobody else is waiting.
+    ReapAfter(Duration),
+}
+
+/// A watcher's part in the hub, while it is open.
+#[derive(Debug)]
+pub(super) struct Membership {
+    strangers: Strangers,
+    generation: u64,
+}
+
+impl Membership {
+    /// Installs the handler, if this is the first.
+    pub(super) fn new(strangers: Strangers) -> Self {
+        let mut hub = lock(&HUB);
+        hub.reset_after_fork();
+        hub.watchers += 1;
+        match strangers {
+            Strangers::Leave => {}
+            Strangers::Reap => hub.fast += 1,
+            Strangers::ReapAfter(grace) => {
+                hub.subreapers += 1;
+                hub.grace = hub.grace.max(grace);
+            }
+        }
+        let begun = match strangers {
+            Strangers::Leave => sigchld::install(),
+            _ => sigchld::install().and_then(|()| hub.ensure_thread()),
+        };
+        if let Err(error) = begun {
+            // Tried again for each child; and the watchdog needs no handler.
+            log::warn!("SIGCHLD can't be handled now: {error}");
+        }
+        Self { strangers, generation: hub.generation }
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        let mut hub = lock(&HUB);
+        if self.generation != fork_generation() || hub.generation != self.generation {
+            return;
+        }
+        hub.watchers -= 1;
+        match self.strangers {
+            Strangers::Leave => {}
+            Strangers::Reap => hub.fast -= 1,
+            Strangers::ReapAfter(_) => hub.subreapers -= 1,
+        }
+        if hub.watchers == 0 {
+            hub.recent.clear();
+            if !sigchld::uninstall() {
+                log::warn!(
+                    "the handler of SIGCHLD was replaced; it is left as it is, and not put back"
+                );
+            }
+        }
+        drop(hub);
+        // So that the thread sees whether it is still needed.
+        sigchld::ring();
+    }
+}
+
+/// Sees to it that a child is reaped when it exits.
+///
+/// # Errors
+/// [`ErrorKind::Io`](policy_core::ErrorKind::Io) if the thread can't be had.
+pub(super) fn attend(record: &Arc<Record>) -> Result<(), Error> {
+    let mut hub = lock(&HUB);
+    hub.reset_after_fork();
+    // One that reaps everything may have been quicker than its registration.
+    if let Some(status) = hub.take_recent(record.pid()) {
+        drop(hub);
+        record.settle(Outcome::Exited(status));
+        return Ok(());
+    }
+    if record.outcome().is_some() || !record.attend() {
+        return Ok(());
+    }
+    if let Err(error) = sigchld::install().and_then(|()| hub.ensure_thread()) {
+        record.unattend();
+        return Err(Error::io(
+            "can't start the thread `policy-sigchld`; raise the limit of threads, or use `PidfdChildWatcher`",
+            error,
+        ));
+    }
+    hub.insert(record);
+    drop(hub);
+    // It may have exited before it was known here.
+    if record.try_reap_if_claimed().is_some() {
+        lock(&HUB).remove(record);
+    }
+    Ok(())
+}
+
+/// Takes the status of a child that was reaped before anybody asked.
+pub(super) fn take_recent(pid: u32) -> Option<ExitStatus> {
+    lock(&HUB).take_recent(pid)
+}
+
+impl Hub {
+    const fn new() -> Self {
+        Self {
+            children: None,
+            watchers: 0,
+            fast: 0,
+            subreapers: 0,
+            grace: Duration::ZERO,
+            recent: VecDeque::new(),
+            has_thread: false,
+            generation: 0,
+        }
+    }
+
+    fn reset_after_fork(&mut self) {
+        let generation = fork_generation();
+        if self.generation != generation {
+            *self = Self { generation, ..Self::new() };
+        }
+    }
+
+    fn insert(&mut self, record: &Arc<Record>) {
+        let children = self.children.get_or_insert_default();
+        children.insert(record.pid(), record.clone());
+        if children.len() == MANY {
+            children.values().for_each(|record| record.shed_pidfd());
+        } else if children.len() > MANY {
+            record.shed_pidfd();
+        }
+    }
+
+    fn remove(&mut self, record: &Arc<Record>) {
+        let Some(children) = &mut self.children else { return };
+        if children.get(&record.pid()).is_some_and(|known| Arc::ptr_eq(known, record)) {
+            children.remove(&record.pid());
+        }
+    }
+
+    fn take_recent(&mut self, pid: u32) -> Option<ExitStatus> {
+        let at = self.recent.iter().rposition(|(of, _)| *of == pid)?;
+        self.recent.remove(at).map(|(_, status)| status)
+    }
+
+    fn find(&self, pid: u32) -> Option<Arc<Record>> {
+        self.children.as_ref()?.get(&pid).cloned()
+    }
+
+    fn is_needed(&self) -> bool {
+        self.fast + self.subreapers > 0
+            || self.children.as_ref().is_some_and(|children| !children.is_empty())
+    }
+
+    fn ensure_thread(&mut self) -> io::Result<()> {
+        if !self.has_thread {
+            let generation = self.generation;
+            std::thread::Builder::new().name("policy-sigchld".into()).spawn(move || {
+                sys::block_signals();
+                // Where everybody else blocks it, the signal comes here.
+                sigchld::unblock();
+                serve(generation);
+            })?;
+            self.has_thread = true;
+        }
+        Ok(())
+    }
+}
+
+fn serve(generation: u64) {
+    let mut looks = 0;
+    let mut strangers = HashMap::new();
+    let mut idle_since: Option<Instant> = None;
+    loop {
+        let begun = Instant::now();
+        sigchld::wait_for_ring(if idle_since.is_some() { LINGER } else { WATCHDOG }.as_millis() as i32);
+        let rung = begun.elapsed() < WATCHDOG;
+        looks = if rung { looks } else { looks + 1 };
+        if !rung {
+            warn_if_replaced();
+        }
+        sweep(looks > CHEAP_LOOKS, &mut strangers);
+        if looks > CHEAP_LOOKS {
+            looks = 0;
+        }
+        let mut hub = lock(&HUB);
+        if hub.generation != generation {
+            return;
+        }
+        if hub.is_needed() {
+            idle_since = None;
+            continue;
+        }
+        if idle_since.get_or_insert_with(Instant::now).elapsed() >= LINGER {
+            hub.has_thread = false;
+            return;
+        }
+    }
+}
+
+/// Reaps what has exited: first those that can be seen, then, if that may not be all,
+/// by asking each.
+fn sweep(mut ask_each: bool, strangers: &mut HashMap<u32, Instant>) {
+    loop {
+        let exit = match sys::exit_now(Target::Any, Take::Look) {
+            Ok(Some(exit)) => exit,
+            Ok(None) => break,
+            Err(_) => {
+                // No child at all: those that we have were stolen.
+                ask_each = true;
+                break;
+            }
+        };
+        let (known, fast, subreaper) = {
+            let hub = lock(&HUB);
+            (hub.find(exit.pid), hub.fast > 0, hub.subreapers > 0)
+        };
+        if let Some(record) = known {
+            if is_over(&record) {
+                lock(&HUB).remove(&record);
+            }
+            if record.outcome().is_some() {
+                continue;
+            }
+        } else if let Some(record) = Record::known(exit.pid) {
+            // Another watcher's, which will be told in its own way.
+            if fast && record.try_reap().is_some() {
+                continue;
+            }
+        } else if fast {
+            take_stranger(exit.pid);
+            continue;
+        } else if subreaper && reap_orphans(strangers) {
+            continue;
+        }
+        // It stays in front.
+        ask_each = true;
+        break;
+    }
+    if ask_each {
+        let all: Vec<_> =
+            lock(&HUB).children.iter().flat_map(HashMap::values).cloned().collect();
+        for record in all {
+            if is_over(&record) {
+                lock(&HUB).remove(&record);
+            }
+        }
+    }
+}
+
+/// Reaps a child that nobody registered, and keeps its status for who will.
+fn take_stranger(pid: u32) {
+    // Locked all the while: who registers the child now finds it, or its status.
+    let mut hub = lock(&HUB);
+    if hub.find(pid).is_some() {
+        return;
+    }
+    if let Ok(Some(exit)) = sys::exit_now(Target::Pid(pid), Take::Reap) {
+        log::debug!("reaped process {pid}, which nobody registered: {}", exit.status);
+        if hub.recent.len() == RECENT {
+            hub.recent.pop_front();
+        }
+        hub.recent.push_back((pid, exit.status));
+    }
+}
+
+/// Reaps zombies that nobody has come for. Returns true if there were any.
+fn reap_orphans(seen: &mut HashMap<u32, Instant>) -> bool {
+    let grace = lock(&HUB).grace;
+    let zombies = sys::zombies();
+    seen.retain(|pid, _| zombies.contains(pid));
+    let mut any = false;
+    for pid in zombies {
+        if lock(&HUB).find(pid).is_some() || Record::known(pid).is_some() {
+            continue;
+        }
+        if seen.entry(pid).or_insert_with(Instant::now).elapsed() >= grace {
+            any |= matches!(sys::exit_now(Target::Pid(pid), Take::Reap), Ok(Some(_)));
+            seen.remove(&pid);
+        }
+    }
+    any
+}
+
+fn warn_if_replaced() {
+    static WARNED: AtomicBool = AtomicBool::new(false);
+    if lock(&HUB).watchers > 0
+        && !sigchld::is_installed()
+        && !WARNED.swap(true, Ordering::Relaxed)
+    {
+        log::warn!(
+            "another handler of SIGCHLD took the place of ours; children are looked for every {} ms instead: let that handler call the one before, or use `PidfdChildWatcher`",
+            WATCHDOG.as_millis()
+        );
+    }
+}

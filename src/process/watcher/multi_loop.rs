@@ -1,0 +1,72 @@
+//! Waiting by SIGCHLD, for any number of loops.
+
+use std::sync::{Arc, Mutex};
+
+use policy_core::Error;
+
+use super::common::{Common, child_watcher};
+use crate::process::exit::Watch;
+use crate::process::hub::{self, Membership, Strangers};
+use crate::process::identity::Record;
+use crate::process::wakers::lock;
+
+/// Waits for children by SIGCHLD, for any number of loops and threads.
+///
+/// For systems without pidfds, and for more children than there are descriptors or
+/// threads to be had. One thread (`policy-sigchld`) looks for exited children and
+/// reaps its own; others' are left alone. asyncio asks every child at every signal;
+/// this finds the exited one, so that N exits cost O(N), unless a zombie that others
+/// left stands in front.
+///
+/// Making one installs a handler of SIGCHLD, which calls the former; closing or
+/// dropping the last puts that back. A blocked signal or a replaced handler delays
+/// exits by a quarter of a second, and is warned of once. With more than 512 children
+/// the pidfds that they are known by are given up.
+///
+/// ```
+/// use policy::{MultiLoopChildWatcher, process::Command};
+///
+/// policy::set_child_watcher(MultiLoopChildWatcher::new())?;
+/// let status = policy::run(async { Command::new("true").status().await })?;
+/// assert!(status.success());
+/// # policy::set_child_watcher(None)?;
+/// # Ok::<(), policy::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct MultiLoopChildWatcher {
+    common: Common,
+    membership: Mutex<Option<Membership>>,
+}
+
+impl MultiLoopChildWatcher {
+    /// Makes a watcher and installs the handler, from any thread.
+    pub fn new() -> Self {
+        Self {
+            common: Common::default(),
+            membership: Mutex::new(Some(Membership::new(Strangers::Leave))),
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        true
+    }
+
+    fn release(&self) {
+        drop(lock(&self.membership).take());
+    }
+
+    fn wait(&self, record: Arc<Record>) -> Result<Watch, Error> {
+        // Claimed first: a child that nobody claims is left alone.
+        let watch = Watch::told(record.clone(), Some(self.common.gate.clone()));
+        hub::attend(&record)?;
+        Ok(watch)
+    }
+}
+
+impl Default for MultiLoopChildWatcher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+child_watcher!(MultiLoopChildWatcher);

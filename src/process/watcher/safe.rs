@@ -1,0 +1,86 @@
+//! Waiting by SIGCHLD, with the main thread's loop.
+
+use std::sync::{Arc, Mutex};
+
+use policy_core::{Error, ErrorKind, local};
+
+use super::common::{Common, child_watcher};
+use crate::ambient;
+use crate::process::exit::Watch;
+use crate::process::hub::{self, Membership, Strangers};
+use crate::process::identity::Record;
+use crate::process::wakers::lock;
+
+/// Waits for children by SIGCHLD, while a loop runs in the main thread: as asyncio's
+/// does, so for programs that rely on that. Others take
+/// [`MultiLoopChildWatcher`](super::MultiLoopChildWatcher), which is the same without
+/// the condition.
+///
+/// The loop is the one that was attached (`policy::set_event_loop` does that in the
+/// main thread), or the one that runs in the main thread when a child is started
+/// there. Without it, starting a child gives [`ErrorKind::WatcherInactive`], before
+/// anything is started; children that live already end right.
+///
+/// ```
+/// use policy::{ChildWatcher, ErrorKind, SafeChildWatcher, process::Command};
+///
+/// let watcher = SafeChildWatcher::new();
+/// assert!(!watcher.is_active());
+/// policy::set_child_watcher(watcher)?;
+/// let status = policy::run(async { Command::new("true").status().await })?;
+/// assert!(status.success());
+/// # policy::set_child_watcher(None)?;
+/// # Ok::<(), policy::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct SafeChildWatcher {
+    common: Common,
+    membership: Mutex<Option<Membership>>,
+}
+
+impl SafeChildWatcher {
+    /// Makes a watcher and installs the handler of SIGCHLD, from any thread.
+    pub fn new() -> Self {
+        Self {
+            common: Common::default(),
+            membership: Mutex::new(Some(Membership::new(Strangers::Leave))),
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        if self.common.attached().is_some_and(|event_loop| event_loop.is_running()) {
+            return true;
+        }
+        match ambient::running().filter(|_| local::is_main_thread()) {
+            // For other threads, which can't see it.
+            Some(main) => self.common.attach_loop(Some(main)).is_ok(),
+            None => false,
+        }
+    }
+
+    fn release(&self) {
+        drop(lock(&self.membership).take());
+    }
+
+    fn wait(&self, record: Arc<Record>) -> Result<Watch, Error> {
+        // A child that lives already has a right to its status.
+        if record.outcome().is_none() && !record.is_attended() && !self.is_ready() {
+            return Err(Error::new(
+                ErrorKind::WatcherInactive,
+                "`SafeChildWatcher` needs a loop that runs in the main thread; run one there, or set another watcher with `policy::set_child_watcher`",
+            ));
+        }
+        // Claimed first: a child that nobody claims is left alone.
+        let watch = Watch::told(record.clone(), Some(self.common.gate.clone()));
+        hub::attend(&record)?;
+        Ok(watch)
+    }
+}
+
+impl Default for SafeChildWatcher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+child_watcher!(SafeChildWatcher);

@@ -1,0 +1,104 @@
+//! Reaping orphans, for a process that they come to.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use policy_core::Error;
+
+use super::common::{Common, child_watcher};
+use crate::process::exit::Watch;
+use crate::process::hub::{self, Membership, Strangers};
+use crate::process::identity::Record;
+use crate::process::sys;
+use crate::process::wakers::lock;
+
+/// Reaps orphans that come to this process, as an init does: for PID 1 of a container,
+/// and for supervisors that want to see their descendants end.
+///
+/// Making one makes this process a subreaper (`PR_SET_CHILD_SUBREAPER`): descendants
+/// whose parents exit become its children. Those that nobody registered are reaped once
+/// they have been zombies for a while, so that other code of this process has the time
+/// to wait for children of its own. A child that was registered with any watcher of this
+/// crate is never touched. Closing or dropping the watcher ends all that.
+///
+/// Registered children are waited for as by
+/// [`MultiLoopChildWatcher`](super::MultiLoopChildWatcher).
+///
+/// ```
+/// use policy::{SubreaperChildWatcher, process::Command};
+///
+/// policy::set_child_watcher(SubreaperChildWatcher::new())?;
+/// let status = policy::run(async { Command::new("true").status().await })?;
+/// assert!(status.success());
+/// # policy::set_child_watcher(None)?;
+/// # Ok::<(), policy::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct SubreaperChildWatcher {
+    common: Common,
+    duty: Mutex<Option<Duty>>,
+}
+
+#[derive(Debug)]
+struct Duty {
+    _membership: Membership,
+    /// It was one before; it stays one.
+    was_subreaper: bool,
+}
+
+/// Long enough for code that waits right after it has started a child, short enough
+/// that orphans don't pile up.
+const GRACE: Duration = Duration::from_millis(500);
+
+impl SubreaperChildWatcher {
+    /// Makes a watcher that leaves strangers alone for half a second.
+    pub fn new() -> Self {
+        Self::with_grace(GRACE)
+    }
+
+    /// Makes a watcher that leaves a zombie alone for some time before it counts as
+    /// nobody's.
+    pub fn with_grace(grace: Duration) -> Self {
+        let was_subreaper = sys::set_subreaper(true).unwrap_or_else(|error| {
+            // PID 1 needs no such thing.
+            log::warn!("this process can't be made a subreaper: {error}");
+            true
+        });
+        let duty = Duty {
+            _membership: Membership::new(Strangers::ReapAfter(grace)),
+            was_subreaper,
+        };
+        Self { common: Common::default(), duty: Mutex::new(Some(duty)) }
+    }
+
+    fn is_ready(&self) -> bool {
+        true
+    }
+
+    fn release(&self) {
+        drop(lock(&self.duty).take());
+    }
+
+    fn wait(&self, record: Arc<Record>) -> Result<Watch, Error> {
+        // Claimed first: a child that nobody claims is left alone.
+        let watch = Watch::told(record.clone(), Some(self.common.gate.clone()));
+        hub::attend(&record)?;
+        Ok(watch)
+    }
+}
+
+impl Default for SubreaperChildWatcher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+child_watcher!(SubreaperChildWatcher);
+
+impl Drop for Duty {
+    fn drop(&mut self) {
+        if !self.was_subreaper {
+            let _still = sys::set_subreaper(false);
+        }
+    }
+}

@@ -1,0 +1,2 @@
+#[policy::main(policy = "tokio")]
+async fn main() {}

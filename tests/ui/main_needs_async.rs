@@ -1,0 +1,2 @@
+#[policy::main]
+fn main() {}

@@ -1,0 +1,3 @@
+fn main() {
+    policy::set_event_loop_policy("tokio");
+}

@@ -1,0 +1,6 @@
+fn main() {
+    policy::run(async {
+        let local = String::from("borrowed");
+        policy::spawn(async { local.len() }).await.unwrap();
+    });
+}

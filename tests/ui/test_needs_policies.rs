@@ -1,0 +1,4 @@
+#[policy::test(policies())]
+async fn runs_nowhere() {}
+
+fn main() {}
