@@ -105,16 +105,17 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 
 /// Measures how late a beat of [`TICK`] is, with whatever `$sleep` is.
 macro_rules! beat {
-    ($worst:expr, $sleep:path) => {
+    ($worst:expr, $sleep:path) => {{
+        let worst = $worst.clone();
         async move {
             loop {
                 let due = Instant::now() + TICK;
                 $sleep(TICK).await;
                 let late = Instant::now().saturating_duration_since(due);
-                $worst.fetch_max(late.as_nanos() as u64, Relaxed);
+                worst.fetch_max(late.as_nanos() as u64, Relaxed);
             }
         }
-    };
+    }};
 }
 
 /// Starts children one after the other until `$left` is used up.
@@ -135,7 +136,7 @@ fn ours(policy: impl EventLoopPolicy) -> Run {
         let began = Instant::now();
         event_loop
             .run_until_complete(async {
-                let ticks = policy::spawn(beat!(worst.clone(), policy::time::sleep));
+                let ticks = policy::spawn(beat!(worst, policy::time::sleep));
                 let mut set = policy::task::JoinSet::new();
                 for _ in 0..IN_FLIGHT {
                     let left = left.clone();
@@ -160,7 +161,7 @@ fn tokio_process() -> Run {
         let (left, worst) = (Arc::new(AtomicU32::new(children)), Arc::new(AtomicU64::new(0)));
         let began = Instant::now();
         runtime.block_on(async {
-            let ticks = tokio::spawn(beat!(worst.clone(), tokio::time::sleep));
+            let ticks = tokio::spawn(beat!(worst, tokio::time::sleep));
             let mut set = tokio::task::JoinSet::new();
             for _ in 0..IN_FLIGHT {
                 let left = left.clone();
@@ -184,7 +185,7 @@ fn async_process_on_smol() -> Run {
         let (left, worst) = (Arc::new(AtomicU32::new(children)), Arc::new(AtomicU64::new(0)));
         let began = Instant::now();
         async_io::block_on(executor.run(async {
-            let _ticks = executor.spawn(beat!(worst.clone(), sleep));
+            let _ticks = executor.spawn(beat!(worst, sleep));
             let workers: Vec<_> = (0..IN_FLIGHT)
                 .map(|_| {
                     let left = left.clone();

@@ -65,6 +65,16 @@ fn adopted() -> Option<Arc<dyn EventLoop>> {
     None
 }
 
+/// Returns true if a loop runs this code, so that nothing may block here: a foreign
+/// runtime included, yet not on threads that it has for blocking.
+pub(crate) fn is_polling() -> bool {
+    #[cfg(feature = "tokio")]
+    if policy_tokio::is_polling() {
+        return true;
+    }
+    context::running().is_some()
+}
+
 /// Ends a convenience that has a `try_` twin: the message names the fix.
 #[track_caller]
 #[allow(clippy::panic, reason = "each caller documents the panic and has a `try_` twin")]

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy_core::{
-    CurrentLoop, Error, ErrorKind, EventLoop, EventLoopPolicy, IntoPolicy, ShutdownReport, context,
-    registry,
+    CurrentLoop, Error, ErrorKind, EventLoop, EventLoopPolicy, IntoPolicy, ShutdownReport, registry,
 };
+
+use crate::ambient;
 
 /// Runs futures one after the other on one event loop (asyncio's `Runner`).
 ///
@@ -113,7 +114,7 @@ impl Runner {
     /// If `future` panics: with its payload. The runner stays usable.
     pub fn run<F: Future>(&mut self, future: F) -> Result<F::Output, Error> {
         // Before a loop is made: a refused run has no side effects.
-        if context::running().is_some() {
+        if ambient::is_polling() {
             return Err(Error::new(
                 ErrorKind::OtherLoopRunning,
                 "an event loop is running on this thread, and runs can't be nested; `.await` the future, or run it on a thread of its own",

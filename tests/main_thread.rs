@@ -19,7 +19,10 @@ const STORIES: [Story; 8] = [
     ("a_refused_set_leaves_the_making_on", a_refused_set_leaves_the_making_on),
     ("a_refused_run_leaves_the_making_on", a_refused_run_leaves_the_making_on),
     ("after_run_the_former_loop_is_back", after_run_the_former_loop_is_back),
-    ("after_run_a_context_without_a_loop_is_cleared", after_run_a_context_without_a_loop_is_cleared),
+    (
+        "after_run_a_context_without_a_loop_is_cleared",
+        after_run_a_context_without_a_loop_is_cleared,
+    ),
     ("each_policy_makes_one_of_its_own", each_policy_makes_one_of_its_own),
 ];
 

@@ -159,7 +159,9 @@ alone! {
             for turns in 0..30 {
                 let mut start = Box::pin(Command::new("sleep").arg("1000").start());
                 for _ in 0..turns {
-                    if poll_once(&mut start).await.is_some() {
+                    if let Some(child) = poll_once(&mut start).await {
+                        // It was quick, and it is ours now.
+                        child.unwrap().kill().await.unwrap();
                         break;
                     }
                 }

@@ -63,9 +63,8 @@ async fn a_library_works_under_a_test_macro_of_tokio() {
 fn tasks_run_on_that_runtime() {
     for runtime in runtimes() {
         let id = runtime.handle().id();
-        let found = runtime.block_on(async {
-            policy::spawn(async { Handle::current().id() }).await.unwrap()
-        });
+        let found = runtime
+            .block_on(async { policy::spawn(async { Handle::current().id() }).await.unwrap() });
         assert_eq!(found, id);
     }
 }

@@ -21,6 +21,10 @@ use crate::{Error, ErrorKind, EventLoop};
 
 thread_local! {
     static STACK: Stack = const { Stack { entries: RefCell::new(Vec::new()), next: Cell::new(0) } };
+    /// The innermost entry, if it is a [`scope`]: what every spawn on the thread of a
+    /// loop looks up. Apart from the stack, because a thread-local without a
+    /// destructor is read by one instruction.
+    static TOP: Cell<Option<NonNull<Arc<dyn EventLoop>>>> = const { Cell::new(None) };
 }
 
 struct Stack {
@@ -144,7 +148,9 @@ impl Drop for Guard {
             let mut entries = stack.entries.borrow_mut();
             // Its own entry, not the last: guards may go in any order.
             let at = entries.iter().rposition(|entry| entry.key == key)?;
-            Some(entries.remove(at))
+            let left = entries.remove(at);
+            set_top(&entries);
+            Some(left)
         });
         // Dropped after the borrow ends: dropping a loop may run user code that
         // asks for the running loop again.
@@ -158,10 +164,20 @@ fn push(lent: Lent, role: Role) -> Guard {
         let key = stack.next.get();
         stack.next.set(key.wrapping_add(1));
         let lent = lent.take()?;
-        stack.entries.borrow_mut().push(Entry { key, lent, role });
+        let mut entries = stack.entries.borrow_mut();
+        entries.push(Entry { key, lent, role });
+        set_top(&entries);
         Some(key)
     });
     Guard { key: key.ok().flatten(), _stays_here: PhantomData }
+}
+
+/// Keeps [`TOP`] what the stack says.
+fn set_top(entries: &[Entry]) {
+    TOP.set(match entries.last() {
+        Some(Entry { lent: Lent::Scoped(lent), role: Role::Runs, .. }) => Some(*lent),
+        _ => None,
+    });
 }
 
 /// Calls `f` with the running loop of this thread; gives `None` where none runs.
@@ -174,6 +190,7 @@ fn push(lent: Lent, role: Role) -> Guard {
 /// let name = context::with_running(|event_loop| event_loop.name().to_string());
 /// assert_eq!(name, None); // nothing runs here
 /// ```
+#[inline]
 pub fn with_running<R>(f: impl FnOnce(&Arc<dyn EventLoop>) -> R) -> Option<R> {
     with(|role| role == Role::Runs, f)
 }
@@ -186,34 +203,42 @@ pub fn with_running<R>(f: impl FnOnce(&Arc<dyn EventLoop>) -> R) -> Option<R> {
 ///
 /// assert!(context::with_ambient(|event_loop| event_loop.state().id()).is_none());
 /// ```
+#[inline]
 pub fn with_ambient<R>(f: impl FnOnce(&Arc<dyn EventLoop>) -> R) -> Option<R> {
     with(|_| true, f)
 }
 
-fn with<R>(wanted: impl Fn(Role) -> bool, f: impl FnOnce(&Arc<dyn EventLoop>) -> R) -> Option<R> {
-    let found = STACK
-        .try_with(|stack| {
-            let entries = stack.entries.borrow();
-            let entry = entries.last()?;
-            // Only the innermost counts: a job that blocks hides the loop below.
-            if !wanted(entry.role) {
-                return None;
-            }
-            match &entry.lent {
-                Lent::Scoped(lent) => Some(Found::Scoped(*lent)),
-                Lent::Owned(owned) => Some(Found::Held(owned.clone())),
-                Lent::Worker(weak) => weak.upgrade().map(Found::Held),
-            }
-        })
-        .ok()??;
-    // Outside the borrow: `f` may enter and leave loops.
-    match found {
-        // SAFETY: the entry was on the stack of this thread just now, so the call
-        // of `scope` that lends the loop is below us and has not returned; it
-        // can't return before `f` does. Guards of scopes never leave `scope`.
+#[inline]
+fn with<R>(wanted: fn(Role) -> bool, f: impl FnOnce(&Arc<dyn EventLoop>) -> R) -> Option<R> {
+    if let Some(top) = TOP.get() {
+        // SAFETY: the call of `scope` that lends the loop is below us on this thread
+        // and has not returned: its guard takes the entry off the stack, and off
+        // `TOP`, before it does. It can't return before `f` does.
+        return Some(f(unsafe { top.as_ref() }));
+    }
+    // Outside the borrow of the stack: `f` may enter and leave loops.
+    match find(wanted)? {
+        // SAFETY: as above; the entry was on the stack just now.
         Found::Scoped(lent) => Some(f(unsafe { lent.as_ref() })),
         Found::Held(event_loop) => Some(f(&event_loop)),
     }
+}
+
+fn find(wanted: fn(Role) -> bool) -> Option<Found> {
+    let found = STACK.try_with(|stack| {
+        let entries = stack.entries.borrow();
+        let entry = entries.last()?;
+        // Only the innermost counts: a job that blocks hides the loop below.
+        if !wanted(entry.role) {
+            return None;
+        }
+        match &entry.lent {
+            Lent::Scoped(lent) => Some(Found::Scoped(*lent)),
+            Lent::Owned(owned) => Some(Found::Held(owned.clone())),
+            Lent::Worker(weak) => weak.upgrade().map(Found::Held),
+        }
+    });
+    found.ok()?
 }
 
 enum Found {

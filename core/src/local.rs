@@ -4,6 +4,10 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+#[cfg(unix)]
+use std::sync::Once;
+#[cfg(unix)]
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::LoopId;
 
@@ -134,25 +138,36 @@ pub fn is_main_thread() -> bool {
 /// assert_eq!(fork_generation(), fork_generation()); // no fork between the two
 /// ```
 #[cfg(unix)]
+#[inline]
 pub fn fork_generation() -> u64 {
-    use std::sync::Once;
-    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    match GENERATION.load(Relaxed) {
+        0 => watch_forks(),
+        generation => generation,
+    }
+}
 
-    static GENERATION: AtomicU64 = AtomicU64::new(1);
-    static REGISTERED: Once = Once::new();
+/// 0 until forks are watched.
+#[cfg(unix)]
+static GENERATION: AtomicU64 = AtomicU64::new(0);
+
+#[cfg(unix)]
+#[cold]
+fn watch_forks() -> u64 {
+    static WATCHED: Once = Once::new();
 
     extern "C" fn in_child() {
         // Only an atomic: a forked child of a process with threads may do little.
         GENERATION.fetch_add(1, Relaxed);
     }
 
-    REGISTERED.call_once(|| {
+    WATCHED.call_once(|| {
         // SAFETY: a function without arguments, which lives as long as the process.
         let refused = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
         if refused != 0 {
             // Without memory for the hook a forked child is not noticed.
             log::warn!("pthread_atfork failed ({refused}); do not use event loops after `fork`");
         }
+        GENERATION.store(1, Relaxed);
     });
     GENERATION.load(Relaxed)
 }

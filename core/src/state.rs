@@ -98,6 +98,7 @@ impl LoopState {
     /// let state = LoopState::new("my-executor", LoopKind::Selector);
     /// assert_eq!(state.id(), state.id());
     /// ```
+    #[inline]
     pub fn id(&self) -> LoopId {
         self.id
     }
@@ -148,6 +149,7 @@ impl LoopState {
     /// state.mark_closed();
     /// assert!(state.is_closed());
     /// ```
+    #[inline]
     pub fn is_closed(&self) -> bool {
         self.phase.load(Ordering::Acquire) == CLOSED
     }
@@ -177,6 +179,7 @@ impl LoopState {
     /// state.mark_closed();
     /// assert_eq!(state.check_open().unwrap_err().kind(), policy_core::ErrorKind::LoopClosed);
     /// ```
+    #[inline]
     pub fn check_open(&self) -> Result<(), Error> {
         if self.is_closed() {
             return Err(ErrorKind::LoopClosed.into());
@@ -196,6 +199,7 @@ impl LoopState {
     /// let state = LoopState::new("my-executor", LoopKind::Selector);
     /// assert!(!state.is_forked());
     /// ```
+    #[inline]
     pub fn is_forked(&self) -> bool {
         #[cfg(unix)]
         return self.generation != crate::local::fork_generation();

@@ -154,10 +154,10 @@ impl EventLoop for TokioLoop {
         match &self.tenure {
             Tenure::Owned(_) | Tenure::Found => drop(self.handle.spawn(task)),
             Tenure::Lent(lent) => {
-                let (Ok(task), Some(me)) = (lent.tracker.track(task), lent.me.upgrade()) else {
+                let Ok(task) = lent.tracker.track(task) else {
                     return Err(ErrorKind::LoopClosed.into());
                 };
-                drop(self.handle.spawn(Scoped::new(task, me)));
+                drop(self.handle.spawn(Scoped::new(task, lent.me.clone())));
             }
         }
         Ok(())
@@ -258,7 +258,9 @@ impl Drop for TokioLoop {
                 }
             }
             Tenure::Lent(lent) => {
-                self.state.close_on_drop();
+                if self.state.close_on_drop() {
+                    lent.tracker.abort_all(Duration::ZERO);
+                }
                 local::remove(self.state.id());
                 let keeper = lent.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
                 if let Some(keeper) = keeper {

@@ -23,4 +23,5 @@ mod tenure;
 mod timer;
 
 pub use adopt::adopt;
+pub use nesting::is_polling;
 pub use policy::TokioPolicy;

@@ -33,7 +33,15 @@ pub(crate) fn refused() -> Error {
 /// under `Handle::enter`, too, where blocking is allowed. But a poll is budgeted,
 /// and those are not. The one poll that this overlooks is that of
 /// `tokio::task::unconstrained`; who blocks then has tokio's panic to catch.
-pub(crate) fn is_polling() -> bool {
+///
+/// ```
+/// let runtime = tokio::runtime::Runtime::new().unwrap();
+/// assert!(runtime.block_on(async { policy_tokio::is_polling() }));
+/// let entered = runtime.enter();
+/// assert!(!policy_tokio::is_polling(), "a thread that has entered it may block");
+/// # drop(entered);
+/// ```
+pub fn is_polling() -> bool {
     Handle::try_current().is_ok() && is_budgeted()
 }
 

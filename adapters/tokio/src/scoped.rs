@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::Weak;
 use std::task::{Context, Poll};
 
 use policy_core::tracker::Tracked;
@@ -11,11 +11,13 @@ use policy_core::{EventLoop, context};
 /// A task that finds its loop, whichever thread of a lent runtime polls or drops it.
 pub(crate) struct Scoped {
     task: Option<Tracked>,
-    event_loop: Arc<dyn EventLoop>,
+    /// Weak: a task that waits for ever does not keep its loop open, as on loops with
+    /// runtimes of their own.
+    event_loop: Weak<dyn EventLoop>,
 }
 
 impl Scoped {
-    pub(crate) fn new(task: Tracked, event_loop: Arc<dyn EventLoop>) -> Self {
+    pub(crate) fn new(task: Tracked, event_loop: Weak<dyn EventLoop>) -> Self {
         Self { task: Some(task), event_loop }
     }
 }
@@ -26,13 +28,18 @@ impl Future for Scoped {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { task, event_loop } = &mut *self;
         let Some(task) = task else { return Poll::Ready(()) };
-        context::scope(event_loop, || Pin::new(task).poll(cx))
+        // Without its loop the task is over: dropping it cancels it.
+        let Some(event_loop) = event_loop.upgrade() else { return Poll::Ready(()) };
+        context::scope(&event_loop, || Pin::new(task).poll(cx))
     }
 }
 
 impl Drop for Scoped {
     fn drop(&mut self) {
         let task = self.task.take();
-        context::scope(&self.event_loop, || drop(task));
+        match self.event_loop.upgrade() {
+            Some(event_loop) => context::scope(&event_loop, || drop(task)),
+            None => drop(task),
+        }
     }
 }

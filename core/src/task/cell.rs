@@ -63,12 +63,11 @@ where
 /// The half that polls. There is one per cell.
 pub(super) struct Runner<R: Run + ?Sized> {
     cell: Arc<R>,
-    registered: Registered,
 }
 
 impl<R: Run + ?Sized> Runner<R> {
     fn new(cell: Arc<R>) -> Self {
-        Self { cell, registered: Registered::default() }
+        Self { cell }
     }
 
     pub(super) fn id(&self) -> Id {
@@ -79,9 +78,10 @@ impl<R: Run + ?Sized> Runner<R> {
         Aborter { cell: self.cell.clone().as_abort() }
     }
 
+    #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // SAFETY: `&mut` to the only runner of this cell.
-        unsafe { self.cell.poll(cx, &mut self.registered) }
+        unsafe { self.cell.poll(cx) }
     }
 }
 
@@ -203,7 +203,7 @@ pub(super) trait Run {
 
     /// # Safety
     /// By the only runner of this cell.
-    unsafe fn poll(&self, cx: &mut Context<'_>, registered: &mut Registered) -> Poll<()>;
+    unsafe fn poll(&self, cx: &mut Context<'_>) -> Poll<()>;
 
     /// # Safety
     /// By the only runner of this cell, not complete.
@@ -233,15 +233,11 @@ impl<F: Future> Cell<F> {
     /// By the only runner of this cell, not complete.
     unsafe fn finish(&self, result: Result<F::Output, JoinError>) {
         let id = self.header.id();
-        // Still as the task: what its destructors ask about the context has the
-        // same answer as before.
-        let dropped = self.stage.with_mut(|stage| {
-            catch_unwind(AssertUnwindSafe(|| {
-                // SAFETY: not complete: the stage is the runner's. The future is
-                // dropped in place, as pinning asks for.
-                current::scope(id, || unsafe { *stage = Stage::Finished(None) });
-            }))
-        });
+        let dropped = match std::mem::needs_drop::<F>() {
+            // SAFETY: by contract.
+            true => unsafe { self.drop_future() },
+            false => Ok(()),
+        };
         let result = match dropped {
             Ok(()) => result,
             // The first panic is the cause, the second its consequence.
@@ -264,6 +260,22 @@ impl<F: Future> Cell<F> {
             let unwanted = unsafe { self.empty() };
             quietly(|| drop(unwanted));
         }
+    }
+
+    /// Drops the future in place, as pinning asks for; catches its panic.
+    ///
+    /// # Safety
+    /// By the only runner of this cell, not complete.
+    unsafe fn drop_future(&self) -> Result<(), Box<dyn Any + Send>> {
+        let id = self.header.id();
+        self.stage.with_mut(|stage| {
+            // Still as the task: what its destructors ask about the context has the
+            // same answer as before.
+            catch_unwind(AssertUnwindSafe(|| {
+                // SAFETY: not complete: the stage is the runner's.
+                current::scope(id, || unsafe { *stage = Stage::Finished(None) });
+            }))
+        })
     }
 
     /// Takes the result out of the stage.
@@ -303,7 +315,7 @@ impl<F: Future + 'static> Run for Cell<F> {
         self
     }
 
-    unsafe fn poll(&self, cx: &mut Context<'_>, registered: &mut Registered) -> Poll<()> {
+    unsafe fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
         let status = self.header.status();
         if status.is_complete() {
             return Poll::Ready(());
@@ -334,7 +346,7 @@ impl<F: Future + 'static> Run for Cell<F> {
             Ok(Poll::Pending) => {
                 // After the poll, so that a task that is ready at once pays nothing.
                 // SAFETY: the runner.
-                if unsafe { self.header.register_run(cx.waker(), registered) } {
+                if unsafe { self.header.register_run(cx.waker()) } {
                     // SAFETY: the runner, not complete.
                     unsafe { self.cancel() };
                     return Poll::Ready(());

@@ -33,6 +33,7 @@ thread_local! {
 }
 
 impl Id {
+    #[inline]
     pub(super) fn next() -> Self {
         let id = IDS.try_with(|ids| {
             let (mut next, mut end) = ids.get();
@@ -80,9 +81,11 @@ pub fn try_id() -> Option<Id> {
 }
 
 /// Runs `f` as the task `id`.
+#[inline]
 pub(super) fn scope<R>(id: Id, f: impl FnOnce() -> R) -> R {
     struct Restore(Option<Id>);
     impl Drop for Restore {
+        #[inline]
         fn drop(&mut self) {
             let _ending = CURRENT.try_with(|current| current.set(self.0));
         }
@@ -109,10 +112,15 @@ pub(crate) fn on_end(id: Id, hook: Hook) {
     of_task.push(hook);
 }
 
+#[inline]
 pub(super) fn ended(id: Id) {
-    if HOOKED.load(Relaxed) == 0 {
-        return;
+    if HOOKED.load(Relaxed) != 0 {
+        call_hooks(id);
     }
+}
+
+#[cold]
+fn call_hooks(id: Id) {
     let of_task = {
         let mut hooks = HOOKS.lock().unwrap_or_else(PoisonError::into_inner);
         let of_task = hooks.as_mut().and_then(|hooks| hooks.remove(&id));

@@ -38,6 +38,9 @@ pub(super) struct Header {
     id: Id,
     join_waker: UnsafeCell<Option<Waker>>,
     run_waker: UnsafeCell<Option<Waker>>,
+    /// The runner's alone. Here and not in the runner, so that what an executor
+    /// carries about is two words.
+    run_registered: UnsafeCell<Registered>,
 }
 
 // SAFETY: a slot is touched by one thread at a time, which the state word hands
@@ -51,14 +54,17 @@ unsafe impl Sync for Header {}
 pub(super) struct Status(usize);
 
 impl Status {
+    #[inline]
     pub(super) fn is_complete(self) -> bool {
         self.0 & COMPLETE != 0
     }
 
+    #[inline]
     pub(super) fn is_aborted(self) -> bool {
         self.0 & ABORTED != 0
     }
 
+    #[inline]
     pub(super) fn is_detached(self) -> bool {
         self.0 & DETACHED != 0
     }
@@ -68,14 +74,19 @@ impl Status {
 /// was cloned from. Not by those of the clone, as [`Waker::will_wake`] does:
 /// executors lend wakers whose clones have another table.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Registered(Option<(usize, usize)>);
+pub(super) struct Registered {
+    data: usize,
+    /// 0: none was left.
+    table: usize,
+}
 
 impl Registered {
-    /// A waker that is never recognised: no table is at 0.
-    const UNKNOWN: Self = Self(Some((0, 0)));
+    /// A waker that is never recognised: no table is at 1.
+    const UNKNOWN: Self = Self { data: 0, table: 1 };
 
     fn of(lent: &Waker) -> Self {
-        Self(Some((lent.data() as usize, std::ptr::from_ref(lent.vtable()) as usize)))
+        let table = std::ptr::from_ref(lent.vtable()) as usize;
+        Self { data: lent.data() as usize, table }
     }
 
     /// The clone in the slot keeps its data, so if `lent` has the same, the
@@ -86,19 +97,23 @@ impl Registered {
 }
 
 impl Header {
+    #[inline]
     pub(super) fn new() -> Self {
         Self {
             state: AtomicUsize::new(0),
             id: Id::next(),
             join_waker: UnsafeCell::new(None),
             run_waker: UnsafeCell::new(None),
+            run_registered: UnsafeCell::new(Registered::default()),
         }
     }
 
+    #[inline]
     pub(super) fn id(&self) -> Id {
         self.id
     }
 
+    #[inline]
     pub(super) fn status(&self) -> Status {
         Status(self.state.load(Acquire))
     }
@@ -114,6 +129,7 @@ impl Header {
     }
 
     /// Says that nobody will take the result. Returns what the state was before.
+    #[inline]
     pub(super) fn detach(&self) -> Status {
         Status(self.state.fetch_or(DETACHED, AcqRel))
     }
@@ -122,6 +138,7 @@ impl Header {
     ///
     /// # Safety
     /// By the only joiner of this cell, with its own `registered`.
+    #[inline]
     pub(super) unsafe fn register_join(&self, waker: &Waker, registered: &mut Registered) -> bool {
         // SAFETY: the joiner is the writer of this slot.
         unsafe { self.register(&self.join_waker, JOIN_WAKER, COMPLETE, waker, registered) }
@@ -132,6 +149,7 @@ impl Header {
     ///
     /// # Safety
     /// By the only joiner of this cell, with its own `registered`.
+    #[inline]
     pub(super) unsafe fn unregister_join(&self, registered: &mut Registered) {
         if std::mem::take(registered) == Registered::default() {
             return;
@@ -147,10 +165,14 @@ impl Header {
     /// Returns true if the task was aborted; else `waker` will be woken.
     ///
     /// # Safety
-    /// By the only runner of this cell, with its own `registered`.
-    pub(super) unsafe fn register_run(&self, waker: &Waker, registered: &mut Registered) -> bool {
-        // SAFETY: the runner is the writer of this slot.
-        unsafe { self.register(&self.run_waker, RUN_WAKER, ABORTED, waker, registered) }
+    /// By the only runner of this cell.
+    #[inline]
+    pub(super) unsafe fn register_run(&self, waker: &Waker) -> bool {
+        self.run_registered.with_mut(|registered| {
+            // SAFETY: the runner is the writer of the slot, and nobody else touches
+            // what it remembers.
+            unsafe { self.register(&self.run_waker, RUN_WAKER, ABORTED, waker, &mut *registered) }
+        })
     }
 
     /// Says that the result is in the stage, and wakes who waits for it. Returns
@@ -158,6 +180,7 @@ impl Header {
     ///
     /// # Safety
     /// By the only runner of this cell, once.
+    #[inline]
     pub(super) unsafe fn complete(&self) -> Status {
         let before = self.state.fetch_or(COMPLETE, AcqRel);
         if before & RUN_WAKER != 0 && before & ABORTED == 0 {
@@ -180,6 +203,7 @@ impl Header {
     ///
     /// # Safety
     /// By the writer of `slot`, whose bits are `bit` and `closed`.
+    #[inline]
     unsafe fn register(
         &self,
         slot: &UnsafeCell<Option<Waker>>,
@@ -211,19 +235,23 @@ impl Header {
             let unused = unsafe { take(slot) };
             quietly(|| drop(unused));
         }
-        // After the bit: dropping a waker may run anything, too.
-        quietly(|| drop(old));
+        if old.is_some() {
+            // After the bit: dropping a waker may run anything, too.
+            quietly(|| drop(old));
+        }
         closed
     }
 }
 
 /// # Safety
 /// By the owner of the slot.
+#[inline]
 unsafe fn take(slot: &UnsafeCell<Option<Waker>>) -> Option<Waker> {
     // SAFETY: by contract.
     slot.with_mut(|slot| unsafe { (*slot).take() })
 }
 
+#[inline]
 fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         // A waker is foreign code: one that panics harms nobody else.

@@ -122,6 +122,7 @@ macro_rules! future_of_runner {
         impl Future for $name {
             type Output = ();
 
+            #[inline]
             fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
                 self.get_mut().runner.poll(cx)
             }

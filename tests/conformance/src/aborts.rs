@@ -9,9 +9,7 @@ use policy::task::{AbortOnDrop, yield_now};
 use policy::time::sleep;
 
 use crate::Make;
-use crate::support::{
-    Flag, Gate, NEVER, block_on, driven, in_thread, is_cancelled, on_loop, run,
-};
+use crate::support::{Flag, Gate, NEVER, block_on, driven, in_thread, is_cancelled, on_loop, run};
 
 /// An aborted task ends as cancelled, and what it held has been dropped by then.
 ///

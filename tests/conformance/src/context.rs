@@ -123,7 +123,9 @@ pub fn whatever_the_loop_runs_sees_it_as_the_running_one(make: Make<'_>) -> Resu
     run(make, async {
         let expected = get_running_loop().unwrap();
         let local =
-            policy::spawn_local(async move { Arc::ptr_eq(&get_running_loop().unwrap(), &expected) });
+            policy::spawn_local(
+                async move { Arc::ptr_eq(&get_running_loop().unwrap(), &expected) },
+            );
         assert!(local.await.unwrap());
     });
     Ok(())
@@ -203,8 +205,7 @@ pub fn contexts_may_be_processes_or_keys(make: Make<'_>) {
 /// Proves: API.md "a policy defines the notion of context"
 pub fn contexts_may_be_tasks(make: Make<'_>) {
     let loops = make();
-    let policy =
-        Arc::new(ContextPolicy::new(move || loops.new_event_loop(), Context::task()));
+    let policy = Arc::new(ContextPolicy::new(move || loops.new_event_loop(), Context::task()));
     run(make, async {
         let asks = |policy: Arc<ContextPolicy>| async move {
             let mine = policy.get_event_loop().unwrap();

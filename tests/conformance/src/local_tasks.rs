@@ -262,8 +262,7 @@ pub fn a_local_destructor_may_use_the_loop(make: Make<'_>) -> Result<(), Skipped
     let refused = Rc::new(Cell::new(None));
     run(make, async {
         let seen = refused.clone();
-        let held =
-            OnDrop::new(move || seen.set(Some(policy::try_spawn_local(async {}).is_err())));
+        let held = OnDrop::new(move || seen.set(Some(policy::try_spawn_local(async {}).is_err())));
         drop(policy::spawn_local(async move {
             let _held = held;
             pending::<()>().await;

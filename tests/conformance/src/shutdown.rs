@@ -10,8 +10,8 @@ use policy::{ErrorKind, EventLoop, Runner, get_running_loop};
 
 use crate::Make;
 use crate::support::{
-    Flag, Gate, NEVER, OnDrop, SHUTDOWN, block_on, in_thread, is_cancelled, kind, new_loop, on_loop,
-    run,
+    Flag, Gate, NEVER, OnDrop, SHUTDOWN, block_on, in_thread, is_cancelled, kind, new_loop,
+    on_loop, run,
 };
 
 /// Several runs share one loop and its tasks.
@@ -274,8 +274,8 @@ pub fn a_loop_that_is_dropped_is_closed(make: Make<'_>) {
     let task = event_loop.spawn(pending::<()>());
     event_loop.run_until_complete(yield_now()).unwrap();
     drop(event_loop);
-    assert!(weak.upgrade().is_none(), "somebody keeps the loop open");
     assert!(is_cancelled(task));
+    goes(&weak);
 }
 
 /// Tasks that hold their own loop do not keep it open once it is closed.
@@ -293,7 +293,7 @@ pub fn a_closed_loop_is_free_though_its_tasks_held_it(make: Make<'_>) {
     event_loop.close_within(SHUTDOWN).unwrap();
     drop(event_loop);
     assert!(is_cancelled(task));
-    assert!(weak.upgrade().is_none());
+    goes(&weak);
 }
 
 /// The last handle of another loop may be dropped, and another loop closed, inside a
@@ -364,9 +364,7 @@ pub fn the_last_handle_may_be_dropped_by_a_task_of_the_loop(make: Make<'_>) {
         drop(event_loop);
     }
     ended.wait_blocking();
-    while weak.strong_count() > 0 {
-        std::thread::yield_now();
-    }
+    goes(&weak);
 }
 
 /// The last handle of a loop may be dropped by a blocking job of it.
@@ -452,5 +450,13 @@ pub fn spawning_while_the_loop_closes_hangs_nobody(make: Make<'_>) {
                 }
             }
         });
+    }
+}
+
+/// Waits until nobody holds the loop: a thread that polls one of its tasks may do so
+/// for a moment longer.
+fn goes(event_loop: &Weak<dyn EventLoop>) {
+    while event_loop.strong_count() > 0 {
+        std::thread::yield_now();
     }
 }

@@ -224,7 +224,8 @@ pub fn a_shorter_timer_wakes_a_loop_that_sleeps_longer(make: Make<'_>) {
         driven(event_loop, || {
             let long = event_loop.spawn(sleep(NEVER));
             for _ in 0..10 {
-                crate::support::block_on(event_loop.spawn(sleep(Duration::from_millis(1)))).unwrap();
+                crate::support::block_on(event_loop.spawn(sleep(Duration::from_millis(1))))
+                    .unwrap();
             }
             long.abort();
         });

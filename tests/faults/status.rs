@@ -1,0 +1,305 @@
+//! Status integrity: whoever else waits, ignores, blocks, stops or traces.
+
+use std::os::unix::process::ExitStatusExt;
+use std::time::Duration;
+
+use futures_lite::future::poll_once;
+use futures_lite::io::{AsyncBufReadExt, BufReader};
+use policy::process::{Child, Command, Stdio};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::causes::{self, Call, Thieves, refuse, steal};
+use crate::helpers::helper;
+use crate::inside::Place;
+use crate::table::{
+    AUTO, DEFAULT_LOOP, LOOPS, Outcome, Row, Skip, TWO_LOOPS, WATCHERS, WITHOUT_PIDFD,
+};
+use crate::tools::{
+    Barrier, LONG, check_code, code_of, eventually, kernel_keeps_statuses, logged, sh, state_of,
+};
+
+type On = &'static [(&'static [&'static str], &'static [&'static str])];
+const EACH_WATCHER: On = &[(DEFAULT_LOOP, WATCHERS)];
+const EACH_WATCHER_TWICE: On = &[(TWO_LOOPS, WATCHERS), (LOOPS, AUTO)];
+
+pub const ROWS: &[Row] = &[
+    Row::new("S1", "a foreign waitpid takes the status before our wait", EACH_WATCHER_TWICE, s1),
+    Row::new(
+        "S1 without pidfds",
+        "the same, where nothing keeps the status: never a made-up one, never a hang",
+        &[(DEFAULT_LOOP, WITHOUT_PIDFD)],
+        s1_without_pidfds,
+    ),
+    Row::new("S2", "two threads in waitpid(-1); 300 children (full: 5,000)", EACH_WATCHER, s2),
+    Row::new("S3", "SIGCHLD is ignored; 200 children (full: 5,000)", EACH_WATCHER, s3),
+    Row::new("S3 from the start", "SIGCHLD was ignored before the program began", EACH_WATCHER, s3_cold)
+        .cold(),
+    Row::new("S5", "all 256 exit codes, every fatal signal, the core flag", EACH_WATCHER, s5),
+    Row::new(
+        "S6",
+        "a wait is dropped five times midway, then awaited, then awaited again",
+        EACH_WATCHER_TWICE,
+        s6,
+    ),
+    Row::new("S8", "stopped for 500 ms, then continued", EACH_WATCHER, s8),
+    Row::new(
+        "S9",
+        "SIGCHLD is blocked in every thread from the start",
+        &[(TWO_LOOPS, WATCHERS)],
+        s9,
+    )
+    .cold(),
+    Row::new("S10", "the handler of SIGCHLD is replaced; one warning", EACH_WATCHER, s10),
+    Row::new(
+        "S11",
+        "a tracer holds a killed child for 1.7 s: that costs no processor time",
+        EACH_WATCHER_TWICE,
+        s11,
+    ),
+];
+
+fn s1(place: &Place) -> Outcome {
+    stolen_one_by_one(place, kernel_keeps_statuses());
+    Ok(())
+}
+
+fn s1_without_pidfds(place: &Place) -> Outcome {
+    refuse(&[Call(libc::SYS_pidfd_open, None)], libc::EPERM)?;
+    stolen_one_by_one(place, false);
+    Ok(())
+}
+
+fn stolen_one_by_one(place: &Place, keeps: bool) {
+    let stolen = place.run(async {
+        let mut stolen = 0;
+        for number in 0..20 {
+            let barrier = Barrier::new();
+            let child = barrier.child(code_of(number)).spawn().unwrap();
+            let pid = child.id();
+            barrier.open();
+            // The watcher may be quicker; both ask for the same exit.
+            stolen += usize::from(steal(pid));
+            check_code(child.wait().await, code_of(number), keeps);
+            // And the same ever after.
+            check_code(child.wait().await, code_of(number), keeps);
+        }
+        stolen
+    });
+    println!("{stolen} of 20 were stolen");
+    if place.watches_by(&["pidfd"]) {
+        assert_eq!(stolen, 20, "nobody else was waiting");
+    }
+}
+
+fn s2(place: &Place) -> Outcome {
+    let keeps = kernel_keeps_statuses();
+    let count = place.count(300, 5000);
+    place.run(async {
+        let thieves = Thieves::new(2);
+        for batch in (0..count).collect::<Vec<_>>().chunks(50) {
+            let children: Vec<(usize, Child)> = batch
+                .iter()
+                .map(|&number| (code_of(number), sh(format!("exit {}", code_of(number))).spawn().unwrap()))
+                .collect();
+            for (code, child) in children {
+                check_code(child.wait().await, code, keeps);
+            }
+        }
+        println!("{} of {count} were stolen", thieves.stop());
+    });
+    Ok(())
+}
+
+fn s3(place: &Place) -> Outcome {
+    place.run(ignored(place.count(200, 5000)));
+    causes::handle_sigchld(libc::SIG_DFL);
+    Ok(())
+}
+
+fn s3_cold(place: &Place) -> Outcome {
+    causes::handle_sigchld(libc::SIG_IGN);
+    place.set_up();
+    place.run(some_codes(place.count(200, 5000)));
+    Ok(())
+}
+
+async fn ignored(count: usize) {
+    causes::handle_sigchld(libc::SIG_IGN);
+    some_codes(count).await;
+}
+
+/// Half of them exit at once, half of them while they are waited for.
+async fn some_codes(count: usize) {
+    let keeps = kernel_keeps_statuses();
+    let barrier = Barrier::new();
+    let late: Vec<Child> =
+        (0..count / 2).map(|number| barrier.child(code_of(number)).spawn().unwrap()).collect();
+    for number in 0..count / 2 {
+        let child = sh(format!("exit {}", code_of(number))).spawn().unwrap();
+        check_code(child.wait().await, code_of(number), keeps);
+    }
+    barrier.open();
+    for (number, child) in late.into_iter().enumerate() {
+        check_code(child.wait().await, code_of(number), keeps);
+    }
+}
+
+fn s5(place: &Place) -> Outcome {
+    // The oracle, before the watcher is there that would take its child.
+    let folder = causes::Scratch::folder();
+    let before = getrlimit(Resource::Core);
+    setrlimit(Resource::Core, Rlimit { current: before.maximum, ..before.clone() }).unwrap();
+    policy::set_event_loop_policy(None);
+    let aborted = std::process::Command::new("sh")
+        .args(["-c", "kill -ABRT $$"])
+        .current_dir(&folder.0)
+        .status()
+        .unwrap();
+    place.set_up();
+    place.run(async {
+        for batch in (0..256).collect::<Vec<usize>>().chunks(64) {
+            let children: Vec<Child> =
+                batch.iter().map(|code| sh(format!("exit {code}")).spawn().unwrap()).collect();
+            for (&code, child) in batch.iter().zip(children) {
+                let status = child.wait().await.unwrap();
+                assert_eq!((status.code(), status.signal()), (Some(code as i32), None));
+                assert_eq!(child.returncode(), Some(code as i32));
+            }
+        }
+        for signal in fatal_signals() {
+            let child =
+                Command::new("sleep").arg("1000").current_dir(&folder.0).spawn().unwrap();
+            child.send_signal(signal).unwrap();
+            let status = child.wait().await.unwrap();
+            assert_eq!((status.code(), status.signal()), (None, Some(signal)));
+            assert_eq!(child.returncode(), Some(-signal));
+            if signal == libc::SIGABRT {
+                assert_eq!(status.core_dumped(), aborted.core_dumped());
+            }
+            if signal == libc::SIGTERM {
+                assert!(!status.core_dumped());
+            }
+        }
+    });
+    setrlimit(Resource::Core, before).unwrap();
+    Ok(())
+}
+
+/// Those that end a process which does nothing about them.
+fn fatal_signals() -> impl Iterator<Item = i32> {
+    let harmless = [
+        libc::SIGCHLD,
+        libc::SIGCONT,
+        libc::SIGSTOP,
+        libc::SIGTSTP,
+        libc::SIGTTIN,
+        libc::SIGTTOU,
+        libc::SIGURG,
+        libc::SIGWINCH,
+    ];
+    (1..=31).chain(libc::SIGRTMIN()..=libc::SIGRTMAX()).filter(move |s| !harmless.contains(s))
+}
+
+fn s6(place: &Place) -> Outcome {
+    place.run(async {
+        let barrier = Barrier::new();
+        let child = barrier.child(6).spawn().unwrap();
+        for _ in 0..5 {
+            assert!(poll_once(child.wait()).await.is_none());
+            policy::task::yield_now().await;
+        }
+        barrier.open();
+        for _ in 0..2 {
+            assert_eq!(child.wait().await.unwrap().code(), Some(6));
+        }
+    });
+    Ok(())
+}
+
+fn s8(place: &Place) -> Outcome {
+    place.run(async {
+        let barrier = Barrier::new();
+        let child = barrier.child(8).spawn().unwrap();
+        child.send_signal(libc::SIGSTOP).unwrap();
+        eventually("it is stopped", || state_of(child.id()) == Some('T'));
+        let half = Duration::from_millis(500);
+        assert!(policy::time::timeout(half, child.wait()).await.is_err(), "a false exit");
+        assert!(child.try_wait().unwrap().is_none());
+        barrier.open();
+        assert!(poll_once(child.wait()).await.is_none(), "it is still stopped");
+        child.send_signal(libc::SIGCONT).unwrap();
+        assert_eq!(child.wait().await.unwrap().code(), Some(8));
+    });
+    Ok(())
+}
+
+fn s9(place: &Place) -> Outcome {
+    causes::block_sigchld();
+    place.set_up();
+    place.run(async {
+        let masks = sh("grep SigBlk /proc/self/status").output().await.unwrap();
+        let masks = String::from_utf8(masks.stdout).unwrap();
+        assert_eq!(masks.split_whitespace().nth(1), Some("0000000000000000"), "the child's");
+        for number in 0..10 {
+            let barrier = Barrier::new();
+            let child = barrier.child(code_of(number)).spawn().unwrap();
+            assert!(poll_once(child.wait()).await.is_none());
+            barrier.open();
+            check_code(child.wait().await, code_of(number), true);
+        }
+    });
+    Ok(())
+}
+
+fn s10(place: &Place) -> Outcome {
+    let rings = place.watches_by(&["multi-loop", "safe", "fast", "subreaper"]);
+    place.run(async {
+        causes::handle_sigchld(causes::rude_handler());
+        let barrier = Barrier::new();
+        let children: Vec<Child> =
+            (0..20).map(|number| barrier.child(code_of(number)).spawn().unwrap()).collect();
+        if rings {
+            eventually("somebody notices", || !warnings().is_empty());
+        }
+        barrier.open();
+        for (number, child) in children.into_iter().enumerate() {
+            check_code(child.wait().await, code_of(number), true);
+        }
+        let more = sh("exit 3").status().await;
+        check_code(more, 3, true);
+    });
+    policy::set_event_loop_policy(None);
+    causes::handle_sigchld(libc::SIG_DFL);
+    let warnings = warnings();
+    assert!(warnings.len() <= 1, "{warnings:?}");
+    Ok(())
+}
+
+fn warnings() -> Vec<String> {
+    logged("another handler of SIGCHLD")
+}
+
+fn s11(place: &Place) -> Outcome {
+    place.run(async {
+        let child = Command::new("sleep").arg("1000").spawn().unwrap();
+        let mut tracer = helper("tracer");
+        tracer.arg(child.id().to_string()).arg("1700").stdout(Stdio::piped());
+        let mut tracer = tracer.spawn().unwrap();
+        let mut said = String::new();
+        let mut stdout = BufReader::new(tracer.stdout.take().unwrap());
+        stdout.read_line(&mut said).await.unwrap();
+        if said.starts_with("refused") {
+            child.kill().await.unwrap();
+            return Err(Skip(format!("no tracing here: {said}")));
+        }
+        let before = causes::cpu_time();
+        child.start_kill().unwrap();
+        let status = policy::time::timeout(LONG, child.wait()).await.unwrap().unwrap();
+        let used = causes::cpu_time() - before;
+        println!("{used:?}");
+        assert_eq!(status.signal(), Some(libc::SIGKILL));
+        assert!(used < Duration::from_millis(50), "{used:?} of processor time");
+        assert!(tracer.wait().await.unwrap().success());
+        Ok(())
+    })
+}
