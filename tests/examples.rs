@@ -68,7 +68,14 @@ fn build() -> PathBuf {
     let deps = env::current_exe().unwrap();
     let profile = deps.ancestors().nth(2).unwrap();
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet", "--examples"]);
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet"]);
+    cargo.args(["--example", "quickstart", "--example", "custom_policy"]);
+    if cfg!(feature = "tokio") {
+        cargo.args(["--example", "library"]);
+    }
+    if cfg!(all(feature = "smol", feature = "tokio")) {
+        cargo.args(["--example", "two_loops"]);
+    }
     cargo.arg("--target-dir").arg(profile.parent().unwrap());
     if profile.ends_with("release") {
         cargo.arg("--release");

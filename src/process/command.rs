@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::future::Future;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command as StdCommand, ExitStatus, Stdio};
@@ -12,8 +13,11 @@ use std::time::Duration;
 use policy_core::{ChildWatcher, Error, ErrorKind};
 
 use super::child::{Child, Starting};
+use super::in_child::Plan;
 use super::output::Output;
 use super::spawn::{self, Setup};
+use super::starter;
+use super::sys::{Limit, Resource};
 use super::wakers::lock;
 
 /// A builder of children, as [`std::process::Command`] is one.
@@ -66,6 +70,10 @@ impl Command {
             kill_tree: false,
             wait_delay: None,
             max_output: None,
+            race_free: false,
+            has_plan: false,
+            on_keeper: false,
+            plan: Arc::default(),
         };
         Self {
             inner: Arc::new(Mutex::new(StdCommand::new(program))),
@@ -223,6 +231,62 @@ impl Command {
         self
     }
 
+    /// Makes the child the leader of a new session, without a terminal.
+    pub fn session(&mut self) -> &mut Self {
+        self.plan(|plan| plan.session = true);
+        self
+    }
+
+    /// Ends the child with a signal when this process ends, however it does (Linux;
+    /// elsewhere the start fails).
+    ///
+    /// The kernel sends it when the *thread* that started the child ends. So such
+    /// children are started by a thread of their own that stays, `policy-keeper`, and
+    /// it does not matter which thread calls.
+    pub fn pdeathsig(&mut self, signal: i32) -> &mut Self {
+        self.setup.on_keeper = true;
+        self.plan(|plan| plan.death_signal = Some(signal));
+        self
+    }
+
+    /// Limits a resource of the child, softly and hard: `libc::RLIMIT_NOFILE` and so
+    /// on. `u64::MAX` is no limit.
+    pub fn rlimit(&mut self, resource: Resource, soft: u64, hard: u64) -> &mut Self {
+        self.plan(|plan| plan.limits.push((resource, Limit { soft, hard })));
+        self
+    }
+
+    /// Gives the child one more descriptor, under the number that it has here
+    /// (asyncio's `pass_fds`). Others never get it.
+    ///
+    /// ```
+    /// use std::os::fd::AsRawFd;
+    /// use policy::process::Command;
+    ///
+    /// let file = std::fs::File::open("Cargo.toml").expect("it is there");
+    /// let line = format!("head -c 1 <&{}", file.as_raw_fd());
+    /// let output = policy::run(async { Command::shell(line).pass_fd(file).output().await })?;
+    /// assert_eq!(output.stdout.len(), 1);
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub fn pass_fd(&mut self, fd: impl Into<OwnedFd>) -> &mut Self {
+        let fd = fd.into();
+        self.plan(|plan| plan.passed.push(fd));
+        self
+    }
+
+    /// Lets the child open its own pidfd before it executes the program, so that no
+    /// `waitpid(-1)` elsewhere in this process can be quicker: for programs that live
+    /// with such code. Its status is then right on Linux 6.15 and later, whoever takes
+    /// it.
+    ///
+    /// Costs a slower start (`fork` and not `posix_spawn`). Done by itself where SIGCHLD
+    /// is ignored.
+    pub fn race_free(&mut self, race_free: bool) -> &mut Self {
+        self.setup.race_free = race_free;
+        self
+    }
+
     /// Limits how long [`output`](Self::output) reads on when the child has exited
     /// and somebody else, such as a grandchild, still holds its pipes. What was
     /// written until then is returned, and
@@ -250,6 +314,12 @@ impl Command {
     /// left to wait with: the child is killed and reaped then.
     pub fn spawn(&mut self) -> Result<Child, Error> {
         let watcher = self.prepare()?;
+        if self.setup.on_keeper {
+            let (command, setup) = (self.inner.clone(), self.setup.clone());
+            return starter::run_on_keeper(move || {
+                spawn::launch(&mut lock(&command), &setup, watcher)
+            })?;
+        }
         spawn::launch(&mut self.std(), &self.setup, watcher)
     }
 
@@ -313,6 +383,14 @@ impl Command {
 
     fn std(&self) -> MutexGuard<'_, StdCommand> {
         lock(&self.inner)
+    }
+
+    fn plan(&mut self, change: impl FnOnce(&mut Plan)) {
+        self.setup.has_plan = true;
+        // With the command, which whoever starts a child holds: the child finds the
+        // plan unlocked.
+        let _command = lock(&self.inner);
+        change(&mut lock(&self.setup.plan));
     }
 
     fn prepare(&self) -> Result<Arc<dyn ChildWatcher>, Error> {

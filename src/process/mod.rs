@@ -28,6 +28,7 @@ mod delay;
 mod exit;
 mod hub;
 mod identity;
+mod in_child;
 mod limit;
 mod output;
 mod pipe;

@@ -4,18 +4,20 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::Command as StdCommand;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use policy_core::{ChildWatcher, Error, ErrorKind};
 
 use super::child::Child;
 use super::exit::reap_soon;
+use super::in_child::{self, Plan, Report};
 use super::identity::{self, Claim, Record};
 use super::limit::Permit;
 use super::pipe::{ChildStderr, ChildStdin, ChildStdout};
-use super::sys::Whom;
-use super::{background, starter};
+use super::starter::{self, Where};
+use super::sys::{self, Whom};
+use super::background;
 use crate::ambient;
 
 /// What a child is told apart from what std's command holds.
@@ -29,6 +31,13 @@ pub(super) struct Setup {
     pub(super) kill_tree: bool,
     pub(super) wait_delay: Option<Duration>,
     pub(super) max_output: Option<usize>,
+    /// The child sends its own pidfd.
+    pub(super) race_free: bool,
+    /// There is something to do in the child.
+    pub(super) has_plan: bool,
+    /// It is started by a thread that stays.
+    pub(super) on_keeper: bool,
+    pub(super) plan: Arc<Mutex<Plan>>,
 }
 
 /// Checks what must be there before anything is started.
@@ -53,8 +62,20 @@ pub(super) fn launch(
 ) -> Result<Child, Error> {
     background::sweep();
     let permit = Permit::take()?;
-    let mut started = command.spawn().map_err(|error| cannot_start(setup, error))?;
-    let fresh = Fresh::new(identify(started.id()), setup);
+    // Where SIGCHLD is ignored the kernel reaps a child as soon as it exits: a pidfd
+    // that is opened after that finds nobody.
+    let report = if setup.race_free || sys::kernel_reaps() {
+        Report::expect(&setup.plan)
+    } else {
+        None
+    };
+    if report.is_some() || setup.has_plan {
+        in_child::hook(command, &setup.plan);
+    }
+    let started = command.spawn().map_err(|error| cannot_start(setup, error));
+    let sent = report.and_then(|report| report.take(&setup.plan));
+    let mut started = started?;
+    let fresh = Fresh::new(identify(started.id(), sent), setup);
     fresh.record().count(permit);
     if setup.kill_tree {
         fresh.record().keep_pidfd();
@@ -76,7 +97,8 @@ pub(super) async fn launch_elsewhere(
     watcher: Arc<dyn ChildWatcher>,
     start: impl FnOnce(&Setup, Arc<dyn ChildWatcher>) -> Result<Child, Error> + Send + 'static,
 ) -> Result<Child, Error> {
-    let unclaimed = starter::run(move || start(&setup, watcher).map(Unclaimed::new)).await??;
+    let on = if setup.on_keeper { Where::Keeper } else { Where::Pool };
+    let unclaimed = starter::run(on, move || start(&setup, watcher).map(Unclaimed::new)).await??;
     unclaimed.claim()
 }
 
@@ -98,7 +120,10 @@ fn open<T>(
 }
 
 /// Makes the record of a child that std has just started.
-fn identify(pid: u32) -> Arc<Record> {
+fn identify(pid: u32, sent: Option<OwnedFd>) -> Arc<Record> {
+    if let Some(pidfd) = sent.filter(|_| identity::pidfds_work()) {
+        return Record::new(pid, Some(Arc::new(pidfd)));
+    }
     // A child that somebody has reaped already has none, and no number any more; the
     // first who asks for its exit will find that out.
     Record::new(pid, identity::open_pidfd(pid).ok().map(Arc::new))

@@ -22,7 +22,30 @@ use super::wakers::lock;
 /// How long a thread stays when there is nothing to start.
 const LINGER: Duration = Duration::from_millis(200);
 
+/// Threads that end when there is nothing to do.
 static POOL: Pool = Pool { state: Mutex::new(State::new()), work: Condvar::new() };
+
+/// One thread that stays: the death signal of a child comes when the thread that
+/// started it ends, not the process.
+static KEEPER: Pool = Pool { state: Mutex::new(State::new()), work: Condvar::new() };
+
+/// Which thread starts a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Where {
+    /// Whichever is free.
+    Pool,
+    /// One that lives as long as the process.
+    Keeper,
+}
+
+impl Where {
+    fn pool(self) -> &'static Pool {
+        match self {
+            Self::Pool => &POOL,
+            Self::Keeper => &KEEPER,
+        }
+    }
+}
 
 struct Pool {
     state: Mutex<State>,
@@ -51,14 +74,33 @@ impl State {
 /// # Errors
 /// If `f` panics.
 pub(super) async fn run<T: Send + 'static>(
+    on: Where,
     f: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {
     let (task, handle) = task::new(async move { f() });
     let mut job = Job { abort: handle.abort_handle(), handle };
-    submit(task);
+    submit(on, task);
     poll_fn(|cx| Pin::new(&mut job.handle).poll(cx)).await.map_err(|error| {
         Error::new(ErrorKind::Io, "starting the child panicked; see the message of the panic")
             .with_source(io::Error::other(error.to_string()))
+    })
+}
+
+/// Runs `f` on the thread that stays, and waits for it on this one.
+///
+/// # Errors
+/// If there can be no such thread, or `f` panics.
+pub(super) fn run_on_keeper<T: Send + 'static>(
+    f: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    let (task, _detached) = task::new(async move {
+        // Nobody listens only if this thread panicked.
+        let _told = tell.send(f());
+    });
+    submit(Where::Keeper, task);
+    told.recv().map_err(|_| {
+        Error::new(ErrorKind::Io, "starting the child panicked; see the message of the panic")
     })
 }
 
@@ -73,19 +115,24 @@ impl<T> Drop for Job<T> {
     }
 }
 
-fn submit(task: Task) {
-    let mut state = lock(&POOL.state);
+fn submit(on: Where, task: Task) {
+    let pool = on.pool();
+    let mut state = lock(&pool.state);
     if state.generation != fork_generation() {
         // The tasks of the parent are not ours to run; nor are its threads here.
         *state = State { generation: fork_generation(), ..State::new() };
     }
     state.queue.push_back(task);
-    if state.idle >= state.queue.len() || state.threads >= most() {
+    let (name, most) = match on {
+        Where::Pool => ("policy-starter", most()),
+        Where::Keeper => ("policy-keeper", 1),
+    };
+    if state.idle >= state.queue.len() || state.threads >= most {
         drop(state);
-        POOL.work.notify_one();
+        pool.work.notify_one();
         return;
     }
-    match std::thread::Builder::new().name("policy-starter".into()).spawn(serve) {
+    match std::thread::Builder::new().name(name.into()).spawn(move || serve(on)) {
         Ok(_) => state.threads += 1,
         Err(_) if state.threads > 0 => {}
         Err(error) => {
@@ -98,23 +145,24 @@ fn submit(task: Task) {
     }
 }
 
-fn serve() {
-    let mut state = lock(&POOL.state);
+fn serve(on: Where) {
+    let pool = on.pool();
+    let mut state = lock(&pool.state);
     loop {
         if let Some(task) = state.queue.pop_front() {
             drop(state);
             run_one(task);
-            state = lock(&POOL.state);
+            state = lock(&pool.state);
             continue;
         }
         state.idle += 1;
-        let (waited, result) = POOL
+        let (waited, result) = pool
             .work
             .wait_timeout(state, LINGER)
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         state = waited;
         state.idle -= 1;
-        if result.timed_out() && state.queue.is_empty() {
+        if on == Where::Pool && result.timed_out() && state.queue.is_empty() {
             state.threads -= 1;
             return;
         }

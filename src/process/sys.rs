@@ -240,6 +240,50 @@ pub(super) fn set_subreaper(on: bool) -> io::Result<bool> {
     Ok(before != 0)
 }
 
+/// A resource that [`set_limit`] limits: `libc::RLIMIT_…`.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub(super) type Resource = libc::__rlimit_resource_t;
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub(super) type Resource = libc::c_int;
+
+/// A soft and a hard limit; `u64::MAX` is none.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limit {
+    pub(super) soft: u64,
+    pub(super) hard: u64,
+}
+
+/// Limits a resource of this process. Async-signal-safe.
+pub(super) fn set_limit(resource: Resource, limit: Limit) -> io::Result<()> {
+    let cut = |limit: u64| match limit {
+        u64::MAX => libc::RLIM_INFINITY,
+        limit => limit as libc::rlim_t,
+    };
+    let limit = libc::rlimit { rlim_cur: cut(limit.soft), rlim_max: cut(limit.hard) };
+    // SAFETY: a valid structure.
+    check(unsafe { libc::setrlimit(resource, &raw const limit) }.into())
+}
+
+/// Asks for a signal when the thread that started this process ends.
+/// Async-signal-safe.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn set_death_signal(signal: i32) -> io::Result<()> {
+    // SAFETY: takes a number.
+    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal as libc::c_ulong) }.into())
+}
+
+/// No such thing here.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn set_death_signal(_signal: i32) -> io::Result<()> {
+    Err(io::Error::from_raw_os_error(libc::ENOSYS))
+}
+
+/// Returns the parent of this process. Async-signal-safe.
+pub(super) fn parent() -> u32 {
+    // SAFETY: takes nothing and can't fail.
+    unsafe { libc::getppid() as u32 }
+}
+
 /// Returns true if a descriptor can be read from without waiting.
 pub(super) fn is_readable(fd: BorrowedFd<'_>) -> bool {
     wait_readable(fd, 0)

@@ -1,4 +1,5 @@
+fn sent_elsewhere<T: Send>(_: T) {}
+
 fn main() {
-    let mut runner = policy::Runner::new();
-    std::thread::spawn(move || runner.run(async {}));
+    sent_elsewhere(policy::Runner::new());
 }

@@ -32,6 +32,7 @@
     clippy::indexing_slicing,
     reason = "a clause that fails panics"
 )]
+#![allow(clippy::async_yields_async, reason = "handles and timers leave their loop on purpose")]
 
 #[macro_use]
 mod table;

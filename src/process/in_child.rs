@@ -1,0 +1,126 @@
+//! What a child does to itself between `fork` and `exec`.
+//!
+//! Everything here may run in a forked copy of a process with threads: no locks that
+//! others hold, no memory from the allocator, only calls that signal-safety(7) allows.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command as StdCommand;
+use std::sync::{Arc, Mutex};
+
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+
+use super::sys;
+use super::wakers::lock;
+
+/// What is asked of a child. A command without any of this keeps std's faster way to
+/// start one (`posix_spawn`).
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub(super) session: bool,
+    pub(super) death_signal: Option<i32>,
+    pub(super) limits: Vec<(sys::Resource, sys::Limit)>,
+    pub(super) passed: Vec<OwnedFd>,
+    /// The child opens its own pidfd and sends it here.
+    report: Option<OwnedFd>,
+    parent: u32,
+    /// The std command calls [`Plan::apply`] already.
+    is_hooked: bool,
+}
+
+/// Makes a command do what the plan says, from now on.
+#[allow(unsafe_code, reason = "code that runs in a forked copy of this process")]
+pub(super) fn hook(command: &mut StdCommand, plan: &Arc<Mutex<Plan>>) {
+    {
+        let mut plan = lock(plan);
+        plan.parent = std::process::id();
+        if std::mem::replace(&mut plan.is_hooked, true) {
+            return;
+        }
+    }
+    let plan = plan.clone();
+    let apply = move || match plan.try_lock() {
+        Ok(plan) => plan.apply(),
+        Err(_) => Err(io::Error::from_raw_os_error(libc::EAGAIN)),
+    };
+    // SAFETY: `Plan::apply` makes system calls and nothing else. The lock is only
+    // tried, which is an atomic, and is free: whoever starts a child holds the command,
+    // and nobody changes the plan meanwhile.
+    unsafe { command.pre_exec(apply) };
+}
+
+/// Our end of the way by which a child sends its pidfd.
+pub(super) struct Report(OwnedFd);
+
+impl Report {
+    /// Asks the next child for its pidfd. `None`: there are no descriptors left.
+    pub(super) fn expect(plan: &Mutex<Plan>) -> Option<Self> {
+        let (ours, theirs) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+            None,
+        )
+        .ok()?;
+        lock(plan).report = Some(theirs);
+        Some(Self(ours))
+    }
+
+    /// Takes what the child has sent: it has executed its program by now.
+    pub(super) fn take(self, plan: &Mutex<Plan>) -> Option<OwnedFd> {
+        drop(lock(plan).report.take());
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut byte = [0];
+        let mut buffers = [IoSliceMut::new(&mut byte)];
+        recvmsg(&self.0, &mut buffers, &mut control, RecvFlags::CMSG_CLOEXEC).ok()?;
+        control.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+            _ => None,
+        })
+    }
+}
+
+impl Plan {
+    /// Runs in the child.
+    fn apply(&self) -> io::Result<()> {
+        if let Some(report) = &self.report {
+            // Where pidfds are refused, the parent finds nothing and goes by number.
+            if let Ok(own) = sys::pidfd_open(std::process::id()) {
+                send(report, &own)?;
+            }
+        }
+        if self.session {
+            rustix::process::setsid()?;
+        }
+        for (resource, limit) in &self.limits {
+            sys::set_limit(*resource, *limit)?;
+        }
+        for fd in &self.passed {
+            rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::empty())?;
+        }
+        if let Some(signal) = self.death_signal {
+            sys::set_death_signal(signal)?;
+            // The parent may have gone before that; then nobody would send it.
+            if sys::parent() != self.parent {
+                return Err(io::Error::from_raw_os_error(libc::ESRCH));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn send(report: &OwnedFd, fd: &OwnedFd) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let fds = [fd.as_fd()];
+    control.push(SendAncillaryMessage::ScmRights(&fds));
+    sendmsg(report, &[IoSlice::new(&[1])], &mut control, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+

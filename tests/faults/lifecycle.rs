@@ -1,0 +1,333 @@
+//! Lifecycle: handles that are dropped, watchers that go, orphans that come.
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::task::{Context, Wake, Waker};
+use std::time::Duration;
+
+use policy::process::{Child, Command};
+use policy::{ChildId, ErrorKind, ExitFuture};
+
+use crate::causes;
+use crate::inside::Place;
+use crate::table::{
+    AUTO, DEFAULT_LOOP, LOOPS, Needs, Outcome, POLITE, Row, TWO_LOOPS, WATCHERS,
+};
+use crate::tools::{
+    Barrier, LONG, check_code, children, code_of, eventually, processes, sh, state_of,
+};
+
+type On = &'static [(&'static [&'static str], &'static [&'static str])];
+const EACH_WATCHER: On = &[(DEFAULT_LOOP, WATCHERS)];
+const EACH_WATCHER_AND_LOOP: On = &[(TWO_LOOPS, WATCHERS), (LOOPS, AUTO)];
+const EVERYWHERE: On = &[(LOOPS, WATCHERS)];
+
+pub const ROWS: &[Row] = &[
+    Row::new("C1", "a child is dropped, the runtime ends, then the child exits", EVERYWHERE, c1),
+    Row::new("C2", "kill_on_drop, held by a task when the runtime ends", EACH_WATCHER_AND_LOOP, c2),
+    Row::new("C3", "20 dropped, 20 with kill_on_drop, the runtime goes on", EACH_WATCHER_AND_LOOP, c3),
+    Row::new("C4", "a child is started where no loop runs", EACH_WATCHER_AND_LOOP, c4).cold(),
+    Row::new("C7", "wakers and callbacks panic", EACH_WATCHER_AND_LOOP, c7).may_panic(),
+    Row::new(
+        "C8 watcher",
+        "the watcher is closed, twice, while 100 children run, and used after",
+        EACH_WATCHER_AND_LOOP,
+        c8_watcher,
+    ),
+    Row::new("C9 watcher", "the watcher is swapped with 100 children pending", EACH_WATCHER_AND_LOOP, c9_watcher),
+    Row::new("C9 policy", "the policy is swapped with 100 children pending", EACH_WATCHER_AND_LOOP, c9_policy),
+    Row::new("C11 subreaper", "20 orphans come to a subreaper", &[(TWO_LOOPS, &["subreaper"])], c11),
+    Row::new("C11 PID 1", "20 orphans come to PID 1", &[(TWO_LOOPS, &["subreaper"])], c11)
+        .needs(Needs::PidNamespace),
+    Row::new(
+        "C11 others",
+        "as PID 1, the watchers that do not adopt still get their own",
+        EACH_WATCHER,
+        c11_others,
+    )
+    .needs(Needs::PidNamespace)
+    .cold(),
+    Row::new(
+        "C13",
+        "50 children of std::process alongside 100 of ours (full: 1,000)",
+        &[(TWO_LOOPS, POLITE)],
+        c13,
+    ),
+];
+
+fn c1(place: &Place) -> Outcome {
+    let barrier = Barrier::new();
+    place.run(async {
+        drop(barrier.child(1).spawn().unwrap());
+        // One that was being waited for.
+        let waited = barrier.child(1).spawn().unwrap();
+        assert!(futures_lite::future::poll_once(waited.wait()).await.is_none());
+        drop(waited);
+    });
+    assert_eq!(children().len(), 2, "they live on");
+    barrier.open();
+    eventually("no zombie is left", || children().is_empty());
+    Ok(())
+}
+
+fn c2(place: &Place) -> Outcome {
+    let barrier = Barrier::new();
+    place.run(async {
+        let (told, tell) = mpsc::channel();
+        for is_polled in [true, false] {
+            let child = barrier.child(2).kill_on_drop(true).spawn().unwrap();
+            let told = told.clone();
+            policy::spawn(async move {
+                told.send(()).unwrap();
+                if is_polled {
+                    child.wait().await.unwrap();
+                }
+                std::future::pending::<()>().await;
+                drop(child);
+            });
+        }
+        // Both hold their child: a task that never ran would be dropped with it too.
+        for _ in 0..2 {
+            while tell.try_recv().is_err() {
+                policy::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+    });
+    eventually("they are killed and reaped", || children().is_empty());
+    Ok(())
+}
+
+fn c3(place: &Place) -> Outcome {
+    place.run(async {
+        let barrier = Barrier::new();
+        for _ in 0..20 {
+            drop(barrier.child(3).spawn().unwrap());
+            drop(barrier.child(3).kill_on_drop(true).spawn().unwrap());
+        }
+        eventually("20 are killed and reaped", || children().len() == 20);
+        barrier.open();
+        eventually("no zombie is left", || children().is_empty());
+        assert_eq!(sh("exit 3").status().await.unwrap().code(), Some(3));
+    });
+    Ok(())
+}
+
+fn c4(place: &Place) -> Outcome {
+    place.set_up();
+    let error = sh("exit 4").spawn().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoRunningLoop, "{error:?}");
+    let error = futures_lite::future::block_on(sh("exit 4").start()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoRunningLoop, "{error:?}");
+    let error = futures_lite::future::block_on(sh("exit 4").output()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoRunningLoop, "{error:?}");
+    assert!(children().is_empty() && !causes::has_reaped(), "something was started");
+    check_code(place.run(sh("exit 4").status()), 4, true);
+    assert!(causes::has_reaped(), "this is how it would be seen");
+    Ok(())
+}
+
+struct Bomb;
+
+impl Wake for Bomb {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker that panics");
+    }
+}
+
+fn c7(place: &Place) -> Outcome {
+    place.run(async {
+        let watcher = policy::get_child_watcher().unwrap();
+        let barrier = Barrier::new();
+        let children: Vec<Child> =
+            (0..20).map(|number| barrier.child(code_of(number)).spawn().unwrap()).collect();
+        let (said, heard) = mpsc::channel();
+        let bomb = Waker::from(Arc::new(Bomb));
+        let mut bombed: Vec<ExitFuture> = Vec::new();
+        for (number, child) in children.iter().enumerate() {
+            if number % 4 == 0 {
+                // Beside the wait that is awaited below.
+                let mut exit = watcher.watch(&ChildId::from_pid(child.id())).unwrap();
+                let exit_now = std::pin::Pin::new(&mut exit).poll(&mut Context::from_waker(&bomb));
+                assert!(exit_now.is_pending());
+                bombed.push(exit);
+            }
+            let said = said.clone();
+            let callback: policy::ChildCallback = Box::new(move |_, code| {
+                said.send((number, code.unwrap())).unwrap();
+                assert!(number % 4 != 1, "a callback that panics");
+            });
+            watcher.add_child_handler(child.id(), callback).unwrap();
+        }
+        barrier.open();
+        for (number, child) in children.iter().enumerate() {
+            check_code(child.wait().await, code_of(number), true);
+        }
+        let mut called = 0;
+        while called < children.len() {
+            match heard.try_recv() {
+                Ok((number, code)) => {
+                    assert_eq!(code, code_of(number) as i32);
+                    called += 1;
+                }
+                Err(_) => policy::time::sleep(Duration::from_millis(1)).await,
+            }
+        }
+        for exit in bombed {
+            exit.await.unwrap();
+        }
+        // And what comes after is right.
+        check_code(sh("exit 7").status().await, 7, true);
+    });
+    Ok(())
+}
+
+fn c8_watcher(place: &Place) -> Outcome {
+    place.run(async {
+        let watcher = policy::get_child_watcher().unwrap();
+        let barrier = Barrier::new();
+        let children: Vec<Child> =
+            (0..100).map(|number| barrier.child(code_of(number)).spawn().unwrap()).collect();
+        let waits: Vec<ExitFuture> = children
+            .iter()
+            .map(|child| watcher.watch(&ChildId::from_pid(child.id())).unwrap())
+            .collect();
+        watcher.close();
+        watcher.close();
+        assert!(!watcher.is_active());
+        let error = sh("exit 8").spawn().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WatcherInactive);
+        let id = ChildId::from_pid(children[0].id());
+        assert_eq!(watcher.watch(&id).unwrap_err().kind(), ErrorKind::WatcherClosed);
+        let handler = watcher.add_child_handler(children[0].id(), Box::new(|_, _| ()));
+        assert_eq!(handler.unwrap_err().kind(), ErrorKind::WatcherClosed);
+        assert!(!watcher.remove_child_handler(children[0].id()));
+        for wait in waits {
+            assert_eq!(wait.await.unwrap_err().kind(), ErrorKind::WatcherClosed);
+        }
+        barrier.open();
+        for (number, child) in children.into_iter().enumerate() {
+            match number % 3 {
+                0 => drop(child),
+                _ => check_code(child.wait().await, code_of(number), true),
+            }
+        }
+        eventually("no zombie is left", || crate::tools::children().is_empty());
+    });
+    Ok(())
+}
+
+fn c9_watcher(place: &Place) -> Outcome {
+    swapped(place, || policy::set_child_watcher(place.new_watcher()).unwrap());
+    swapped(place, || policy::set_child_watcher(None).unwrap());
+    Ok(())
+}
+
+fn c9_policy(place: &Place) -> Outcome {
+    swapped(place, || place.set_up());
+    swapped(place, || policy::set_event_loop_policy(None));
+    Ok(())
+}
+
+/// Half of the children are being waited for while it happens.
+fn swapped(place: &Place, swap: impl FnOnce()) {
+    place.run(async {
+        let barrier = Barrier::new();
+        let mut children: Vec<Child> =
+            (0..100).map(|number| barrier.child(code_of(number)).spawn().unwrap()).collect();
+        let waiting: Vec<_> = (50..100)
+            .zip(children.split_off(50))
+            .map(|(number, child)| {
+                policy::spawn(async move { check_code(child.wait().await, code_of(number), true) })
+            })
+            .collect();
+        policy::task::yield_now().await;
+        swap();
+        barrier.open();
+        for (number, child) in children.into_iter().enumerate() {
+            check_code(child.wait().await, code_of(number), true);
+        }
+        for waiting in waiting {
+            waiting.await.unwrap();
+        }
+        check_code(sh("exit 9").status().await, 9, true);
+    });
+}
+
+/// Starts so many processes and exits.
+fn orphans(count: usize) -> Command {
+    sh(format!("i=0; while [ $i -lt {count} ]; do (sleep 0.05 &); i=$((i+1)); done"))
+}
+
+fn c11(place: &Place) -> Outcome {
+    place.run(async {
+        let barrier = Barrier::new();
+        let registered = barrier.child(8).spawn().unwrap();
+        assert!(orphans(20).status().await.unwrap().success());
+        // One of other code, that is being waited for, and one that is not yet.
+        let mut theirs = std::process::Command::new("sh").args(["-c", "exit 9"]).spawn().unwrap();
+        assert_eq!(theirs.wait().unwrap().code(), Some(9));
+        eventually("only the registered child is left", || children().len() == 1);
+        barrier.open();
+        // Left a zombie for longer than strangers are left alone.
+        eventually("it has exited", || state_of(registered.id()).is_none_or(|state| state == 'Z'));
+        policy::time::sleep(Duration::from_millis(700)).await;
+        check_code(registered.wait().await, 8, true);
+        check_code(sh("exit 7").status().await, 7, true);
+    });
+    Ok(())
+}
+
+fn c11_others(place: &Place) -> Outcome {
+    assert_eq!(std::process::id(), 1);
+    place.set_up();
+    place.run(async {
+        assert!(orphans(20).status().await.unwrap().success());
+        eventually("the orphans have exited", || {
+            processes().all(|process| process.name != "sleep" || process.state == 'Z')
+        });
+        for number in 0..20 {
+            check_code(sh(format!("exit {}", code_of(number))).status().await, code_of(number), true);
+        }
+    });
+    // They are left to whoever wants them.
+    let adopts = place.watches_by(&["fast", "subreaper"]);
+    if !adopts {
+        assert_eq!(children().len(), 20, "strangers were reaped");
+        for orphan in children() {
+            assert!(causes::steal(orphan.pid));
+        }
+    }
+    Ok(())
+}
+
+fn c13(place: &Place) -> Outcome {
+    let count = place.count(100, 1000);
+    place.run(async {
+        let barrier = Barrier::new();
+        let start = |number: usize| {
+            let (line, stdin) = (format!("read _; exit {}", code_of(number)), barrier.stdin());
+            std::process::Command::new("sh").args(["-c", &line]).stdin(stdin).spawn().unwrap()
+        };
+        let mut theirs: Vec<_> = (0..50).map(start).collect();
+        let waited: Vec<_> = (0..25)
+            .map(|number| {
+                let mut child = start(number);
+                std::thread::spawn(move || child.wait().unwrap().code())
+            })
+            .collect();
+        let ours: Vec<Child> =
+            (0..count).map(|number| barrier.child(code_of(number)).spawn().unwrap()).collect();
+        barrier.open();
+        for (number, child) in ours.into_iter().enumerate() {
+            let status = policy::time::timeout(LONG, child.wait()).await.unwrap();
+            check_code(status, code_of(number), true);
+        }
+        for (number, child) in theirs.iter_mut().enumerate() {
+            assert_eq!(child.wait().unwrap().code(), Some(code_of(number) as i32), "stolen");
+        }
+        for (number, thread) in waited.into_iter().enumerate() {
+            assert_eq!(thread.join().unwrap(), Some(code_of(number) as i32), "stolen");
+        }
+    });
+    Ok(())
+}
