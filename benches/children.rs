@@ -53,7 +53,9 @@ fn throughput(rounds: usize, children: u32) {
         ("async-process, smol".into(), async_process_on_smol()),
         ("xargs -P 64".into(), xargs()),
     ];
-    for watcher in ["ThreadedChildWatcher", "SafeChildWatcher", "FastChildWatcher", "PidfdChildWatcher"] {
+    for watcher in
+        ["ThreadedChildWatcher", "SafeChildWatcher", "FastChildWatcher", "PidfdChildWatcher"]
+    {
         if let Some(run) = asyncio(watcher) {
             programs.push((format!("asyncio 3.11, {watcher}"), run));
         }
@@ -69,16 +71,21 @@ fn throughput(rounds: usize, children: u32) {
     }
     let peer = |name: &str| programs.iter().position(|(n, _)| n.starts_with(name)).unwrap();
     let (tokio, smol, xargs) = (peer("tokio::"), peer("async-process"), peer("xargs"));
-    println!("\n{children} × /bin/true, {IN_FLIGHT} in flight, median of {rounds} alternated rounds");
+    println!(
+        "\n{children} × /bin/true, {IN_FLIGHT} in flight, median of {rounds} alternated rounds"
+    );
     println!(
         "{:<36} {:>9} {:>8} {:>8} {:>8} {:>11}",
         "program", "per child", "/tokio", "/a-proc", "/xargs", "worst tick"
     );
     for (at, (name, _)) in programs.iter().enumerate() {
         let ratio = |other: usize| {
-            median(samples[at].iter().zip(&samples[other]).map(|(a, b)| {
-                a.0.as_secs_f64() / b.0.as_secs_f64()
-            }))
+            median(
+                samples[at]
+                    .iter()
+                    .zip(&samples[other])
+                    .map(|(a, b)| a.0.as_secs_f64() / b.0.as_secs_f64()),
+            )
         };
         let tick = match samples[at][0].1 {
             Some(_) => {
@@ -189,8 +196,7 @@ fn async_process_on_smol() -> Run {
             let workers: Vec<_> = (0..IN_FLIGHT)
                 .map(|_| {
                     let left = left.clone();
-                    executor
-                        .spawn(worker!(left, async_process::Command::new("/bin/true").status()))
+                    executor.spawn(worker!(left, async_process::Command::new("/bin/true").status()))
                 })
                 .collect();
             for worker in workers {

@@ -33,7 +33,11 @@ fn main() {
     tokio_cases(&mut one_by_one, &mut batch);
     smol_cases(&mut one_by_one, &mut batch);
     async_std_cases(&mut one_by_one, &mut batch);
-    print("spawn and await, one after the other (aim: ≤ 1.03, multi ≤ 1.05)", OPERATIONS, &one_by_one);
+    print(
+        "spawn and await, one after the other (aim: ≤ 1.03, multi ≤ 1.05)",
+        OPERATIONS,
+        &one_by_one,
+    );
     print("spawn 10,000, then await all (aim: ≤ 1.03, multi ≤ 1.05)", OPERATIONS, &batch);
     print("ambient against explicit", OPERATIONS, &[ambient_against_explicit()]);
     running_loop();
@@ -85,7 +89,11 @@ fn tokio_cases(one: &mut Vec<Ratio>, many: &mut Vec<Ratio>) {
         (
             "tokio multi_thread",
             policy::TokioPolicy::multi_thread().worker_threads(2),
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap(),
+            tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .unwrap(),
         ),
     ];
     for (name, policy, native) in flavours {
@@ -103,13 +111,16 @@ fn tokio_cases(one: &mut Vec<Ratio>, many: &mut Vec<Ratio>) {
         if name.ends_with("multi_thread") {
             // From a worker, where the loop is found in another way than on the
             // thread that drives.
-            let on_worker = |future| run(&event_loop, async { policy::spawn(future).await.unwrap() });
+            let on_worker =
+                |future| run(&event_loop, async { policy::spawn(future).await.unwrap() });
             one.push(alternate(
                 "tokio multi_thread, from a worker",
                 || on_worker(Box::pin(one_by_one!(f => policy::spawn(f))) as Worker),
                 || {
                     native.block_on(async {
-                        tokio::spawn(Box::pin(one_by_one!(f => tokio::spawn(f))) as Worker).await.unwrap()
+                        tokio::spawn(Box::pin(one_by_one!(f => tokio::spawn(f))) as Worker)
+                            .await
+                            .unwrap()
                     })
                 },
             ));
@@ -118,7 +129,9 @@ fn tokio_cases(one: &mut Vec<Ratio>, many: &mut Vec<Ratio>) {
                 || on_worker(Box::pin(batch!(f => policy::spawn(f))) as Worker),
                 || {
                     native.block_on(async {
-                        tokio::spawn(Box::pin(batch!(f => tokio::spawn(f))) as Worker).await.unwrap()
+                        tokio::spawn(Box::pin(batch!(f => tokio::spawn(f))) as Worker)
+                            .await
+                            .unwrap()
                     })
                 },
             ));

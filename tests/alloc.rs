@@ -84,6 +84,7 @@ fn smols() -> usize {
 
 /// What the executor itself allocates, measured while its loop runs.
 type Native = Pin<Box<dyn Future<Output = usize>>>;
+type Case = (Box<dyn EventLoopPolicy>, fn() -> Native);
 
 fn on_loop(policy: &dyn EventLoopPolicy, native: Native) -> (String, usize, usize) {
     let event_loop: Arc<dyn EventLoop> = policy.new_event_loop().unwrap();
@@ -103,7 +104,7 @@ fn a_spawn_allocates_once_more_than_the_executor_does() {
         Box::pin(async move { native })
     };
     let async_std: fn() -> Native = || Box::pin(fewest(async_stds));
-    let cases: [(Box<dyn EventLoopPolicy>, fn() -> Native); 7] = [
+    let cases: [Case; 7] = [
         (Box::new(policy::DefaultEventLoopPolicy::new()), smol),
         (Box::new(policy::SmolPolicy::current_thread()), smol),
         (Box::new(policy::SmolPolicy::multi_thread().worker_threads(2)), smol),

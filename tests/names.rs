@@ -27,7 +27,7 @@ fn refusal(name: &str) -> policy::Error {
 
 #[test]
 fn each_name_makes_a_policy_whose_loop_says_so() {
-    assert_eq!(policy_names()[0], "default");
+    assert_eq!(policy_names().first(), Some(&"default"));
     for name in policy_names() {
         let policy = from_name(name).unwrap();
         let two = policy::with_event_loop_policy(policy, || policy::run(async { 1 + 1 }));

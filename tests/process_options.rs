@@ -68,7 +68,7 @@ fn a_descriptor_is_passed_to_the_one_it_was_given_to() {
         write.write_all(b"hello").unwrap();
         drop(write);
         let number = read.as_raw_fd();
-        let line = format!("cat <&{number}");
+        let line = format!("cat /proc/self/fd/{number}");
         let output = sh(&line).output().await.unwrap();
         assert!(!output.status.success());
         let output = sh(&line).pass_fd(OwnedFd::from(read)).output().await.unwrap();
@@ -231,7 +231,7 @@ alone! {
                 assert_eq!(status, 0);
             }
         }
-        assert_eq!(state_of(pid), Some('S'));
+        assert!(!matches!(state_of(pid), None | Some('Z')));
         drop(child);
         eventually("it is gone", || children().is_empty());
     }

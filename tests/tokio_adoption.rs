@@ -3,6 +3,7 @@
 
 #![cfg(all(feature = "tokio", feature = "default-loop"))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails panics")]
+#![allow(clippy::async_yields_async, reason = "a handle leaves its loop on purpose")]
 
 use std::sync::Arc;
 use std::thread;

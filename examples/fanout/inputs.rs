@@ -89,10 +89,7 @@ impl Inputs {
 
 /// Reads on a thread of its own: there is no other way to wait for all that standard
 /// input can be, and one that waits for a terminal must keep nobody from exiting.
-fn read_ahead(
-    total: Arc<Total>,
-    end: u8,
-) -> Result<Receiver<Result<OsString, Failure>>, Failure> {
+fn read_ahead(total: Arc<Total>, end: u8) -> Result<Receiver<Result<OsString, Failure>>, Failure> {
     let (send, receive) = async_channel::bounded(AHEAD);
     std::thread::Builder::new()
         .name("fanout-input".into())

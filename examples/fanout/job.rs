@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::future::pending;
 use std::os::unix::process::ExitStatusExt;
+use std::pin::pin;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -82,15 +83,19 @@ impl Job {
     /// Runs it, again if it fails and may, and tells the printer.
     pub(crate) async fn run(self) -> Verdict {
         let line = self.rules.template.fill(&self.input);
-        let mut tries_left = self.rules.retries;
+        let retries = self.rules.retries;
         let mut ended = self.attempt(&line).await;
-        while ended.end.is_failure() && tries_left > 0 && !self.stop.is_raised() {
-            tries_left -= 1;
-            self.tell(News::Again { failed: Box::new(ended), tries_left }).await;
+        for again in 1..=retries {
+            if !ended.end.is_failure() || self.stop.is_raised() {
+                break;
+            }
+            self.tell(News::Again { failed: Box::new(ended), again, of: retries }).await;
             ended = self.attempt(&line).await;
         }
         let verdict = ended.verdict();
-        self.tell(News::Ended(Box::new(ended))).await;
+        if !matches!(verdict, Verdict::NotRun(_)) {
+            self.tell(News::Ended(Box::new(ended))).await;
+        }
         verdict
     }
 
@@ -142,19 +147,17 @@ impl Job {
         ended.end = self.end_of(&child).await;
         ended.took = begun.elapsed();
 
-        let ((), (stdout, stderr)) = {
-            let mut reading = std::pin::pin!(zip(stdout, stderr));
-            let patience = async {
-                self.patience(&child).await;
-                None
-            };
-            let read = or(async { Some(reading.as_mut().await) }, patience).await;
-            match read {
-                Some(read) => ((), read),
-                None => {
-                    enough.raise();
-                    ((), reading.await)
-                }
+        let mut reading = pin!(zip(stdout, stderr));
+        let patience = async {
+            self.patience(&child).await;
+            None
+        };
+        let read = or(async { Some(reading.as_mut().await) }, patience).await;
+        let (stdout, stderr) = match read {
+            Some(read) => read,
+            None => {
+                enough.raise();
+                reading.await
             }
         };
         ended.keep(stdout, stderr);
@@ -209,10 +212,7 @@ impl Job {
 }
 
 impl End {
-    fn of(
-        status: Result<ExitStatus, policy::Error>,
-        end: impl FnOnce(ExitStatus) -> Self,
-    ) -> Self {
+    fn of(status: Result<ExitStatus, policy::Error>, end: impl FnOnce(ExitStatus) -> Self) -> Self {
         status.map_or_else(Self::Unknown, end)
     }
 
@@ -264,11 +264,7 @@ impl fmt::Display for End {
 }
 
 impl Ended {
-    fn keep(
-        &mut self,
-        stdout: Result<Collected, JoinError>,
-        stderr: Result<Collected, JoinError>,
-    ) {
+    fn keep(&mut self, stdout: Result<Collected, JoinError>, stderr: Result<Collected, JoinError>) {
         let mut is_all = true;
         for (collected, text) in [(stdout, &mut self.stdout), (stderr, &mut self.stderr)] {
             match collected {

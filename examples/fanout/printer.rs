@@ -28,7 +28,10 @@ pub(crate) struct Style {
 pub(crate) enum News {
     Ended(Box<Ended>),
     /// A job that failed is tried again.
-    Again { failed: Box<Ended>, tries_left: u32 },
+    Again {
+        failed: Box<Ended>,
+        tries_left: u32,
+    },
     /// A line for the user.
     Line(String),
     /// Nothing comes any more but these lines.
@@ -95,7 +98,7 @@ impl Page {
         while let Ok(news) = news.recv_blocking() {
             match news {
                 News::Ended(ended) => self.ended(*ended),
-                News::Again { failed, tries_left } => self.again(&failed, tries_left),
+                News::Again { failed, again, of } => self.again(&failed, again, of),
                 News::Line(line) => self.progress.suspend(|| say(&line)),
                 News::Last(lines) => {
                     self.flush();
@@ -129,9 +132,9 @@ impl Page {
         }
     }
 
-    fn again(&mut self, failed: &Ended, tries_left: u32) {
+    fn again(&mut self, failed: &Ended, again: u32, of: u32) {
         let line = format!(
-            "job {} failed ({}), {tries_left} more tries after this one: {}",
+            "job {} failed ({}), trying again ({again} of {of}): {}",
             failed.seq, failed.end, failed.command
         );
         self.progress.suspend(|| {

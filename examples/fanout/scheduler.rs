@@ -1,11 +1,15 @@
 //! Which job runs when, and when there is to be an end.
 
 use std::ffi::OsString;
+use std::future::pending;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_channel::Receiver;
 use futures_lite::future::or;
 use policy::task::{JoinError, JoinSet};
+use policy::time::sleep;
 
 use crate::Failure;
 use crate::flag::Flag;
@@ -87,7 +91,7 @@ struct Run {
     has_more: bool,
     started: u64,
     failed: u64,
-    stopped: u64,
+    stopped: usize,
     not_run: Vec<String>,
     why: Option<Why>,
     stop: Flag,
@@ -127,7 +131,7 @@ impl Run {
         let ended = async { Event::Ended(next_or_never(running.join_next().await).await) };
         let input = async {
             if !wants_more {
-                std::future::pending::<()>().await;
+                pending::<()>().await;
             }
             Event::Input(inputs.next().await)
         };
@@ -170,11 +174,13 @@ impl Run {
     fn alarm(&mut self, alarm: Alarm) {
         match alarm {
             Alarm::Interrupted => {
-                let running = self.running.len();
-                let line = format!("stopping {running} jobs; once more to kill them");
                 self.give_up(Why::Interrupted);
-                // The printer may be busy; it is no great loss.
-                let _busy = self.asked.printer.news.try_send(News::Line(line));
+                if !self.running.is_empty() {
+                    let running = jobs(self.running.len());
+                    let line = format!("stopping {running}; interrupt again to kill at once");
+                    // The printer may be busy; it is no great loss.
+                    let _busy = self.asked.printer.news.try_send(News::Line(line));
+                }
             }
             Alarm::Kill => {
                 self.give_up(Why::Interrupted);
@@ -198,22 +204,36 @@ impl Run {
     /// Says what was not done, and waits until everything is printed.
     async fn finish(&mut self) {
         let last = News::Last(self.last_lines());
-        let printer = &self.asked.printer;
-        let printed = async {
-            let _gone = printer.news.send(last).await;
-            let _closed = printer.done.recv().await;
-        };
-        let (alarms, kill) = (&self.asked.alarms, &self.kill);
-        let impatient = async {
-            while !kill.is_raised() {
-                match next_or_never(alarms.recv().await.ok()).await {
-                    // What ran has ended: there is nothing to be graceful with.
-                    Alarm::Interrupted | Alarm::Kill => break,
-                    Alarm::NobodyReads | Alarm::Broken(_) => {}
-                }
+        let (news, done) = (self.asked.printer.news.clone(), self.asked.printer.done.clone());
+        let mut printed = pin!(async {
+            let _gone = news.send(last).await;
+            let _closed = done.recv().await;
+        });
+        loop {
+            let alarm = async { next_or_never(self.asked.alarms.recv().await.ok()).await };
+            let enough = or(printed.as_mut(), self.impatience());
+            // An alarm that came before the printer ended counts.
+            match or(async { Some(alarm.await) }, async {
+                enough.await;
+                None
+            })
+            .await
+            {
+                None => return,
+                Some(Alarm::NobodyReads) => self.give_up(Why::NobodyReads),
+                Some(Alarm::Broken(failure)) => self.give_up(Why::Broken(failure)),
+                // What ran has ended: there is nothing left to be graceful with.
+                Some(Alarm::Interrupted | Alarm::Kill) => return self.give_up(Why::Interrupted),
             }
-        };
-        or(printed, impatient).await;
+        }
+    }
+
+    /// A user who will not wait for jobs will not wait long for a pager either.
+    async fn impatience(&self) {
+        if !self.kill.is_raised() {
+            pending::<()>().await;
+        }
+        sleep(LAST_WORDS).await;
     }
 
     fn last_lines(&mut self) -> Vec<String> {
@@ -227,12 +247,16 @@ impl Run {
         let (rest, is_unread) = self.asked.inputs.rest();
         let template = &self.asked.rules.template;
         let not_run = self.not_run.len() + rest.len();
+        if matches!(self.why, Some(Why::Broken(_))) && self.stopped + not_run == 0 && !is_unread {
+            return Vec::new();
+        }
         let mut lines = vec![format!(
-            "{what}: {} jobs stopped, {not_run} not run{}",
-            self.stopped,
+            "{what}: {} stopped, {not_run} not run{}",
+            jobs(self.stopped),
             if is_unread { ", and the rest of the input not read" } else { "" }
         )];
-        let commands = self.not_run.drain(..).chain(rest.iter().map(|input| template.fill(input).shown()));
+        let commands =
+            self.not_run.drain(..).chain(rest.iter().map(|input| template.fill(input).shown()));
         lines.extend(commands.take(SHOWN).map(|command| format!("not run: {command}")));
         if not_run > SHOWN {
             lines.push(format!("not run: {} more", not_run - SHOWN));
@@ -241,13 +265,19 @@ impl Run {
     }
 }
 
+/// How long an impatient user waits for what can still be printed.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How many commands are named that were not run.
 const SHOWN: usize = 20;
+
+fn jobs(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "job" } else { "jobs" })
+}
 
 /// Waits for ever if there is nothing that could come.
 async fn next_or_never<T>(next: Option<T>) -> T {
     match next {
         Some(next) => next,
-        None => std::future::pending().await,
+        None => pending().await,
     }
 }

@@ -191,8 +191,7 @@ async fn fill(
 async fn spill_elsewhere(text: &mut Text) -> io::Result<()> {
     let mut full = std::mem::replace(text, Text::new(text.spool.clone()));
     let spilling = policy::try_spawn_blocking(move || (full.spill(), full));
-    let (result, full) =
-        spilling.map_err(io::Error::other)?.await.map_err(io::Error::other)?;
+    let (result, full) = spilling.map_err(io::Error::other)?.await.map_err(io::Error::other)?;
     *text = full;
     result
 }

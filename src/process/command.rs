@@ -264,7 +264,7 @@ impl Command {
     /// use policy::process::Command;
     ///
     /// let file = std::fs::File::open("Cargo.toml").expect("it is there");
-    /// let line = format!("head -c 1 <&{}", file.as_raw_fd());
+    /// let line = format!("head -c 1 /dev/fd/{}", file.as_raw_fd());
     /// let output = policy::run(async { Command::shell(line).pass_fd(file).output().await })?;
     /// assert_eq!(output.stdout.len(), 1);
     /// # Ok::<(), policy::Error>(())

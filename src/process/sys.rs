@@ -177,9 +177,8 @@ pub(super) fn status_after_reap(fd: BorrowedFd<'_>) -> io::Result<Option<ExitSta
     let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
     // SAFETY: the request's number says how large `info` is, so the kernel writes
     // within it; every bit pattern is valid for its fields.
-    check(
-        unsafe { libc::ioctl(fd.as_raw_fd(), PIDFD_GET_INFO as _, &raw mut info) }.into(),
-    )?;
+    let result = unsafe { libc::ioctl(fd.as_raw_fd(), PIDFD_GET_INFO as _, &raw mut info) };
+    check(result.into())?;
     let known = info.mask & PIDFD_INFO_EXIT != 0;
     Ok(known.then(|| ExitStatus::from_raw(info.exit_code)))
 }

@@ -290,9 +290,8 @@ pub struct Scratch(pub PathBuf);
 
 impl Scratch {
     pub fn folder() -> Self {
-        let Scratch(path) = program(b"", 0o600);
-        let folder = path.with_extension("d");
-        let _removed = fs::remove_file(&path);
+        // A file's name, with something after it, is free too.
+        let folder = program(b"", 0o600).0.with_extension("d");
         fs::create_dir(&folder).unwrap();
         Self(folder)
     }
@@ -300,11 +299,8 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let _gone = if self.0.is_dir() {
-            fs::remove_dir_all(&self.0)
-        } else {
-            fs::remove_file(&self.0)
-        };
+        let _gone =
+            if self.0.is_dir() { fs::remove_dir_all(&self.0) } else { fs::remove_file(&self.0) };
     }
 }
 
@@ -322,6 +318,11 @@ pub fn has_reaped() -> bool {
 
 fn usage(whose: libc::c_int) -> libc::rusage {
     let mut usage = unsafe { std::mem::zeroed() };
-    assert_eq!(unsafe { libc::getrusage(whose, &raw mut usage) }, 0, "{}", io::Error::last_os_error());
+    assert_eq!(
+        unsafe { libc::getrusage(whose, &raw mut usage) },
+        0,
+        "{}",
+        io::Error::last_os_error()
+    );
     usage
 }

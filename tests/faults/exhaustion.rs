@@ -16,20 +16,40 @@ const EACH_WATCHER_AND_LOOP: On = &[(DEFAULT_LOOP, WATCHERS), (LOOPS, AUTO)];
 const EACH_REACTOR: On = &[(LOOPS, &["auto", "pidfd"])];
 
 pub const ROWS: &[Row] = &[
-    Row::new("R1", "0 to 13 free descriptors, three pipes, everything in use", EACH_WATCHER_AND_LOOP, r1),
-    Row::new("R2", "0 to 13 free descriptors at the very first use", EACH_WATCHER_AND_LOOP, r2).cold(),
+    Row::new(
+        "R1",
+        "0 to 13 free descriptors, three pipes, everything in use",
+        EACH_WATCHER_AND_LOOP,
+        r1,
+    ),
+    Row::new("R2", "0 to 13 free descriptors at the very first use", EACH_WATCHER_AND_LOOP, r2)
+        .cold(),
     Row::new("R3", "pidfd_open gives EMFILE after the fork", &[(TWO_LOOPS, WATCHERS)], r3),
     Row::new("R4", "epoll_ctl gives ENOSPC after the fork", EACH_REACTOR, r4),
     Row::new("R5", "pidfd_open gives EPERM: a sandbox", EACH_WATCHER, r5).cold(),
     Row::new("R5 later", "pidfd_open gives EPERM, but did not before", EACH_WATCHER, r5_later),
-    Row::new("R6", "room for 0 to 3 more threads or processes", &[(TWO_LOOPS, WATCHERS), (LOOPS, AUTO)], r6),
+    Row::new(
+        "R6",
+        "room for 0 to 3 more threads or processes",
+        &[(TWO_LOOPS, WATCHERS), (LOOPS, AUTO)],
+        r6,
+    ),
     Row::new("R7", "no room for another process", EACH_WATCHER_AND_LOOP, r7),
-    Row::new("R9 clone3", "clone3 gives ENOSYS", EACH_WATCHER, |place| lacking(place, &CLONE3)).cold(),
-    Row::new("R9 pidfd_open", "pidfd_open gives ENOSYS", EACH_WATCHER, |place| lacking(place, &OPEN)).cold(),
-    Row::new("R9 pidfd_send_signal", "pidfd_send_signal gives ENOSYS", EACH_WATCHER, |place| lacking(place, &SEND))
+    Row::new("R9 clone3", "clone3 gives ENOSYS", EACH_WATCHER, |place| lacking(place, &CLONE3))
         .cold(),
+    Row::new("R9 pidfd_open", "pidfd_open gives ENOSYS", EACH_WATCHER, |place| {
+        lacking(place, &OPEN)
+    })
+    .cold(),
+    Row::new("R9 pidfd_send_signal", "pidfd_send_signal gives ENOSYS", EACH_WATCHER, |place| {
+        lacking(place, &SEND)
+    })
+    .cold(),
     Row::new("R9 waitid", "waitid(P_PIDFD) gives EINVAL", EACH_WATCHER, lacking_waitid).cold(),
-    Row::new("R9 io_uring", "io_uring_setup gives ENOSYS", EACH_WATCHER, |place| lacking(place, &RING)).cold(),
+    Row::new("R9 io_uring", "io_uring_setup gives ENOSYS", EACH_WATCHER, |place| {
+        lacking(place, &RING)
+    })
+    .cold(),
     Row::new("R9 all", "none of these is there", EACH_WATCHER_AND_LOOP, lacking_all).cold(),
     Row::new("R10", "the limits of children and of output are reached", EACH_WATCHER_AND_LOOP, r10),
 ];

@@ -198,7 +198,9 @@ fn summarize(
     }
     if failed > 0 {
         println!("\nfailures:");
-        for (name, _) in verdicts.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Failed(_))) {
+        for (name, _) in
+            verdicts.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Failed(_)))
+        {
             println!("    {name}");
         }
     }

@@ -24,21 +24,56 @@ const NUMBERS_ONLY: On = &[(DEFAULT_LOOP, WITHOUT_PIDFD)];
 const EACH_WATCHER_AND_LOOP: On = &[(TWO_LOOPS, WATCHERS), (LOOPS, AUTO)];
 
 pub const ROWS: &[Row] = &[
-    Row::new("K1", "the pid is recycled, then the stale handle kills; 20 times (full: 100)", EACH_WATCHER, k1)
-        .needs(Needs::PidNamespace),
-    Row::new("K1 without pidfds", "the same, by number and time of birth", NUMBERS_ONLY, k1_by_number)
-        .needs(Needs::PidNamespace),
-    Row::new("K2", "the pid is recycled, then the stale handle is dropped with kill_on_drop", EACH_WATCHER, k2)
-        .needs(Needs::PidNamespace),
-    Row::new("K2 without pidfds", "the same, by number and time of birth", NUMBERS_ONLY, k2_by_number)
-        .needs(Needs::PidNamespace),
+    Row::new(
+        "K1",
+        "the pid is recycled, then the stale handle kills; 20 times (full: 100)",
+        EACH_WATCHER,
+        k1,
+    )
+    .needs(Needs::PidNamespace),
+    Row::new(
+        "K1 without pidfds",
+        "the same, by number and time of birth",
+        NUMBERS_ONLY,
+        k1_by_number,
+    )
+    .needs(Needs::PidNamespace),
+    Row::new(
+        "K2",
+        "the pid is recycled, then the stale handle is dropped with kill_on_drop",
+        EACH_WATCHER,
+        k2,
+    )
+    .needs(Needs::PidNamespace),
+    Row::new(
+        "K2 without pidfds",
+        "the same, by number and time of birth",
+        NUMBERS_ONLY,
+        k2_by_number,
+    )
+    .needs(Needs::PidNamespace),
     Row::new("K3", "the pid is recycled, then the stale handle waits", EACH_WATCHER, k3)
         .needs(Needs::PidNamespace),
-    Row::new("K3 without pidfds", "the same, by number and time of birth", NUMBERS_ONLY, k3_by_number)
-        .needs(Needs::PidNamespace),
+    Row::new(
+        "K3 without pidfds",
+        "the same, by number and time of birth",
+        NUMBERS_ONLY,
+        k3_by_number,
+    )
+    .needs(Needs::PidNamespace),
     Row::new("K4", "killed twice, after the wait, before the wait", EACH_WATCHER_AND_LOOP, k4),
-    Row::new("K5", "the tree of a shell with two sleepers is killed, dropped, terminated", EACH_WATCHER_AND_LOOP, k5),
-    Row::new("K7", "a child that ignores TERM is terminated with a grace", EACH_WATCHER_AND_LOOP, k7),
+    Row::new(
+        "K5",
+        "the tree of a shell with two sleepers is killed, dropped, terminated",
+        EACH_WATCHER_AND_LOOP,
+        k5,
+    ),
+    Row::new(
+        "K7",
+        "a child that ignores TERM is terminated with a grace",
+        EACH_WATCHER_AND_LOOP,
+        k7,
+    ),
 ];
 
 fn k1(place: &Place) -> Outcome {

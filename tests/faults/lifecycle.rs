@@ -10,9 +10,7 @@ use policy::{ChildId, ErrorKind, ExitFuture};
 
 use crate::causes;
 use crate::inside::Place;
-use crate::table::{
-    AUTO, DEFAULT_LOOP, LOOPS, Needs, Outcome, POLITE, Row, TWO_LOOPS, WATCHERS,
-};
+use crate::table::{AUTO, DEFAULT_LOOP, LOOPS, Needs, Outcome, POLITE, Row, TWO_LOOPS, WATCHERS};
 use crate::tools::{
     Barrier, LONG, check_code, children, code_of, eventually, processes, sh, state_of,
 };
@@ -25,7 +23,12 @@ const EVERYWHERE: On = &[(LOOPS, WATCHERS)];
 pub const ROWS: &[Row] = &[
     Row::new("C1", "a child is dropped, the runtime ends, then the child exits", EVERYWHERE, c1),
     Row::new("C2", "kill_on_drop, held by a task when the runtime ends", EACH_WATCHER_AND_LOOP, c2),
-    Row::new("C3", "20 dropped, 20 with kill_on_drop, the runtime goes on", EACH_WATCHER_AND_LOOP, c3),
+    Row::new(
+        "C3",
+        "20 dropped, 20 with kill_on_drop, the runtime goes on",
+        EACH_WATCHER_AND_LOOP,
+        c3,
+    ),
     Row::new("C4", "a child is started where no loop runs", EACH_WATCHER_AND_LOOP, c4).cold(),
     Row::new("C7", "wakers and callbacks panic", EACH_WATCHER_AND_LOOP, c7).may_panic(),
     Row::new(
@@ -34,9 +37,24 @@ pub const ROWS: &[Row] = &[
         EACH_WATCHER_AND_LOOP,
         c8_watcher,
     ),
-    Row::new("C9 watcher", "the watcher is swapped with 100 children pending", EACH_WATCHER_AND_LOOP, c9_watcher),
-    Row::new("C9 policy", "the policy is swapped with 100 children pending", EACH_WATCHER_AND_LOOP, c9_policy),
-    Row::new("C11 subreaper", "20 orphans come to a subreaper", &[(TWO_LOOPS, &["subreaper"])], c11),
+    Row::new(
+        "C9 watcher",
+        "the watcher is swapped with 100 children pending",
+        EACH_WATCHER_AND_LOOP,
+        c9_watcher,
+    ),
+    Row::new(
+        "C9 policy",
+        "the policy is swapped with 100 children pending",
+        EACH_WATCHER_AND_LOOP,
+        c9_policy,
+    ),
+    Row::new(
+        "C11 subreaper",
+        "20 orphans come to a subreaper",
+        &[(TWO_LOOPS, &["subreaper"])],
+        c11,
+    ),
     Row::new("C11 PID 1", "20 orphans come to PID 1", &[(TWO_LOOPS, &["subreaper"])], c11)
         .needs(Needs::PidNamespace),
     Row::new(
@@ -77,7 +95,7 @@ fn c2(place: &Place) -> Outcome {
         for is_polled in [true, false] {
             let child = barrier.child(2).kill_on_drop(true).spawn().unwrap();
             let told = told.clone();
-            policy::spawn(async move {
+            let _detached = policy::spawn(async move {
                 told.send(()).unwrap();
                 if is_polled {
                     child.wait().await.unwrap();
@@ -286,7 +304,11 @@ fn c11_others(place: &Place) -> Outcome {
             processes().all(|process| process.name != "sleep" || process.state == 'Z')
         });
         for number in 0..20 {
-            check_code(sh(format!("exit {}", code_of(number))).status().await, code_of(number), true);
+            check_code(
+                sh(format!("exit {}", code_of(number))).status().await,
+                code_of(number),
+                true,
+            );
         }
     });
     // They are left to whoever wants them.

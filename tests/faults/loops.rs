@@ -53,7 +53,7 @@ fn c5(place: &Place) -> Outcome {
     Ok(())
 }
 
-fn c6(place: &Place) -> Outcome {
+fn c6(_: &Place) -> Outcome {
     let others: Vec<&str> = policy::policy_names();
     let mut runner = Runner::new();
     for &other in &others {
@@ -66,7 +66,8 @@ fn c6(place: &Place) -> Outcome {
                 let mut begun = Box::pin(async move { begun.wait().await });
                 assert!(poll_once(&mut begun).await.is_none());
                 let mut piped = sh("read _; echo piped; exit 8");
-                let mut piped = piped.stdin(barrier.stdin()).stdout(Stdio::piped()).spawn().unwrap();
+                let mut piped =
+                    piped.stdin(barrier.stdin()).stdout(Stdio::piped()).spawn().unwrap();
                 let mut stdout = piped.stdout.take().unwrap();
                 let mut byte = [0];
                 assert!(poll_once(stdout.read(&mut byte)).await.is_none());
@@ -116,7 +117,7 @@ fn c8_loop(place: &Place) -> Outcome {
                 1 => {
                     let tell = tell.clone();
                     // Cancelled when the loop is closed, and its child dropped.
-                    policy::spawn(async move { tell.send(wait.await).unwrap() });
+                    let _detached = policy::spawn(async move { tell.send(wait.await).unwrap() });
                     continue;
                 }
                 _ => {}

@@ -32,8 +32,13 @@ pub const ROWS: &[Row] = &[
     ),
     Row::new("S2", "two threads in waitpid(-1); 300 children (full: 5,000)", EACH_WATCHER, s2),
     Row::new("S3", "SIGCHLD is ignored; 200 children (full: 5,000)", EACH_WATCHER, s3),
-    Row::new("S3 from the start", "SIGCHLD was ignored before the program began", EACH_WATCHER, s3_cold)
-        .cold(),
+    Row::new(
+        "S3 from the start",
+        "SIGCHLD was ignored before the program began",
+        EACH_WATCHER,
+        s3_cold,
+    )
+    .cold(),
     Row::new("S5", "all 256 exit codes, every fatal signal, the core flag", EACH_WATCHER, s5),
     Row::new(
         "S6",
@@ -99,7 +104,9 @@ fn s2(place: &Place) -> Outcome {
         for batch in (0..count).collect::<Vec<_>>().chunks(50) {
             let children: Vec<(usize, Child)> = batch
                 .iter()
-                .map(|&number| (code_of(number), sh(format!("exit {}", code_of(number))).spawn().unwrap()))
+                .map(|&number| {
+                    (code_of(number), sh(format!("exit {}", code_of(number))).spawn().unwrap())
+                })
                 .collect();
             for (code, child) in children {
                 check_code(child.wait().await, code, keeps);
@@ -167,8 +174,7 @@ fn s5(place: &Place) -> Outcome {
             }
         }
         for signal in fatal_signals() {
-            let child =
-                Command::new("sleep").arg("1000").current_dir(&folder.0).spawn().unwrap();
+            let child = Command::new("sleep").arg("1000").current_dir(&folder.0).spawn().unwrap();
             child.send_signal(signal).unwrap();
             let status = child.wait().await.unwrap();
             assert_eq!((status.code(), status.signal()), (None, Some(signal)));

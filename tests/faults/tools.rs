@@ -1,5 +1,6 @@
 //! What rows look with.
 
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -22,6 +23,11 @@ pub fn is_full() -> bool {
 /// A command of the shell.
 pub fn sh(line: impl Display) -> Command {
     Command::shell(line.to_string())
+}
+
+/// As [`sh`], for a line of any bytes.
+pub fn sh_os(line: &OsStr) -> Command {
+    Command::shell(line)
 }
 
 /// Waits until something is true; fails if that takes very long.

@@ -1,0 +1,170 @@
+//! Load: many children, many signals, many bytes.
+
+use std::os::unix::process::ExitStatusExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Instant;
+
+use policy::process::{Child, Command};
+use policy::{ChildWatcher, ThreadedChildWatcher};
+
+use crate::causes::{self, many_descriptors};
+use crate::inside::Place;
+use crate::table::{AUTO, DEFAULT_LOOP, LOOPS, Outcome, Row, TWO_LOOPS, WATCHERS};
+use crate::tools::{Barrier, check_code, code_of, fds, sh, threads};
+
+type On = &'static [(&'static [&'static str], &'static [&'static str])];
+const EACH_WATCHER: On = &[(DEFAULT_LOOP, WATCHERS)];
+
+pub const ROWS: &[Row] = &[
+    Row::new(
+        "L1",
+        "1,000 children alive at once (full: 10,000), killed in one burst",
+        &[(DEFAULT_LOOP, WATCHERS), (TWO_LOOPS, AUTO)],
+        l1,
+    ),
+    Row::new("L2", "1,000 short children, 64 in flight (full: 20,000)", EACH_WATCHER, l2),
+    Row::new(
+        "L3",
+        "100 children under 20,000 forged SIGCHLD (full: 300, 200,000)",
+        EACH_WATCHER,
+        l3,
+    ),
+    Row::new(
+        "L4",
+        "32 MB to stdout, 16 MB to stderr at once (full: 200, 100)",
+        &[(LOOPS, AUTO)],
+        l4,
+    ),
+    Row::new(
+        "L6",
+        "500 children for 64 threads (full: 2,000 for 256)",
+        &[(TWO_LOOPS, &["threaded"])],
+        l6,
+    ),
+];
+
+fn l1(place: &Place) -> Outcome {
+    let count = place.count(1000, 10_000);
+    many_descriptors();
+    place.run(async {
+        let before = fds();
+        let children: Vec<Child> =
+            (0..count).map(|_| Command::new("sleep").arg("1000").spawn().unwrap()).collect();
+        let used = fds() - before;
+        println!("{used} descriptors for {count} children");
+        let rings = place.watches_by(&["multi-loop", "safe", "fast", "subreaper"]);
+        assert!(used <= if rings { 16 } else { count + 16 }, "{used} descriptors");
+        let begun = Instant::now();
+        for child in &children {
+            child.start_kill().unwrap();
+        }
+        for child in &children {
+            assert_eq!(child.wait().await.unwrap().signal(), Some(libc::SIGKILL));
+        }
+        println!("reaped after {:?}", begun.elapsed());
+    });
+    Ok(())
+}
+
+fn l2(place: &Place) -> Outcome {
+    let count = place.count(1000, 20_000);
+    place.run(async {
+        in_flight(200).await;
+        let (fds_before, memory_before) = (fds(), resident());
+        in_flight(count).await;
+        let grown = resident().saturating_sub(memory_before);
+        assert!(grown < 4 << 20, "{grown} bytes more");
+        // Those of helper threads that linger are counted when all is over.
+        assert!(fds() <= fds_before + 4, "{} descriptors, {fds_before} before", fds());
+    });
+    Ok(())
+}
+
+/// Children that exit at once, 64 at a time.
+async fn in_flight(count: usize) {
+    let mut tasks = std::collections::VecDeque::new();
+    for number in 0..count {
+        if tasks.len() == 64 {
+            let oldest: policy::task::JoinHandle<()> = tasks.pop_front().unwrap();
+            oldest.await.unwrap();
+        }
+        tasks.push_back(policy::spawn(async move {
+            let code = code_of(number);
+            check_code(sh(format!("exit {code}")).status().await, code, true);
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+fn resident() -> usize {
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap();
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: usize = statm.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * page
+}
+
+fn l3(place: &Place) -> Outcome {
+    let (count, forged) = (place.count(100, 300), place.count(20_000, 200_000));
+    place.run(async {
+        let stop = Arc::new(AtomicBool::new(false));
+        let forger = std::thread::spawn({
+            let stop = stop.clone();
+            move || {
+                let mut sent = 0;
+                while sent < forged || !stop.load(SeqCst) {
+                    causes::signal(std::process::id(), libc::SIGCHLD);
+                    sent += 1;
+                }
+                sent
+            }
+        });
+        for batch in (0..count).collect::<Vec<_>>().chunks(20) {
+            let barrier = Barrier::new();
+            let children: Vec<Child> = batch
+                .iter()
+                .map(|&number| barrier.child(code_of(number)).spawn().unwrap())
+                .collect();
+            barrier.open();
+            for (&number, child) in batch.iter().zip(children) {
+                check_code(child.wait().await, code_of(number), true);
+            }
+        }
+        stop.store(true, SeqCst);
+        println!("{} forged", forger.join().unwrap());
+    });
+    Ok(())
+}
+
+fn l4(place: &Place) -> Outcome {
+    let (out, err) = (place.count(32, 200) << 20, place.count(16, 100) << 20);
+    place.run(async {
+        let line = format!("head -c {out} /dev/zero & head -c {err} /dev/zero >&2; wait");
+        let output = sh(line).output().await.unwrap();
+        assert!(output.status.success());
+        assert_eq!((output.stdout.len(), output.stderr.len()), (out, err));
+    });
+    Ok(())
+}
+
+fn l6(place: &Place) -> Outcome {
+    let (count, cap) = (place.count(500, 2000), place.count(64, 256));
+    many_descriptors();
+    let watcher = Arc::new(ThreadedChildWatcher::new().max_threads(cap));
+    policy::set_child_watcher(watcher.clone() as Arc<dyn ChildWatcher>).unwrap();
+    place.run(async {
+        let before = threads().len();
+        let barrier = Barrier::new();
+        let children: Vec<Child> =
+            (0..count).map(|number| barrier.child(code_of(number)).spawn().unwrap()).collect();
+        assert_eq!(watcher.threads(), cap);
+        assert!(threads().len() <= before + cap, "{} threads", threads().len());
+        barrier.open();
+        for (number, child) in children.into_iter().enumerate() {
+            check_code(child.wait().await, code_of(number), true);
+        }
+    });
+    Ok(())
+}
