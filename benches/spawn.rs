@@ -50,7 +50,7 @@ macro_rules! one_by_one {
             let began = Instant::now();
             for n in 0..OPERATIONS {
                 let $f = async move { n };
-                black_box($spawn.await);
+                let _ = black_box($spawn.await);
             }
             began.elapsed()
         }
@@ -68,7 +68,7 @@ macro_rules! batch {
                 handles.push($spawn);
             }
             for handle in handles.drain(..) {
-                black_box(handle.await);
+                let _ = black_box(handle.await);
             }
             began.elapsed()
         }

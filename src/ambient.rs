@@ -51,9 +51,7 @@ fn elsewhere() -> Result<Arc<dyn EventLoop>, Error> {
     if let Some(event_loop) = adopted() {
         return Ok(event_loop);
     }
-    crate::get_event_loop_policy()
-        .background_loop()?
-        .ok_or_else(|| ErrorKind::NoRunningLoop.into())
+    crate::get_event_loop_policy().background_loop()?.ok_or_else(|| ErrorKind::NoRunningLoop.into())
 }
 
 /// Returns the foreign runtime of this thread, as a loop.

@@ -25,17 +25,19 @@ pub use policy::{
     get_child_watcher, get_event_loop, get_event_loop_policy, get_running_loop, new_event_loop,
     set_child_watcher, set_event_loop, set_event_loop_policy, with_event_loop_policy,
 };
-pub use process::{create_subprocess_exec, create_subprocess_shell};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub use process::watcher::SubreaperChildWatcher;
 #[cfg(unix)]
 pub use process::watcher::{
     AutoChildWatcher, FastChildWatcher, MultiLoopChildWatcher, PidfdChildWatcher, SafeChildWatcher,
     ThreadedChildWatcher,
 };
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub use process::watcher::SubreaperChildWatcher;
+pub use process::{create_subprocess_exec, create_subprocess_shell};
 pub use run::{run, try_run};
 pub use runner::Runner;
-pub use task::{spawn, spawn_blocking, spawn_local, try_spawn, try_spawn_blocking, try_spawn_local};
+pub use task::{
+    spawn, spawn_blocking, spawn_local, try_spawn, try_spawn_blocking, try_spawn_local,
+};
 pub use within::within;
 
 #[cfg(feature = "async-std")]

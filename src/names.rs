@@ -105,7 +105,9 @@ pub fn policy_names() -> Vec<&'static str> {
 pub fn from_name(name: &str) -> Result<Arc<dyn EventLoopPolicy>, Error> {
     let asked = name.trim();
     let (flavour, threads) = match asked.rsplit_once(':') {
-        Some((flavour, threads)) if threads.starts_with(|c: char| c.is_ascii_digit() || c == '-') => {
+        Some((flavour, threads))
+            if threads.starts_with(|c: char| c.is_ascii_digit() || c == '-') =>
+        {
             (flavour, Some(parse_threads(asked, threads)?))
         }
         _ => (asked, None),
@@ -137,7 +139,8 @@ fn parse_threads(name: &str, threads: &str) -> Result<usize, Error> {
 
 fn unknown(name: &str) -> Error {
     let executor = name.split(':').next().unwrap_or(name);
-    let off = FEATURES.contains(&executor) && !policy_names().iter().any(|n| n.starts_with(executor));
+    let off =
+        FEATURES.contains(&executor) && !policy_names().iter().any(|n| n.starts_with(executor));
     let remedy = if off { format!(", or turn on the feature `{executor}`") } else { String::new() };
     Error::new(
         ErrorKind::UnknownPolicy,
@@ -172,7 +175,10 @@ pub fn from_env(variable: &str) -> Result<Arc<dyn EventLoopPolicy>, Error> {
         Err(env::VarError::NotPresent) => from_name("default"),
         Err(env::VarError::NotUnicode(_)) => Err(Error::new(
             ErrorKind::InvalidInput,
-            format!("the value of {variable} is not Unicode; choose one of {}", policy_names().join(", ")),
+            format!(
+                "the value of {variable} is not Unicode; choose one of {}",
+                policy_names().join(", ")
+            ),
         )),
     }
 }

@@ -17,7 +17,7 @@ use futures_lite::{AsyncReadExt, AsyncWriteExt, FutureExt};
 use policy::ErrorKind;
 use policy::process::{Command, Stdio};
 
-use process_support::{everywhere, eventually, on_every_loop, sh, state_of};
+use process_support::{eventually, everywhere, on_every_loop, sh, state_of};
 
 #[test]
 fn a_child_gives_the_same_status_to_all_who_wait_and_again() {
@@ -52,7 +52,15 @@ fn a_wait_that_is_dropped_midway_takes_nothing_with_it() {
         for _ in 0..5 {
             let pause = policy::time::sleep(Duration::from_millis(1));
             let exited = async { Some(child.wait().await) };
-            assert!(exited.or(async { pause.await; None }).await.is_none());
+            assert!(
+                exited
+                    .or(async {
+                        pause.await;
+                        None
+                    })
+                    .await
+                    .is_none()
+            );
         }
         stdin.write_all(b"\n").await.unwrap();
         assert_eq!(child.wait().await.unwrap().code(), Some(3));

@@ -14,8 +14,7 @@
 
 mod process_support;
 
-use std::io::Write;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
@@ -23,8 +22,8 @@ use policy::process::{Command, Stdio};
 use policy::{ErrorKind, PidfdChildWatcher, Runner};
 
 use process_support::{
-    children, eventually, nothing_is_left_everywhere, on_every_loop, policy_with, sh,
-    state_of, watchers,
+    children, eventually, nothing_is_left_everywhere, on_every_loop, policy_with, sh, state_of,
+    watchers,
 };
 
 fn stat_of(pid: u32, field: usize) -> String {
@@ -64,14 +63,14 @@ fn a_limit_holds_in_the_child_alone() {
 #[test]
 fn a_descriptor_is_passed_to_the_one_it_was_given_to() {
     on_every_loop(|| async {
-        let (read, mut write) = std::io::pipe().unwrap();
-        write.write_all(b"hello").unwrap();
+        let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+        assert_eq!(rustix::io::write(&write, b"hello"), Ok(5));
         drop(write);
         let number = read.as_raw_fd();
         let line = format!("cat /proc/self/fd/{number}");
         let output = sh(&line).output().await.unwrap();
         assert!(!output.status.success());
-        let output = sh(&line).pass_fd(OwnedFd::from(read)).output().await.unwrap();
+        let output = sh(&line).pass_fd(read).output().await.unwrap();
         assert_eq!(output.stdout, b"hello");
     });
 }

@@ -1,4 +1,5 @@
 //! Measuring two ways to do the same, in turn, in one process.
+#![allow(dead_code, reason = "each bench is a program of its own and takes what it needs")]
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -8,16 +9,16 @@ const ROUNDS: usize = 31;
 const WARM_UP: usize = 3;
 
 /// The outcome of one pair.
-pub struct Ratio {
-    pub case: String,
-    pub ours: Duration,
-    pub theirs: Duration,
-    pub quartiles: [f64; 3],
+pub(crate) struct Ratio {
+    pub(crate) case: String,
+    pub(crate) ours: Duration,
+    pub(crate) theirs: Duration,
+    pub(crate) quartiles: [f64; 3],
 }
 
 /// What kind of run was asked for: `--quick` runs every case once and says nothing
 /// about time.
-pub fn rounds() -> (usize, usize) {
+pub(crate) fn rounds() -> (usize, usize) {
     match std::env::args().any(|arg| arg == "--quick" || arg == "--test") {
         true => (0, 1),
         false => (WARM_UP, ROUNDS),
@@ -26,7 +27,7 @@ pub fn rounds() -> (usize, usize) {
 
 /// Measures `ours` and `theirs` in turn, A B A B …, and takes the quartiles of the
 /// ratios: what the machine does meanwhile, it does to both.
-pub fn alternate(
+pub(crate) fn alternate(
     case: impl Into<String>,
     mut ours: impl FnMut() -> Duration,
     mut theirs: impl FnMut() -> Duration,
@@ -61,7 +62,7 @@ pub fn alternate(
 }
 
 /// Prints the pairs, per operation.
-pub fn print(title: &str, operations: u32, ratios: &[Ratio]) {
+pub(crate) fn print(title: &str, operations: u32, ratios: &[Ratio]) {
     let mut table = format!("\n{title}\n");
     let _ = writeln!(
         table,

@@ -49,6 +49,8 @@ pub(crate) enum End {
     /// Stopped before it had begun.
     NotRun,
     NotStarted(policy::Error),
+    /// It exited, and the disk is full, say: a reader would miss something.
+    OutputLost(ExitStatus, String),
     /// It can't be told.
     Unknown(policy::Error),
 }
@@ -126,7 +128,7 @@ impl Job {
         let begun = Instant::now();
         let mut command = line.command();
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.kill_tree(true);
+        command.kill_tree(false);
         match command.start().await {
             Ok(child) => {
                 ended.started = SystemTime::now();
@@ -219,7 +221,9 @@ impl End {
     pub(crate) fn is_failure(&self) -> bool {
         match self {
             Self::Exited(status) => !status.success(),
-            Self::TimedOut(_) | Self::NotStarted(_) | Self::Unknown(_) => true,
+            Self::TimedOut(_) | Self::NotStarted(_) | Self::OutputLost(..) | Self::Unknown(_) => {
+                true
+            }
             Self::Stopped(_) | Self::NotRun => false,
         }
     }
@@ -228,6 +232,7 @@ impl End {
     pub(crate) fn numbers(&self) -> Option<(i32, i32)> {
         const TIMED_OUT: i32 = 124;
         const NOT_STARTED: i32 = 127;
+        const NOT_KNOWN: i32 = -1;
         let signal = |status: &ExitStatus| status.signal().unwrap_or(0);
         match self {
             Self::Exited(status) | Self::Stopped(status) => {
@@ -236,7 +241,8 @@ impl End {
             }
             Self::TimedOut(status) => Some((TIMED_OUT, signal(status))),
             Self::NotStarted(_) => Some((NOT_STARTED, 0)),
-            Self::Unknown(_) => Some((-1, 0)),
+            Self::OutputLost(status, _) => Some((NOT_KNOWN, signal(status))),
+            Self::Unknown(_) => Some((NOT_KNOWN, 0)),
             Self::NotRun => None,
         }
     }
@@ -250,6 +256,9 @@ impl fmt::Display for End {
             Self::TimedOut(status) => write!(f, "timed out, {status}"),
             Self::Stopped(status) => write!(f, "stopped, {status}"),
             Self::NotRun => f.write_str("not run"),
+            Self::OutputLost(_, problem) => {
+                write!(f, "can't keep its output: {problem}; free some disk, or set TMPDIR")
+            }
             Self::NotStarted(error) | Self::Unknown(error) => {
                 write!(f, "{error}")?;
                 match error.io_error() {
@@ -265,18 +274,21 @@ impl fmt::Display for End {
 
 impl Ended {
     fn keep(&mut self, stdout: Result<Collected, JoinError>, stderr: Result<Collected, JoinError>) {
-        let mut is_all = true;
+        let (mut is_all, mut problem) = (true, None);
         for (collected, text) in [(stdout, &mut self.stdout), (stderr, &mut self.stderr)] {
             match collected {
                 Ok(collected) => {
                     *text = collected.text;
                     is_all &= collected.is_all || collected.problem.is_some();
-                    if let Some(problem) = collected.problem {
-                        self.notes.push(format!("output is missing: {problem}"));
-                    }
+                    problem = problem.or(collected.problem.map(|problem| problem.to_string()));
                 }
-                Err(error) => self.notes.push(format!("output is missing: {error}")),
+                Err(error) => problem = Some(error.to_string()),
             }
+        }
+        match (&self.end, problem) {
+            (End::Exited(status), Some(problem)) => self.end = End::OutputLost(*status, problem),
+            (_, Some(problem)) => self.notes.push(format!("can't keep its output: {problem}")),
+            (_, None) => {}
         }
         // One that was ended may leave something that is just about to end.
         if !is_all && matches!(self.end, End::Exited(_)) {

@@ -24,6 +24,8 @@
 //! Jobs read nothing from standard input. Each is a process group of its own, so that
 //! what it started can be ended with it: by `--timeout`, by `--halt-on-error`, or by
 //! Ctrl-C, which also says what was not run; Ctrl-C again does not wait for the grace.
+//! A process that has moved to a group of its own (a daemon) is out of reach, and what a
+//! job leaves behind when it ends by itself is left alone.
 //!
 //! | exit code | meaning |
 //! |---|---|
@@ -36,9 +38,10 @@
 //!
 //! Columns of the job log: number, start (seconds since 1970), seconds it took, exit
 //! value, signal (0: none), command as a shell would take it. The exit value is 128 + N
-//! for a job that signal N ended, 124 for one that `--timeout` ended, and 127 for one
-//! that could not be started. One line for each job that was started, in the order in
-//! which they ended; with `--retries`, of its last try.
+//! for a job that signal N ended, 124 for one that `--timeout` ended, 127 for one that
+//! could not be started, and -1 for one of which not all is known. There is one line for
+//! each job that was started, in the order in which they ended; with `--retries`, of its
+//! last try.
 
 mod args;
 mod flag;

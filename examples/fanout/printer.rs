@@ -27,10 +27,11 @@ pub(crate) struct Style {
 /// What there is to print.
 pub(crate) enum News {
     Ended(Box<Ended>),
-    /// A job that failed is tried again.
+    /// A job that failed is tried again, for the `again`th time.
     Again {
         failed: Box<Ended>,
-        tries_left: u32,
+        again: u32,
+        of: u32,
     },
     /// A line for the user.
     Line(String),
@@ -198,7 +199,7 @@ fn print_to_stderr(text: &Text) {
 }
 
 fn say(line: &str) {
-    // In one piece: children that were not given a pipe may write there, too.
+    // In one piece: others may write to the same terminal.
     let _nobody_reads = io::stderr().write_all(format!("fanout: {line}\n").as_bytes());
 }
 

@@ -63,7 +63,7 @@ impl Anchor {
     }
 
     fn source(&mut self) -> Result<&dyn Source, Error> {
-        let running = polling_loop();
+        let running = driven_loop().filter(|event_loop| event_loop.selector().is_ok());
         let ground =
             running.as_ref().map_or(Ground::Background, |found| Ground::Loop(found.state().id()));
         if self.at.as_ref().is_some_and(|(at, _)| *at != ground) {
@@ -93,14 +93,12 @@ fn register(
     Ok((Ground::Background, background::register(fd.clone())?))
 }
 
-/// Returns the loop that runs this code, if it will notice what is ready.
-fn polling_loop() -> Option<Arc<dyn EventLoop>> {
+/// Returns the loop that runs this code, if it will notice when something is ready: one
+/// that was only entered (`policy::within`, another executor's `block_on`) need not be
+/// run by anybody.
+pub(super) fn driven_loop() -> Option<Arc<dyn EventLoop>> {
     ambient::running().filter(|event_loop| {
-        !event_loop.is_closed()
-            && event_loop.selector().is_ok()
-            // One that was only entered (`policy::within`, another executor's
-            // `block_on`) need not be run by anybody.
-            && (event_loop.is_running() || event_loop.is_self_driving())
+        !event_loop.is_closed() && (event_loop.is_running() || event_loop.is_self_driving())
     })
 }
 

@@ -281,7 +281,7 @@ impl Command {
     /// it.
     ///
     /// Costs a slower start (`fork` and not `posix_spawn`). Done by itself where SIGCHLD
-    /// is ignored.
+    /// is ignored, and once a status was seen to be taken by others.
     pub fn race_free(&mut self, race_free: bool) -> &mut Self {
         self.setup.race_free = race_free;
         self
@@ -403,19 +403,16 @@ impl Command {
             None => Ok(()),
             Some(key) => Err(Error::new(
                 ErrorKind::InvalidInput,
-                format!("no environment variable can be named {key:?}; use a name without `=` and NUL"),
+                format!(
+                    "no environment variable can be named {key:?}; use a name without `=` and NUL"
+                ),
             )
             .with_source(std::io::Error::from(std::io::ErrorKind::InvalidInput))),
         }
     }
 
     fn launcher(&self, defaults: Defaults) -> Launcher {
-        Launcher {
-            command: self.inner.clone(),
-            setup: self.setup.clone(),
-            set: self.set,
-            defaults,
-        }
+        Launcher { command: self.inner.clone(), setup: self.setup.clone(), set: self.set, defaults }
     }
 }
 
@@ -467,15 +464,14 @@ impl Streams {
     }
 }
 
-/// Takes over a command that was built with std, for what is only there. Its
-/// standard streams count as set; a `pre_exec` is called in the child as it is by
-/// std.
+/// Takes over a command that was built with std, for what is only there, such as
+/// `pre_exec`. [`Command::output`] makes its standard streams pipes, unless they are set
+/// once more.
 impl From<StdCommand> for Command {
     fn from(std: StdCommand) -> Self {
         let mut command = Self::new(std.get_program());
         command.setup.folder = std.get_current_dir().map(Path::to_owned);
         command.inner = Arc::new(Mutex::new(std));
-        command.set = Streams { stdin: true, stdout: true, stderr: true };
         command
     }
 }

@@ -5,15 +5,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use policy_core::Timer;
+use policy_core::{LoopId, Timer};
 
+use super::anchor::driven_loop;
 use super::background;
-use crate::ambient;
 
 /// A point in time that can be awaited, under any loop or none.
 pub(super) struct Delay {
     deadline: Option<Instant>,
-    timer: Option<Pin<Box<Timer>>>,
+    /// The timer, and the loop that it belongs to.
+    timer: Option<(LoopId, Pin<Box<Timer>>)>,
 }
 
 impl Delay {
@@ -28,13 +29,17 @@ impl Delay {
         if left.is_zero() {
             return Poll::Ready(());
         }
-        if self.timer.is_none() {
-            self.timer = ambient::running()
-                .and_then(|event_loop| event_loop.timer(deadline).ok())
-                .map(Box::pin);
+        let Some(event_loop) = driven_loop() else {
+            self.timer = None;
+            background::wake_after(left, cx.waker().clone());
+            return Poll::Pending;
+        };
+        let here = event_loop.state().id();
+        if self.timer.as_ref().is_none_or(|(id, _)| *id != here) {
+            self.timer = event_loop.timer(deadline).ok().map(|timer| (here, Box::pin(timer)));
         }
         match &mut self.timer {
-            Some(timer) => timer.as_mut().poll(cx),
+            Some((_, timer)) => timer.as_mut().poll(cx),
             None => {
                 background::wake_after(left, cx.waker().clone());
                 Poll::Pending

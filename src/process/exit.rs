@@ -143,9 +143,7 @@ impl Watch {
                 *pause = (*pause * 2).min(LAST_PAUSE);
                 Poll::Pending
             }
-            Poll::Ready(Ok(Ok(_))) => {
-                Poll::Ready(outcome.map_or_else(lost, Outcome::into_result))
-            }
+            Poll::Ready(Ok(Ok(_))) => Poll::Ready(outcome.map_or_else(lost, Outcome::into_result)),
             Poll::Ready(Ok(Err(_)) | Err(_)) => self.fall_back(cx),
         }
     }

@@ -140,7 +140,9 @@ pub(super) fn attend(record: &Arc<Record>) -> Result<(), Error> {
     if record.outcome().is_some() || !record.attend() {
         return Ok(());
     }
-    if let Err(error) = sigchld::install().and_then(|()| hub.ensure_thread()) {
+    // The handler is not put back in place here if somebody has replaced it: the two
+    // would take turns. The watchdog finds the child.
+    if let Err(error) = hub.ensure_thread() {
         record.unattend();
         return Err(Error::io(
             "can't start the thread `policy-sigchld`; raise the limit of threads, or use `PidfdChildWatcher`",
@@ -233,17 +235,24 @@ fn serve(generation: u64) {
     let mut strangers = HashMap::new();
     let mut idle_since: Option<Instant> = None;
     loop {
+        let is_deaf = !sigchld::is_installed();
+        let limit = match idle_since {
+            Some(_) => LINGER,
+            None if is_deaf => deaf_pause(),
+            None => WATCHDOG,
+        };
         let begun = Instant::now();
-        sigchld::wait_for_ring(if idle_since.is_some() { LINGER } else { WATCHDOG }.as_millis() as i32);
-        let rung = begun.elapsed() < WATCHDOG;
-        looks = if rung { looks } else { looks + 1 };
-        if !rung {
+        sigchld::wait_for_ring(i32::try_from(limit.as_millis()).unwrap_or(i32::MAX));
+        if begun.elapsed() >= limit {
+            looks += 1;
             warn_if_replaced();
         }
-        sweep(looks > CHEAP_LOOKS, &mut strangers);
-        if looks > CHEAP_LOOKS {
+        // Where SIGCHLD is ignored the kernel leaves no zombie to be seen either.
+        let ask_each = is_deaf || looks > CHEAP_LOOKS;
+        if ask_each {
             looks = 0;
         }
+        sweep(ask_each, &mut strangers);
         let mut hub = lock(&HUB);
         if hub.generation != generation {
             return;
@@ -257,6 +266,15 @@ fn serve(generation: u64) {
             return;
         }
     }
+}
+
+/// How long the thread waits where nothing rings: so long that asking all children takes
+/// a few hundredths of its time.
+fn deaf_pause() -> Duration {
+    let children = lock(&HUB).children.as_ref().map_or(0, HashMap::len);
+    let pause =
+        Duration::from_micros(20).saturating_mul(u32::try_from(children).unwrap_or(u32::MAX));
+    pause.clamp(Duration::from_millis(10), WATCHDOG)
 }
 
 /// Reaps what has exited: first those that can be seen, then, if that may not be all,
@@ -299,8 +317,7 @@ fn sweep(mut ask_each: bool, strangers: &mut HashMap<u32, Instant>) {
         break;
     }
     if ask_each {
-        let all: Vec<_> =
-            lock(&HUB).children.iter().flat_map(HashMap::values).cloned().collect();
+        let all: Vec<_> = lock(&HUB).children.iter().flat_map(HashMap::values).cloned().collect();
         for record in all {
             if is_over(&record) {
                 lock(&HUB).remove(&record);
@@ -345,9 +362,7 @@ fn reap_orphans(seen: &mut HashMap<u32, Instant>) -> bool {
 
 fn warn_if_replaced() {
     static WARNED: AtomicBool = AtomicBool::new(false);
-    if lock(&HUB).watchers > 0
-        && !sigchld::is_installed()
-        && !WARNED.swap(true, Ordering::Relaxed)
+    if lock(&HUB).watchers > 0 && !sigchld::is_installed() && !WARNED.swap(true, Ordering::Relaxed)
     {
         log::warn!(
             "another handler of SIGCHLD took the place of ours; children are looked for every {} ms instead: let that handler call the one before, or use `PidfdChildWatcher`",

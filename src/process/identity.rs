@@ -87,20 +87,30 @@ impl Record {
     ///
     /// Without a pidfd the child is known by its number and the time it began.
     pub(crate) fn new(pid: u32, pidfd: Option<Arc<OwnedFd>>) -> Arc<Self> {
-        let started = if pidfd.is_none() { began(pid) } else { None };
-        let record = Arc::new(Self {
-            pid,
-            generation: fork_generation(),
-            inner: Mutex::new(Inner { pidfd, registered: false, keep: false, started, outcome: None }),
-            waiters: Wakers::default(),
-            claims: AtomicUsize::new(0),
-            attended: AtomicBool::new(false),
-            permit: Mutex::default(),
-        });
+        let record = Self::unlisted(pid, pidfd);
         // A record that has the number already is of a child that somebody else
         // reaped; it stays with whoever holds it.
         lock(&TABLE).get_or_insert_default().insert(pid, Arc::downgrade(&record));
         record
+    }
+
+    fn unlisted(pid: u32, pidfd: Option<Arc<OwnedFd>>) -> Arc<Self> {
+        let started = if pidfd.is_none() { began(pid) } else { None };
+        Arc::new(Self {
+            pid,
+            generation: fork_generation(),
+            inner: Mutex::new(Inner {
+                pidfd,
+                registered: false,
+                keep: false,
+                started,
+                outcome: None,
+            }),
+            waiters: Wakers::default(),
+            claims: AtomicUsize::new(0),
+            attended: AtomicBool::new(false),
+            permit: Mutex::default(),
+        })
     }
 
     /// Returns the record of a child that a watcher was asked for.
@@ -109,6 +119,8 @@ impl Record {
             if known.is_same(child) {
                 return known;
             }
+            // The number is of another child by now, whose place in the table this is.
+            return Self::unlisted(child.pid(), child.pidfd().cloned());
         }
         Self::new(child.pid(), child.pidfd().cloned())
     }
@@ -175,13 +187,26 @@ impl Record {
         if inner.pidfd.is_some() || inner.outcome.is_some() {
             return Ok(());
         }
-        let pidfd = open_pidfd(self.pid)?;
-        // While the descriptor is open its process keeps the number, or is gone.
-        sys::exit_now(Target::Pidfd(pidfd.as_fd()), Take::Look)?;
-        if inner.is_another(self.pid) {
-            return Err(io::Error::from_raw_os_error(libc::ECHILD));
+        let opened = open_pidfd(self.pid).and_then(|pidfd| {
+            // While the descriptor is open its process keeps the number, or is gone.
+            sys::exit_now(Target::Pidfd(pidfd.as_fd()), Take::Look)?;
+            Ok(pidfd)
+        });
+        match opened {
+            Ok(pidfd) if !inner.is_another(self.pid) => {
+                inner.pidfd = Some(Arc::new(pidfd));
+                return Ok(());
+            }
+            Err(error) if !matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ECHILD)) => {
+                return Err(error);
+            }
+            _ => {}
         }
-        inner.pidfd = Some(Arc::new(pidfd));
+        // The number is nobody's, or another's: somebody took the status.
+        THEFT.store(true, Ordering::Relaxed);
+        inner.settle(Outcome::Lost);
+        drop(inner);
+        self.settled();
         Ok(())
     }
 
@@ -358,8 +383,10 @@ impl Inner {
         match found {
             Ok(exit) => exit.map(|exit| Outcome::Exited(exit.status)),
             Err(error) => match (error.raw_os_error(), &self.pidfd) {
-                (Some(libc::ECHILD), Some(pidfd)) => Some(after_theft(pidfd.as_fd())),
-                (Some(libc::ECHILD), None) => Some(Outcome::Lost),
+                (Some(libc::ECHILD), pidfd) => {
+                    THEFT.store(true, Ordering::Relaxed);
+                    Some(pidfd.as_ref().map_or(Outcome::Lost, |fd| after_theft(fd.as_fd())))
+                }
                 (errno, _) => Some(Outcome::Failed(errno.unwrap_or_default())),
             },
         }
@@ -390,6 +417,10 @@ impl Inner {
             }
         }
         match sys::pidfd_send_signal(pidfd.as_fd(), signal, whom) {
+            // It has left the group that it led, or that is empty.
+            Err(error) if whom == Whom::Group && error.raw_os_error() == Some(libc::ESRCH) => {
+                self.signal(pid, signal, Whom::One)
+            }
             // Refused by a sandbox, or not known to this kernel.
             Err(error)
                 if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM))
@@ -418,6 +449,43 @@ impl Inner {
     /// Returns true if the number was given to another process meanwhile.
     fn is_another(&self, pid: u32) -> bool {
         self.started.is_some() && self.started != sys::start_time(pid)
+    }
+}
+
+/// Somebody in this process reaps children that are not his.
+static THEFT: AtomicBool = AtomicBool::new(false);
+
+/// Returns true if children must have their pidfds before anybody can reap them.
+pub(super) fn needs_race_free() -> bool {
+    // Where SIGCHLD is ignored the kernel is the thief.
+    THEFT.load(Ordering::Relaxed) || sys::kernel_reaps()
+}
+
+/// Takes note of a pidfd that could not be opened for a child that was just started.
+pub(super) fn note_theft(error: &io::Error) {
+    if error.raw_os_error() == Some(libc::ESRCH) {
+        THEFT.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Looks whether the child that was started last was stolen meanwhile, so that the next
+/// is safe from that.
+pub(super) fn watch_for_thieves(next: Option<&Arc<Record>>) {
+    static LAST: Mutex<Weak<Record>> = Mutex::new(Weak::new());
+    if THEFT.load(Ordering::Relaxed) {
+        return;
+    }
+    let mut last = lock(&LAST);
+    if let Some(next) = next {
+        *last = Arc::downgrade(next);
+        return;
+    }
+    let Some(record) = last.upgrade() else { return };
+    let inner = lock(&record.inner);
+    let Some(pidfd) = inner.pidfd.as_ref().filter(|_| inner.outcome.is_none()) else { return };
+    let look = sys::exit_now(Target::Pidfd(pidfd.as_fd()), Take::Look);
+    if look.is_err_and(|error| error.raw_os_error() == Some(libc::ECHILD)) {
+        THEFT.store(true, Ordering::Relaxed);
     }
 }
 

@@ -123,4 +123,3 @@ fn send(report: &OwnedFd, fd: &OwnedFd) -> io::Result<()> {
     sendmsg(report, &[IoSlice::new(&[1])], &mut control, SendFlags::NOSIGNAL)?;
     Ok(())
 }
-

@@ -130,7 +130,8 @@ fn unreadable(error: io::Error) -> Error {
 fn too_much(limit: usize) -> Error {
     Error::new(
         ErrorKind::LimitReached,
-        format!("the child wrote more than {limit} bytes; raise `max_output`, or read its pipes piece by piece"),
+        format!(
+            "the child wrote more than {limit} bytes; raise `max_output`, or read its pipes piece by piece"
+        ),
     )
 }
-

@@ -95,11 +95,12 @@ impl ChildStdin {
     }
 
     fn pipe(&mut self) -> io::Result<&mut Pipe> {
-        self.pipe
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_mut()
-            .ok_or_else(|| io::Error::new(io::ErrorKind::BrokenPipe, "the child's stdin was closed; take it out of `Child` before `wait`"))
+        self.pipe.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut().ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::BrokenPipe,
+                "the child's stdin was closed; take it out of `Child` before `wait`",
+            )
+        })
     }
 
     /// Turns the pipe into what another command can write to.
@@ -213,11 +214,7 @@ macro_rules! reading_end {
 
 /// Reading into the spare room of a vector, which need not be filled first.
 pub(super) trait PollAppend {
-    fn poll_append(
-        &mut self,
-        cx: &mut Context<'_>,
-        into: &mut Vec<u8>,
-    ) -> Poll<io::Result<usize>>;
+    fn poll_append(&mut self, cx: &mut Context<'_>, into: &mut Vec<u8>) -> Poll<io::Result<usize>>;
 }
 
 reading_end! {

@@ -6,13 +6,17 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicUsize, Ordering};
 
 /// Where the handler writes; -1 before there is one.
 static RING: AtomicI32 = AtomicI32::new(-1);
 
 /// What the handler calls after that. Never freed: a handler may be running.
 static PREVIOUS: AtomicPtr<libc::sigaction> = AtomicPtr::new(ptr::null_mut());
+
+/// The thread that calls the handler before, as far as is known: others may overwrite
+/// it, which costs a circle another round.
+static CHAINING: AtomicUsize = AtomicUsize::new(0);
 
 /// Our two ends. Never closed: a handler may be about to write.
 static ALARM: OnceLock<(UnixStream, UnixStream)> = OnceLock::new();
@@ -103,11 +107,7 @@ fn drain(read: BorrowedFd<'_>) {
 }
 
 /// Async-signal-safe: atomics, `write`, and the handler before.
-extern "C" fn handle(
-    signal: libc::c_int,
-    info: *mut libc::siginfo_t,
-    context: *mut libc::c_void,
-) {
+extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: always valid, and of this thread; what was interrupted finds its errno.
     let before = unsafe { *errno() };
     ring();
@@ -122,6 +122,13 @@ extern "C" fn handle(
     if !is_function(previous) {
         return;
     }
+    // The one before may itself call us, if it came between two of our installations.
+    // The signal is blocked here, so only such a circle comes back on this thread.
+    // SAFETY: takes nothing and can't fail.
+    let this_thread = unsafe { libc::pthread_self() } as usize;
+    if CHAINING.swap(this_thread, Ordering::AcqRel) == this_thread {
+        return;
+    }
     if previous.sa_flags & libc::SA_SIGINFO != 0 {
         // SAFETY: the flag says that it is such a function, by whoever put it there.
         let call: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) =
@@ -133,6 +140,7 @@ extern "C" fn handle(
             unsafe { std::mem::transmute(previous.sa_sigaction) };
         call(signal);
     }
+    let _other = CHAINING.compare_exchange(this_thread, 0, Ordering::AcqRel, Ordering::Relaxed);
 }
 
 fn ours() -> libc::sighandler_t {

@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use policy_core::{ChildWatcher, Error, ErrorKind};
 
+use super::background;
 use super::child::Child;
 use super::exit::reap_soon;
-use super::in_child::{self, Plan, Report};
 use super::identity::{self, Claim, Record};
+use super::in_child::{self, Plan, Report};
 use super::limit::Permit;
 use super::pipe::{ChildStderr, ChildStdin, ChildStdout};
 use super::starter::{self, Where};
-use super::sys::{self, Whom};
-use super::background;
+use super::sys::Whom;
 use crate::ambient;
 
 /// What a child is told apart from what std's command holds.
@@ -62,13 +62,9 @@ pub(super) fn launch(
 ) -> Result<Child, Error> {
     background::sweep();
     let permit = Permit::take()?;
-    // Where SIGCHLD is ignored the kernel reaps a child as soon as it exits: a pidfd
-    // that is opened after that finds nobody.
-    let report = if setup.race_free || sys::kernel_reaps() {
-        Report::expect(&setup.plan)
-    } else {
-        None
-    };
+    identity::watch_for_thieves(None);
+    let race_free = setup.race_free || identity::needs_race_free();
+    let report = if race_free { Report::expect(&setup.plan) } else { None };
     if report.is_some() || setup.has_plan {
         in_child::hook(command, &setup.plan);
     }
@@ -77,6 +73,7 @@ pub(super) fn launch(
     let mut started = started?;
     let fresh = Fresh::new(identify(started.id(), sent), setup);
     fresh.record().count(permit);
+    identity::watch_for_thieves(Some(fresh.record()));
     if setup.kill_tree {
         fresh.record().keep_pidfd();
     }
@@ -126,7 +123,8 @@ fn identify(pid: u32, sent: Option<OwnedFd>) -> Arc<Record> {
     }
     // A child that somebody has reaped already has none, and no number any more; the
     // first who asks for its exit will find that out.
-    Record::new(pid, identity::open_pidfd(pid).ok().map(Arc::new))
+    let pidfd = identity::open_pidfd(pid).inspect_err(identity::note_theft).ok();
+    Record::new(pid, pidfd.map(Arc::new))
 }
 
 /// A child that is killed and reaped unless it is kept: what follows a fork may fail.

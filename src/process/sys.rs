@@ -7,6 +7,8 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Whose exit is asked for.
 #[derive(Clone, Copy)]
@@ -293,6 +295,17 @@ pub(super) fn wait_readable(fd: BorrowedFd<'_>, milliseconds: i32) -> bool {
     let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: one valid entry.
     unsafe { libc::poll(&raw mut poll, 1, milliseconds) == 1 }
+}
+
+/// Waits on this thread until one of the descriptors can be read from, or so long.
+pub(super) fn wait_any_readable(fds: &[Arc<OwnedFd>], limit: Duration) -> bool {
+    let mut polls: Vec<_> = fds
+        .iter()
+        .map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 })
+        .collect();
+    let milliseconds = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: as many valid entries as it says.
+    unsafe { libc::poll(polls.as_mut_ptr(), polls.len() as libc::nfds_t, milliseconds) > 0 }
 }
 
 /// Keeps signals away from this thread, which is ours: their handlers belong to

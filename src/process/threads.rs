@@ -1,6 +1,5 @@
 //! Threads that wait for children: one each, up to a limit, then one for the rest.
 
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -45,8 +44,7 @@ struct State {
 #[derive(Debug, Default)]
 struct Shared {
     /// Those that the thread has not taken over yet.
-    new: VecDeque<Arc<Record>>,
-    count: usize,
+    new: Vec<Arc<Record>>,
 }
 
 impl Threads {
@@ -103,8 +101,7 @@ impl Threads {
             start("policy-waiter".into(), move || threads.serve())?;
         }
         let shared = state.shared.get_or_insert_default();
-        shared.new.push_back(record.clone());
-        shared.count += 1;
+        shared.new.push(record.clone());
         Ok(())
     }
 
@@ -115,11 +112,13 @@ impl Threads {
         }
     }
 
-    /// Serves many children: looks whether there is any exit at all, which costs
-    /// the same however many there are, and asks each only if so.
+    /// Serves many children: by their pidfds, and those that have none by looking
+    /// whether there is any exit at all, which costs the same however many there are.
     fn serve(&self) {
         const SHORTEST: Duration = Duration::from_millis(1);
         const LONGEST: Duration = Duration::from_millis(16);
+        // A thief leaves no zombie to be seen: all are asked now and then.
+        const SCAN_AFTER: Duration = Duration::from_millis(250);
         let mut children: Vec<Arc<Record>> = Vec::new();
         let mut pause = SHORTEST;
         let mut since_scan = Duration::ZERO;
@@ -127,29 +126,34 @@ impl Threads {
             {
                 let mut state = lock(&self.state);
                 let Some(shared) = &mut state.shared else { return };
-                children.extend(shared.new.drain(..));
-                shared.count = children.len();
+                children.append(&mut shared.new);
                 if children.is_empty() {
                     state.shared = None;
                     return;
                 }
             }
-            // A thief leaves no zombie to be seen: all are asked now and then.
-            let quiet = matches!(sys::exit_now(Target::Any, Take::Look), Ok(None));
-            if quiet && since_scan < Duration::from_millis(250) {
-                since_scan += pause;
-            } else {
-                since_scan = Duration::ZERO;
-                let before = children.len();
-                children.retain(|child| !is_over(child));
-                if children.len() < before {
-                    pause = SHORTEST;
-                }
+            let pidfds: Vec<_> = children.iter().filter_map(|child| child.pidfd()).collect();
+            let any_ready = sys::wait_any_readable(&pidfds, pause);
+            since_scan += pause;
+            let quiet = !any_ready
+                && since_scan < SCAN_AFTER
+                && (pidfds.len() == children.len()
+                    || matches!(sys::exit_now(Target::Any, Take::Look), Ok(None)));
+            // Before the children are reaped, so that none outlives its record.
+            drop(pidfds);
+            pause = (pause * 2).min(LONGEST);
+            if quiet {
+                continue;
             }
-            if !children.is_empty() {
+            since_scan = Duration::ZERO;
+            let before = children.len();
+            children.retain(|child| !is_over(child));
+            if children.len() < before {
+                pause = SHORTEST;
+            } else if any_ready {
+                // A tracer holds one that has exited: it would be ready all the time.
                 std::thread::sleep(pause);
             }
-            pause = (pause * 2).min(LONGEST);
         }
     }
 }

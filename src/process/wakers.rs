@@ -64,8 +64,7 @@ impl Wakers {
         let Some(Place(at)) = place.take() else { return };
         let mut slots = lock(&self.slots);
         let next = slots.vacant;
-        let former =
-            slots.slots.get_mut(at).map(|slot| mem::replace(slot, Slot::Vacant { next }));
+        let former = slots.slots.get_mut(at).map(|slot| mem::replace(slot, Slot::Vacant { next }));
         slots.vacant = Some(at);
         drop(slots);
         drop(former);

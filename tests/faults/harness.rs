@@ -239,9 +239,16 @@ fn run_one(case: &Case) -> Verdict {
     command.stdout(said.try_clone().unwrap()).stderr(said.try_clone().unwrap());
     command.env("RUST_BACKTRACE", "0");
     unsafe {
-        command.pre_exec(|| match libc::setsid() {
-            -1 => Err(std::io::Error::last_os_error()),
-            _ => Ok(()),
+        command.pre_exec(|| {
+            // Not longer than who watches over it.
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            // What we were given ourselves is not for it.
+            let flag = libc::CLOSE_RANGE_CLOEXEC;
+            libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, flag);
+            match libc::setsid() {
+                -1 => Err(std::io::Error::last_os_error()),
+                _ => Ok(()),
+            }
         });
     }
     let mut process = match command.spawn() {

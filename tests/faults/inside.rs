@@ -10,7 +10,7 @@ use policy::{
 };
 
 use crate::table::Row;
-use crate::tools::{census, children, eventually, helpers, is_full, keep_logs, sh};
+use crate::tools::{belongings, census, children, eventually, helpers, is_full, keep_logs, sh};
 
 /// The exit code of a row that can't be run here.
 pub const SKIPPED: i32 = 77;
@@ -34,20 +34,21 @@ pub fn main(row: &'static Row, on_loop: &str, watcher: &str, part: Option<u64>) 
         place.set_up();
         place.warm_up();
         settle();
-        let before = census();
+        let before = (census(), belongings());
         place.set_up();
         before
     });
     let outcome = (row.run)(&place);
+    // The watcher is still there, to reap what it should.
+    eventually("every child is reaped", || outcome.is_err() || children().is_empty());
     policy::set_event_loop_policy(None);
     if let Err(skip) = outcome {
         println!("skipped: {}", skip.0);
         return ExitCode::from(SKIPPED as u8);
     }
-    eventually("every child is reaped", || children().is_empty());
     settle();
-    if let Some(before) = before {
-        eventually(&format!("nothing is left beside {before:?}; {:?}", census()), || {
+    if let Some((before, belongings)) = before {
+        eventually(&format!("nothing is left beside {before:?}, {belongings}"), || {
             let after = census();
             after.fds <= before.fds && after.threads <= before.threads
         });

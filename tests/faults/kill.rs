@@ -139,7 +139,11 @@ fn each_recycled(place: &Place, action: impl AsyncFn(Child)) -> Outcome {
 }
 
 fn policy_opens_no_pidfds() -> bool {
-    unsafe { libc::syscall(libc::SYS_pidfd_open, std::process::id(), 0) < 0 }
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, std::process::id(), 0) };
+    if fd >= 0 {
+        unsafe { libc::close(fd as i32) };
+    }
+    fd < 0
 }
 
 struct Innocent {

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fmt::Display;
 use std::fs;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -34,7 +35,7 @@ pub fn sh_os(line: &OsStr) -> Command {
 pub fn eventually(what: &str, mut is_true: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_true() {
-        assert!(begun.elapsed() < LONG, "never: {what}; now {:?}, {:?}", census(), threads());
+        assert!(begun.elapsed() < LONG, "never: {what}; there are {}", belongings());
         std::thread::sleep(Duration::from_millis(2));
     }
 }
@@ -113,6 +114,22 @@ pub fn census() -> Census {
 /// Descriptors, but for the one that looks.
 pub fn fds() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count() - 1
+}
+
+/// What to look at when something is left.
+pub fn belongings() -> String {
+    let open: Vec<_> = fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .flatten()
+        .filter_map(|fd| {
+            let target = fs::read_link(fd.path()).ok()?.display().to_string();
+            let info = Path::new("/proc/self/fdinfo").join(fd.file_name());
+            let info = fs::read_to_string(info).unwrap_or_default();
+            let pid = info.lines().find(|line| line.starts_with("Pid:")).unwrap_or_default();
+            Some(format!("{} {target} {pid}", fd.file_name().display()))
+        })
+        .collect();
+    format!("threads {:?}, children {:?}, descriptors {open:?}", threads(), children())
 }
 
 /// The names of all threads.

@@ -60,7 +60,12 @@ pub fn on_every_loop<F: Future<Output = ()>>(story: impl Fn() -> F) {
     }
 }
 
-fn on(name: &str, watcher_name: &str, watcher: Arc<dyn ChildWatcher>, story: impl Future<Output = ()>) {
+fn on(
+    name: &str,
+    watcher_name: &str,
+    watcher: Arc<dyn ChildWatcher>,
+    story: impl Future<Output = ()>,
+) {
     // Shown if the test fails.
     println!("on {name}, {watcher_name}");
     let mut runner = Runner::with_policy(policy_with(name, watcher));

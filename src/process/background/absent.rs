@@ -12,9 +12,7 @@ pub(in crate::process) fn register(_: Arc<OwnedFd>) -> Result<Box<dyn Source>, E
     Err(ErrorKind::NoRunningLoop.into())
 }
 
-pub(in crate::process) fn spawn(
-    _: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), Error> {
+pub(in crate::process) fn spawn(_: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
     Err(ErrorKind::NoRunningLoop.into())
 }
 

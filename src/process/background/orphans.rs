@@ -25,6 +25,8 @@ pub(in crate::process) fn adopt(record: &Arc<Record>) {
         record.abandon();
         return;
     }
+    // Those that had to wait come first: what they lacked may be there again.
+    sweep();
     if let Err(error) = take_over(record) {
         log::warn!("process {} can't be waited for now: {error}", record.pid());
         let mut waiting = lock(&WAITING);
@@ -44,7 +46,8 @@ fn take_over(record: &Arc<Record>) -> Result<(), Error> {
     })
 }
 
-/// Tries again for the children that had to wait. Called when children start.
+/// Tries again for the children that had to wait. Called when children start, and when
+/// others are dropped.
 pub(in crate::process) fn sweep() {
     if WAITING_COUNT.load(Ordering::Acquire) == 0 {
         return;

@@ -2,9 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use policy_core::{
-    ChildCallback, ChildId, ChildWatcher, Error, EventLoop, ExitFuture,
-};
+use policy_core::{ChildCallback, ChildId, ChildWatcher, Error, EventLoop, ExitFuture};
 
 use super::common::Common;
 use crate::process::exit::Watch;

@@ -64,10 +64,8 @@ impl SubreaperChildWatcher {
             log::warn!("this process can't be made a subreaper: {error}");
             true
         });
-        let duty = Duty {
-            _membership: Membership::new(Strangers::ReapAfter(grace)),
-            was_subreaper,
-        };
+        let duty =
+            Duty { _membership: Membership::new(Strangers::ReapAfter(grace)), was_subreaper };
         Self { common: Common::default(), duty: Mutex::new(Some(duty)) }
     }
 

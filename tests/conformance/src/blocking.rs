@@ -7,7 +7,7 @@ use std::time::Duration;
 use policy::{ErrorKind, Runner, get_running_loop, with_event_loop_policy};
 
 use crate::Make;
-use crate::support::{Flag, Gate, SHUTDOWN, block_on, kind, new_loop, on_loop, run};
+use crate::support::{Flag, Gate, NEVER, SHUTDOWN, block_on, kind, new_loop, on_loop, run};
 
 /// A job runs on another thread, and its value comes back.
 ///
@@ -173,7 +173,7 @@ pub fn a_job_that_has_begun_runs_to_its_end(make: Make<'_>) {
 pub fn run_waits_for_blocking_jobs(make: Make<'_>) {
     let ended = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     run(make, async {
-        for _ in 0..8 {
+        for _ in 0..100 {
             let ended = ended.clone();
             drop(policy::spawn_blocking(move || {
                 thread::yield_now();
@@ -181,7 +181,32 @@ pub fn run_waits_for_blocking_jobs(make: Make<'_>) {
             }));
         }
     });
-    assert_eq!(ended.load(std::sync::atomic::Ordering::SeqCst), 8);
+    assert_eq!(ended.load(std::sync::atomic::Ordering::SeqCst), 100);
+}
+
+/// Tasks are cancelled before running jobs are waited for: a job that waits for the end
+/// of a task holds up nothing.
+///
+/// Proves: B55, B60, B61
+pub fn a_job_that_waits_for_a_task_ends_with_it(make: Make<'_>) {
+    let begun = Gate::default();
+    let opens = begun.clone();
+    let mut runner = Runner::with_policy(make()).shutdown_limit(NEVER);
+    let job = runner.run(async move {
+        let (held, waits) = std::sync::mpsc::channel::<()>();
+        drop(policy::spawn(async move {
+            let _held = held;
+            std::future::pending::<()>().await;
+        }));
+        let job = policy::spawn_blocking(move || {
+            opens.open();
+            waits.recv().is_err()
+        });
+        begun.wait().await;
+        job
+    });
+    assert_eq!(runner.close().unwrap().blocking_jobs, 0);
+    assert!(block_on(job.unwrap()).unwrap());
 }
 
 /// A job that goes on for longer than the limit is reported, and goes on.

@@ -48,10 +48,13 @@ pub mod local_tasks;
 pub mod panics;
 pub mod policy;
 pub mod run;
+pub mod runner;
 pub mod shutdown;
+pub mod stop;
 pub mod tasks;
 pub mod thread_ends;
 pub mod time;
+pub mod turns;
 
 pub use clause::{Clause, LIMIT, Make, Outcome, Skipped, Verdict, clauses};
 

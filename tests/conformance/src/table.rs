@@ -52,21 +52,21 @@ macro_rules! __clauses {
                 two_loops_run_at_once_in_two_threads "B77"
                 a_closed_loop_says_so_however_it_is_used "B74, B75"
                 tasks_persist_between_runs "B72, B79"
+                a_loop_knows_whether_it_runs "B50, B78"
+                a_loop_may_be_run_by_one_thread_after_another "B64, B76"
+                two_threads_that_race_to_run_a_loop_do_not_both "B76"
+            }
+            stop {
                 a_loop_stopped_too_early_says_so "B65, B79"
                 a_result_beats_a_stop "B79"
                 a_stop_before_the_run_leaves_one_turn "B80"
                 stop_from_another_thread_wakes_a_sleeping_loop "B89, decision 6"
                 run_forever_runs_until_a_task_stops_it "B79, B81"
-                a_loop_knows_whether_it_runs "B50, B78"
-                a_loop_may_be_run_by_one_thread_after_another "B64, B76"
-                two_threads_that_race_to_run_a_loop_do_not_both "B76"
             }
             tasks {
                 a_task_gives_its_value "decision 6"
                 ten_thousand_tasks_are_all_joined "decision 8"
                 a_task_given_to_a_stopped_loop_waits_for_the_next_run "B89"
-                spawning_from_another_thread_wakes_a_sleeping_loop "B89"
-                waking_from_another_thread_wakes_a_sleeping_loop "B89"
                 a_dropped_handle_detaches_its_task "decision 8"
                 the_result_of_a_detached_task_is_dropped "decision 8"
                 a_result_that_nobody_takes_is_dropped_with_its_handle "decision 7"
@@ -77,6 +77,12 @@ macro_rules! __clauses {
                 a_task_knows_its_id "asyncio's `current_task`"
                 tasks_spawn_tasks "decision 5"
                 two_tasks_play_ping_pong "decision 8"
+                large_futures_and_results_travel_whole "decision 7"
+                threads_that_spawn_at_once_lose_nothing "decision 8"
+            }
+            turns {
+                spawning_from_another_thread_wakes_a_sleeping_loop "B89"
+                waking_from_another_thread_wakes_a_sleeping_loop "B89"
                 tasks_that_yield_take_turns "asyncio's `sleep(0)`"
                 a_task_that_yields_starves_nobody "asyncio's `sleep(0)`"
                 a_main_that_yields_starves_nobody "asyncio's `sleep(0)`"
@@ -84,8 +90,6 @@ macro_rules! __clauses {
                 a_task_is_polled_when_it_is_woken "decision 8"
                 a_waker_may_outlive_its_loop "decision 3"
                 a_waiter_whose_waker_panics_harms_nobody "decision 8 'a panic never takes the loop down'"
-                large_futures_and_results_travel_whole "decision 7"
-                threads_that_spawn_at_once_lose_nothing "decision 8"
             }
             aborts {
                 an_aborted_task_is_cancelled_and_dropped "decision 8"
@@ -145,6 +149,7 @@ macro_rules! __clauses {
                 a_job_may_run_a_loop_of_its_own "B38, B64"
                 a_job_that_has_begun_runs_to_its_end "B100"
                 run_waits_for_blocking_jobs "B60"
+                a_job_that_waits_for_a_task_ends_with_it "B55, B60, B61"
                 a_job_beyond_the_limit_is_reported "B60, B69"
                 close_waits_for_no_job "B60, B75"
                 a_job_whose_loop_has_gone_is_told_so "B100"
@@ -169,9 +174,10 @@ macro_rules! __clauses {
                 an_interval_ticks_at_once_and_then_each_period "API.md `interval`"
                 missed_ticks_are_treated_as_asked_for "API.md `interval`"
                 an_interval_can_be_set_anew "API.md `interval`"
-                a_timer_without_a_loop_names_the_remedy "decision 11, STYLE.md 'a `try_` twin'"
+                a_loops_own_timer_is_made_anywhere_and_never_early "B101"
+                a_sleep_without_a_loop_names_the_remedy "decision 11, STYLE.md 'a `try_` twin'"
             }
-            shutdown {
+            runner {
                 several_runs_share_one_loop_and_its_tasks "B43, B72"
                 a_closed_runner_says_so "B71"
                 a_dropped_runner_closes_its_loop "B71"
@@ -179,6 +185,10 @@ macro_rules! __clauses {
                 debug_mode_is_passed_on "B62"
                 a_runner_inside_a_loop_is_refused "B54"
                 a_runner_is_usable_after_a_panic "B66"
+                a_runner_may_be_dropped_inside_a_loop "FIELD.md 'dropping a runtime inside async context', B71"
+                many_threads_run_loops_of_one_policy_at_once "B64, B77"
+            }
+            shutdown {
                 what_run_leaves_is_cancelled_and_gone "B55, B61"
                 what_destructors_spawn_at_the_end_is_cancelled "B55, B58"
                 a_panic_at_the_end_is_not_runs "B57"

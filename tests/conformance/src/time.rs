@@ -13,7 +13,7 @@ use policy::time::{
 use policy::{ErrorKind, Runner, with_event_loop_policy};
 
 use crate::Make;
-use crate::support::{NEVER, driven, in_thread, kind, new_loop, on_loop, run};
+use crate::support::{NEVER, driven, in_thread, kind, on_loop, run};
 
 const SOON: Duration = Duration::from_millis(3);
 
@@ -357,18 +357,25 @@ pub fn an_interval_can_be_set_anew(make: Make<'_>) {
     });
 }
 
-/// A timer may be made and awaited from any thread; outside any loop and any policy
-/// that runs by itself it panics with the remedy.
+/// A loop's own timer may be made on any thread, and is never early either.
+///
+/// Proves: B101
+pub fn a_loops_own_timer_is_made_anywhere_and_never_early(make: Make<'_>) {
+    on_loop(make, |event_loop| {
+        for n in 0..10 {
+            let deadline = (Instant::now() + n * Duration::from_micros(500)).into_std();
+            let timer = in_thread(|| event_loop.timer(deadline)).unwrap();
+            event_loop.run_until_complete(timer).unwrap();
+            assert!(std::time::Instant::now() >= deadline);
+        }
+    });
+}
+
+/// Where there is neither a loop nor a policy whose loops run by themselves, a sleep
+/// panics with the remedy.
 ///
 /// Proves: decision 11, STYLE.md "a `try_` twin"
-pub fn a_timer_without_a_loop_names_the_remedy(make: Make<'_>) {
-    let event_loop = new_loop(make);
-    let deadline = (Instant::now() + SOON).into_std();
-    let timer = in_thread(|| event_loop.timer(deadline)).unwrap();
-    event_loop.run_until_complete(timer).unwrap();
-    assert!(std::time::Instant::now() >= deadline);
-    event_loop.close().unwrap();
-
+pub fn a_sleep_without_a_loop_names_the_remedy(_: Make<'_>) {
     with_event_loop_policy(policy::DefaultEventLoopPolicy::new(), || {
         let mut sleep = Box::pin(sleep(NEVER));
         let cx = &mut std::task::Context::from_waker(std::task::Waker::noop());

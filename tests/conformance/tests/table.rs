@@ -1,6 +1,11 @@
 //! The table of clauses lists what there is, and says what the documentation says.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails panics")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that fails panics"
+)]
 
 use std::fs;
 use std::path::Path;
