@@ -128,7 +128,7 @@ impl Job {
         let begun = Instant::now();
         let mut command = line.command();
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.kill_tree(false);
+        command.kill_tree(true);
         match command.start().await {
             Ok(child) => {
                 ended.started = SystemTime::now();

@@ -3,7 +3,7 @@
 //! A pid is free for another process as soon as the child is reaped, so reaping
 //! and signalling are done here, under one lock, by the pidfd where there is one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -385,7 +385,7 @@ impl Inner {
             Err(error) => match (error.raw_os_error(), &self.pidfd) {
                 (Some(libc::ECHILD), pidfd) => {
                     THEFT.store(true, Ordering::Relaxed);
-                    Some(pidfd.as_ref().map_or(Outcome::Lost, |fd| after_theft(fd.as_fd())))
+                    pidfd.as_ref().map_or(Some(Outcome::Lost), |fd| after_theft(fd.as_fd()))
                 }
                 (errno, _) => Some(Outcome::Failed(errno.unwrap_or_default())),
             },
@@ -468,26 +468,38 @@ pub(super) fn note_theft(error: &io::Error) {
     }
 }
 
-/// Looks whether the child that was started last was stolen meanwhile, so that the next
-/// is safe from that.
-pub(super) fn watch_for_thieves(next: Option<&Arc<Record>>) {
-    static LAST: Mutex<Weak<Record>> = Mutex::new(Weak::new());
+/// Looks whether children that were started lately have been stolen, so that the next
+/// are safe from that. Most that are stolen have a pidfd by then and lose nothing.
+pub(super) fn watch_for_thieves() {
     if THEFT.load(Ordering::Relaxed) {
         return;
     }
-    let mut last = lock(&LAST);
-    if let Some(next) = next {
-        *last = Arc::downgrade(next);
-        return;
-    }
-    let Some(record) = last.upgrade() else { return };
-    let inner = lock(&record.inner);
-    let Some(pidfd) = inner.pidfd.as_ref().filter(|_| inner.outcome.is_none()) else { return };
-    let look = sys::exit_now(Target::Pidfd(pidfd.as_fd()), Take::Look);
-    if look.is_err_and(|error| error.raw_os_error() == Some(libc::ECHILD)) {
-        THEFT.store(true, Ordering::Relaxed);
+    let lately: Vec<_> = lock(&LATELY).iter().filter_map(Weak::upgrade).collect();
+    for record in lately {
+        let inner = lock(&record.inner);
+        let Some(pidfd) = inner.pidfd.as_ref().filter(|_| inner.outcome.is_none()) else {
+            continue;
+        };
+        let look = sys::exit_now(Target::Pidfd(pidfd.as_fd()), Take::Look);
+        if look.is_err_and(|error| error.raw_os_error() == Some(libc::ECHILD)) {
+            THEFT.store(true, Ordering::Relaxed);
+        }
     }
 }
+
+/// Remembers a child for [`watch_for_thieves`].
+pub(super) fn started_lately(record: &Arc<Record>) {
+    let mut lately = lock(&LATELY);
+    if lately.len() == A_FEW {
+        lately.pop_front();
+    }
+    lately.push_back(Arc::downgrade(record));
+}
+
+static LATELY: Mutex<VecDeque<Weak<Record>>> = Mutex::new(VecDeque::new());
+
+/// Enough for one of them to have had the time to exit.
+const A_FEW: usize = 4;
 
 /// Opens the pidfd of a child, if pidfds do all that is needed of them here.
 pub(crate) fn open_pidfd(pid: u32) -> io::Result<OwnedFd> {
@@ -526,24 +538,21 @@ pub(crate) fn pidfds_work() -> bool {
     true
 }
 
-/// Finds the status of a child that somebody else reaped.
-fn after_theft(pidfd: BorrowedFd<'_>) -> Outcome {
-    // The thief's `waitid` makes the child ours no longer a moment before the
-    // kernel writes the status down, so a moment is waited.
-    for attempt in 0..220 {
+/// Finds the status of a child that somebody else reaped. `None`: it is on its way.
+fn after_theft(pidfd: BorrowedFd<'_>) -> Option<Outcome> {
+    // A child that is being reaped is ours no longer a moment before the kernel writes
+    // its status down; on a loaded machine that moment is long.
+    for _ in 0..100 {
         match sys::status_after_reap(pidfd) {
-            Ok(Some(status)) => return Outcome::Exited(status),
-            Ok(None) => {}
+            Ok(Some(status)) => return Some(Outcome::Exited(status)),
+            Ok(None) => std::thread::yield_now(),
             // Linux before 6.15, or a sandbox.
-            Err(_) if sys::is_readable(pidfd) => return Outcome::Lost,
-            Err(_) => return Outcome::NotOurs,
-        }
-        match attempt {
-            0..200 => std::thread::yield_now(),
-            _ => std::thread::sleep(Duration::from_millis(1)),
+            Err(_) if sys::is_readable(pidfd) => return Some(Outcome::Lost),
+            Err(_) => return Some(Outcome::NotOurs),
         }
     }
-    if sys::is_readable(pidfd) { Outcome::Lost } else { Outcome::NotOurs }
+    // One that lives is somebody else's; one that has exited is asked again.
+    if sys::is_readable(pidfd) { None } else { Some(Outcome::NotOurs) }
 }
 
 /// Returns when a child began; `None` if that can't be known here.

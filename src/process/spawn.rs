@@ -62,7 +62,7 @@ pub(super) fn launch(
 ) -> Result<Child, Error> {
     background::sweep();
     let permit = Permit::take()?;
-    identity::watch_for_thieves(None);
+    identity::watch_for_thieves();
     let race_free = setup.race_free || identity::needs_race_free();
     let report = if race_free { Report::expect(&setup.plan) } else { None };
     if report.is_some() || setup.has_plan {
@@ -73,7 +73,7 @@ pub(super) fn launch(
     let mut started = started?;
     let fresh = Fresh::new(identify(started.id(), sent), setup);
     fresh.record().count(permit);
-    identity::watch_for_thieves(Some(fresh.record()));
+    identity::started_lately(fresh.record());
     if setup.kill_tree {
         fresh.record().keep_pidfd();
     }

@@ -255,7 +255,7 @@ fn run_one(case: &Case) -> Verdict {
         Ok(process) => process,
         Err(error) => return Verdict::Failed(format!("can't start: {error}")),
     };
-    let limit = Duration::from_secs(if is_full() { 900 } else { 90 });
+    let limit = Duration::from_secs(if is_full() { 900 } else { 60 });
     let begun = Instant::now();
     let (status, hung) = loop {
         if let Some(status) = process.try_wait().unwrap() {
