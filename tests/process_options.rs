@@ -8,6 +8,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::zombie_processes,
     clippy::indexing_slicing,
     reason = "a test that fails panics, and sets signal handlers"
 )]

@@ -7,6 +7,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::zombie_processes,
     reason = "a test that fails panics, and sets signal handlers"
 )]
 

@@ -3,19 +3,20 @@
 //! A pid is free for another process as soon as the child is reaped, so reaping
 //! and signalling are done here, under one lock, by the pidfd where there is one.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ExitStatus;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
 
 use policy_core::{ChildId, Error, ErrorKind, local::fork_generation};
 
 use super::limit::Permit;
+use super::pidfd::open_pidfd;
 use super::sys::{self, Take, Target, Whom};
+use super::thieves;
 use super::wakers::{Wakers, lock};
 
 /// A child, from its start (or from the first time that it was asked for) until
@@ -203,7 +204,7 @@ impl Record {
             _ => {}
         }
         // The number is nobody's, or another's: somebody took the status.
-        THEFT.store(true, Ordering::Relaxed);
+        thieves::note();
         inner.settle(Outcome::Lost);
         drop(inner);
         self.settled();
@@ -337,6 +338,16 @@ impl Record {
         self.claims.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Returns true if somebody else has reaped the child.
+    pub(super) fn is_stolen(&self) -> bool {
+        let inner = lock(&self.inner);
+        let Some(pidfd) = inner.pidfd.as_ref().filter(|_| inner.outcome.is_none()) else {
+            return false;
+        };
+        sys::exit_now(Target::Pidfd(pidfd.as_fd()), Take::Look)
+            .is_err_and(|error| error.raw_os_error() == Some(libc::ECHILD))
+    }
+
     fn is_same(&self, child: &ChildId) -> bool {
         match (child.pidfd(), &lock(&self.inner).pidfd) {
             (Some(theirs), Some(ours)) => Arc::ptr_eq(theirs, ours),
@@ -384,7 +395,7 @@ impl Inner {
             Ok(exit) => exit.map(|exit| Outcome::Exited(exit.status)),
             Err(error) => match (error.raw_os_error(), &self.pidfd) {
                 (Some(libc::ECHILD), pidfd) => {
-                    THEFT.store(true, Ordering::Relaxed);
+                    thieves::note();
                     pidfd.as_ref().map_or(Some(Outcome::Lost), |fd| after_theft(fd.as_fd()))
                 }
                 (errno, _) => Some(Outcome::Failed(errno.unwrap_or_default())),
@@ -450,92 +461,6 @@ impl Inner {
     fn is_another(&self, pid: u32) -> bool {
         self.started.is_some() && self.started != sys::start_time(pid)
     }
-}
-
-/// Somebody in this process reaps children that are not his.
-static THEFT: AtomicBool = AtomicBool::new(false);
-
-/// Returns true if children must have their pidfds before anybody can reap them.
-pub(super) fn needs_race_free() -> bool {
-    // Where SIGCHLD is ignored the kernel is the thief.
-    THEFT.load(Ordering::Relaxed) || sys::kernel_reaps()
-}
-
-/// Takes note of a pidfd that could not be opened for a child that was just started.
-pub(super) fn note_theft(error: &io::Error) {
-    if error.raw_os_error() == Some(libc::ESRCH) {
-        THEFT.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Looks whether children that were started lately have been stolen, so that the next
-/// are safe from that. Most that are stolen have a pidfd by then and lose nothing.
-pub(super) fn watch_for_thieves() {
-    if THEFT.load(Ordering::Relaxed) {
-        return;
-    }
-    let lately: Vec<_> = lock(&LATELY).iter().filter_map(Weak::upgrade).collect();
-    for record in lately {
-        let inner = lock(&record.inner);
-        let Some(pidfd) = inner.pidfd.as_ref().filter(|_| inner.outcome.is_none()) else {
-            continue;
-        };
-        let look = sys::exit_now(Target::Pidfd(pidfd.as_fd()), Take::Look);
-        if look.is_err_and(|error| error.raw_os_error() == Some(libc::ECHILD)) {
-            THEFT.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
-/// Remembers a child for [`watch_for_thieves`].
-pub(super) fn started_lately(record: &Arc<Record>) {
-    let mut lately = lock(&LATELY);
-    if lately.len() == A_FEW {
-        lately.pop_front();
-    }
-    lately.push_back(Arc::downgrade(record));
-}
-
-static LATELY: Mutex<VecDeque<Weak<Record>>> = Mutex::new(VecDeque::new());
-
-/// Enough for one of them to have had the time to exit.
-const A_FEW: usize = 4;
-
-/// Opens the pidfd of a child, if pidfds do all that is needed of them here.
-pub(crate) fn open_pidfd(pid: u32) -> io::Result<OwnedFd> {
-    if !pidfds_work() {
-        return Err(io::ErrorKind::Unsupported.into());
-    }
-    sys::pidfd_open(pid)
-}
-
-/// Returns true if this kernel has pidfds, can wait by them, and lets us.
-pub(crate) fn pidfds_work() -> bool {
-    const UNKNOWN: u8 = 0;
-    const WORK: u8 = 1;
-    const REFUSED: u8 = 2;
-    static PROBED: AtomicU8 = AtomicU8::new(UNKNOWN);
-
-    match PROBED.load(Ordering::Relaxed) {
-        WORK => return true,
-        REFUSED => return false,
-        _ => {}
-    }
-    let probe = sys::pidfd_open(std::process::id())
-        .and_then(|fd| sys::exit_now(Target::Pidfd(fd.as_fd()), Take::Look));
-    let errno = probe.as_ref().err().and_then(io::Error::raw_os_error);
-    match errno {
-        // Nobody is a child of himself: the right answer.
-        Some(libc::ECHILD) => PROBED.store(WORK, Ordering::Relaxed),
-        // A limit that may be over soon; each child asks again.
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => {}
-        _ => {
-            PROBED.store(REFUSED, Ordering::Relaxed);
-            log::info!("no pidfds here ({errno:?}); children are waited for in other ways");
-            return false;
-        }
-    }
-    true
 }
 
 /// Finds the status of a child that somebody else reaped. `None`: it is on its way.

@@ -12,12 +12,13 @@ use policy_core::{ChildWatcher, Error, ErrorKind};
 use super::background;
 use super::child::Child;
 use super::exit::reap_soon;
-use super::identity::{self, Claim, Record};
+use super::identity::{Claim, Record};
 use super::in_child::{self, Plan, Report};
 use super::limit::Permit;
 use super::pipe::{ChildStderr, ChildStdin, ChildStdout};
 use super::starter::{self, Where};
 use super::sys::Whom;
+use super::{pidfd, thieves};
 use crate::ambient;
 
 /// What a child is told apart from what std's command holds.
@@ -62,8 +63,8 @@ pub(super) fn launch(
 ) -> Result<Child, Error> {
     background::sweep();
     let permit = Permit::take()?;
-    identity::watch_for_thieves();
-    let race_free = setup.race_free || identity::needs_race_free();
+    thieves::watch_for_thieves();
+    let race_free = setup.race_free || thieves::needs_race_free();
     let report = if race_free { Report::expect(&setup.plan) } else { None };
     if report.is_some() || setup.has_plan {
         in_child::hook(command, &setup.plan);
@@ -73,7 +74,7 @@ pub(super) fn launch(
     let mut started = started?;
     let fresh = Fresh::new(identify(started.id(), sent), setup);
     fresh.record().count(permit);
-    identity::started_lately(fresh.record());
+    thieves::started_lately(fresh.record());
     if setup.kill_tree {
         fresh.record().keep_pidfd();
     }
@@ -118,13 +119,13 @@ fn open<T>(
 
 /// Makes the record of a child that std has just started.
 fn identify(pid: u32, sent: Option<OwnedFd>) -> Arc<Record> {
-    if let Some(pidfd) = sent.filter(|_| identity::pidfds_work()) {
-        return Record::new(pid, Some(Arc::new(pidfd)));
+    if let Some(sent) = sent.filter(|_| pidfd::pidfds_work()) {
+        return Record::new(pid, Some(Arc::new(sent)));
     }
     // A child that somebody has reaped already has none, and no number any more; the
     // first who asks for its exit will find that out.
-    let pidfd = identity::open_pidfd(pid).inspect_err(identity::note_theft).ok();
-    Record::new(pid, pidfd.map(Arc::new))
+    let own = pidfd::open_pidfd(pid).inspect_err(thieves::note_if_gone).ok();
+    Record::new(pid, own.map(Arc::new))
 }
 
 /// A child that is killed and reaped unless it is kept: what follows a fork may fail.

@@ -8,7 +8,7 @@ use policy::{Error, ErrorKind};
 use crate::causes::{Call, FewDescriptors, FewProcesses, refuse};
 use crate::inside::Place;
 use crate::table::{AUTO, DEFAULT_LOOP, LOOPS, Outcome, Row, TWO_LOOPS, WATCHERS};
-use crate::tools::{Barrier, census, children, eventually, fds, logged, sh};
+use crate::tools::{Barrier, census, children, eventually, fds, helpers, logged, sh};
 
 type On = &'static [(&'static [&'static str], &'static [&'static str])];
 const EACH_WATCHER: On = &[(DEFAULT_LOOP, WATCHERS)];
@@ -76,7 +76,8 @@ fn r1(place: &Place) -> Outcome {
 }
 
 fn command_with_three_pipes() -> Command {
-    let mut command = sh("cat; echo err >&2; exit 1");
+    // All by the shell itself, which may not be able to start anything.
+    let mut command = sh("read _; echo err >&2; exit 1");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -260,7 +261,7 @@ fn r6(place: &Place) -> Outcome {
     let group = FewProcesses::new()?;
     for free in 0..=3 {
         place.run(async {
-            crate::inside::settle();
+            threads_end(place);
             group.leave(free);
             let spawned = sh("exit 1").spawn();
             let spawned = match spawned {
@@ -285,6 +286,14 @@ fn r6(place: &Place) -> Outcome {
     Ok(())
 }
 
+/// Waits until only the thread is left that a watcher has for good.
+fn threads_end(place: &Place) {
+    let has_own = place.watches_by(&["fast", "subreaper"]);
+    eventually("helper threads end", || {
+        helpers().iter().all(|name| has_own && name == "policy-sigchld")
+    });
+}
+
 #[track_caller]
 fn right_or_no_room(free: usize, outcome: Result<i32, Error>) {
     match outcome {
@@ -299,7 +308,7 @@ fn right_or_no_room(free: usize, outcome: Result<i32, Error>) {
 fn r7(place: &Place) -> Outcome {
     let group = FewProcesses::new()?;
     place.run(async {
-        crate::inside::settle();
+        threads_end(place);
         let before = census();
         group.leave(0);
         for _ in 0..10 {

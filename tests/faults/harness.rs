@@ -170,7 +170,7 @@ fn jobs() -> usize {
 fn say(case: &Case, verdict: &Verdict, took: Duration) {
     let name = case.name();
     match verdict {
-        Verdict::Passed if took > Duration::from_secs(5) => {
+        Verdict::Passed if took > Duration::from_secs(3) => {
             println!("test {name} … ok ({:.1} s)", took.as_secs_f64());
         }
         Verdict::Passed => println!("test {name} … ok"),
@@ -245,6 +245,10 @@ fn run_one(case: &Case) -> Verdict {
             // What we were given ourselves is not for it.
             let flag = libc::CLOSE_RANGE_CLOEXEC;
             libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, flag);
+            // Nor is what was ignored for us: `nohup` does that.
+            for signal in 1..=libc::SIGRTMAX() {
+                libc::signal(signal, libc::SIG_DFL);
+            }
             match libc::setsid() {
                 -1 => Err(std::io::Error::last_os_error()),
                 _ => Ok(()),

@@ -31,8 +31,10 @@ pub fn main(row: &'static Row, on_loop: &str, watcher: &str, part: Option<u64>) 
     keep_logs();
     count_panics();
     let before = (!row.cold).then(|| {
-        place.set_up();
-        place.warm_up();
+        if row.all_loops {
+            policy::policy_names().into_iter().for_each(|name| place.warm_up(name));
+        }
+        place.warm_up(&place.on_loop);
         settle();
         let before = (census(), belongings());
         place.set_up();
@@ -84,6 +86,11 @@ impl Place {
         }
     }
 
+    /// True if the loop has threads of its own that drive it.
+    pub fn runs_by_itself(&self) -> bool {
+        self.on_loop.contains("multi_thread") || self.on_loop == "async-std"
+    }
+
     /// True if the watcher is one of these.
     pub fn watches_by(&self, names: &[&str]) -> bool {
         names.contains(&&*self.watcher)
@@ -100,7 +107,9 @@ impl Place {
 
     /// What executors and this crate keep for the process is there after this, and the
     /// watcher is gone.
-    fn warm_up(&self) {
+    fn warm_up(&self, on_loop: &str) {
+        policy::set_event_loop_policy(policy::from_name(on_loop).unwrap());
+        policy::set_child_watcher(self.new_watcher()).unwrap();
         self.run(async {
             let output = sh("echo warm").output().await.unwrap();
             assert_eq!(output.stdout, b"warm\n");

@@ -21,7 +21,8 @@ pub const ROWS: &[Row] = &[
         "a child of one loop is awaited on every other, and on none",
         EACH_WATCHER_AND_LOOP,
         c6,
-    ),
+    )
+    .all_loops(),
     Row::new(
         "C8 loop",
         "the loop is closed while 100 handles remain, which are awaited after",

@@ -37,7 +37,7 @@ pub const ROWS: &[Row] = &[
     Row::new("I5", "the shell exits, a grandchild keeps stdout", EACH_WATCHER_AND_LOOP, i5),
     Row::new(
         "I10",
-        "process groups as asked; Ctrl-C reaches one only",
+        "groups and sessions as asked; Ctrl-C reaches one only",
         &[(TWO_LOOPS, POLITE)],
         i10,
     ),
@@ -185,7 +185,9 @@ fn i5(place: &Place) -> Outcome {
 
 fn i10(place: &Place) -> Outcome {
     // What the default action would do to this process. A child starts with that again.
-    unsafe { libc::signal(libc::SIGINT, causes::rude_handler()) };
+    for signal in [libc::SIGINT, libc::SIGHUP] {
+        unsafe { libc::signal(signal, causes::rude_handler()) };
+    }
     let (mut terminal, _ours) = controlling_terminal()?;
     let me = stat(std::process::id()).unwrap();
     place.run(async {
@@ -199,6 +201,9 @@ fn i10(place: &Place) -> Outcome {
         assert_eq!(group(&leader), leader.id());
         assert_eq!(group(&member), leader.id());
         assert_eq!(group(&tree), tree.id());
+        let alone = barrier.child(5).session().spawn().unwrap();
+        assert_eq!(stat(alone.id()).unwrap().session, alone.id());
+        assert_eq!(group(&alone), alone.id());
         // Ctrl-C, in our group, which is the terminal's foreground.
         terminal.write_all(b"\x03").unwrap();
         assert_eq!(ours.wait().await.unwrap().signal(), Some(libc::SIGINT));
@@ -206,6 +211,7 @@ fn i10(place: &Place) -> Outcome {
         check_code(leader.wait().await, 2, true);
         check_code(member.wait().await, 3, true);
         check_code(tree.wait().await, 4, true);
+        check_code(alone.wait().await, 5, true);
     });
     Ok(())
 }

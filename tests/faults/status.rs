@@ -31,6 +31,12 @@ pub const ROWS: &[Row] = &[
         s1_without_pidfds,
     ),
     Row::new("S2", "two threads in waitpid(-1); 300 children (full: 5,000)", EACH_WATCHER, s2),
+    Row::new(
+        "S2 unasked",
+        "the same, by a program that does not know of them",
+        EACH_WATCHER,
+        s2_unasked,
+    ),
     Row::new("S3", "SIGCHLD is ignored; 200 children (full: 5,000)", EACH_WATCHER, s3),
     Row::new(
         "S3 from the start",
@@ -97,24 +103,32 @@ fn stolen_one_by_one(place: &Place, keeps: bool) {
 }
 
 fn s2(place: &Place) -> Outcome {
-    let keeps = kernel_keeps_statuses();
+    among_thieves(place, true, kernel_keeps_statuses());
+    Ok(())
+}
+
+/// Those that are stolen before they have a pidfd are lost: with a typed error.
+fn s2_unasked(place: &Place) -> Outcome {
+    among_thieves(place, false, false);
+    Ok(())
+}
+
+fn among_thieves(place: &Place, race_free: bool, keeps: bool) {
     let count = place.count(300, 5000);
     place.run(async {
         let thieves = Thieves::new(2);
         for batch in (0..count).collect::<Vec<_>>().chunks(50) {
-            let children: Vec<(usize, Child)> = batch
-                .iter()
-                .map(|&number| {
-                    (code_of(number), sh(format!("exit {}", code_of(number))).spawn().unwrap())
-                })
-                .collect();
+            let start = |&number: &usize| {
+                let mut command = sh(format!("exit {}", code_of(number)));
+                (code_of(number), command.race_free(race_free).spawn().unwrap())
+            };
+            let children: Vec<(usize, Child)> = batch.iter().map(start).collect();
             for (code, child) in children {
                 check_code(child.wait().await, code, keeps);
             }
         }
         println!("{} of {count} were stolen", thieves.stop());
     });
-    Ok(())
 }
 
 fn s3(place: &Place) -> Outcome {

@@ -15,6 +15,8 @@ pub struct Row {
     /// The fault is there before anything of the library was used, so there is no
     /// “before” to count against: descriptors and threads are not compared.
     pub cold: bool,
+    /// The row uses every loop, so each is warmed up.
+    pub all_loops: bool,
     /// The fault is a panic.
     pub may_panic: bool,
 }
@@ -47,7 +49,16 @@ impl Row {
         on: &'static [(&'static [&'static str], &'static [&'static str])],
         run: fn(&Place) -> Outcome,
     ) -> Self {
-        Self { id, says, run, on, needs: Needs::Nothing, cold: false, may_panic: false }
+        Self {
+            id,
+            says,
+            run,
+            on,
+            needs: Needs::Nothing,
+            cold: false,
+            all_loops: false,
+            may_panic: false,
+        }
     }
 
     pub const fn needs(self, needs: Needs) -> Self {
@@ -56,6 +67,10 @@ impl Row {
 
     pub const fn cold(self) -> Self {
         Self { cold: true, ..self }
+    }
+
+    pub const fn all_loops(self) -> Self {
+        Self { all_loops: true, ..self }
     }
 
     pub const fn may_panic(self) -> Self {

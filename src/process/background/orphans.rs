@@ -9,6 +9,7 @@ use policy_core::Error;
 use super::reactor;
 use crate::process::exit::Watch;
 use crate::process::identity::{Claim, Record};
+use crate::process::threads;
 use crate::process::wakers::lock;
 
 /// Children for whom no thread could be had, to be tried again.
@@ -37,13 +38,19 @@ pub(in crate::process) fn adopt(record: &Arc<Record>) {
 
 fn take_over(record: &Arc<Record>) -> Result<(), Error> {
     let watch = Watch::ungated(record.clone())?;
-    if record.is_attended() {
-        record.abandon();
-        return Ok(());
+    if !record.is_attended() {
+        let begun = reactor::spawn(async move {
+            let _known = watch.await;
+        });
+        if begun.is_ok() {
+            return Ok(());
+        }
+        // No epoll, or no descriptor for one: a thread needs neither.
+        let claim = Claim::new(record.clone());
+        threads::global().attend(claim.record())?;
     }
-    reactor::spawn(async move {
-        let _known = watch.await;
-    })
+    record.abandon();
+    Ok(())
 }
 
 /// Tries again for the children that had to wait. Called when children start, and when

@@ -6,7 +6,8 @@ use policy_core::{Error, ErrorKind};
 
 use super::common::{Common, child_watcher};
 use crate::process::exit::Watch;
-use crate::process::identity::{self, Record};
+use crate::process::identity::Record;
+use crate::process::pidfd;
 
 /// Waits for children by their pidfds, on the loop that polls the wait.
 ///
@@ -39,7 +40,7 @@ impl PidfdChildWatcher {
     }
 
     fn is_ready(&self) -> bool {
-        identity::pidfds_work()
+        pidfd::pidfds_work()
     }
 
     fn release(&self) {}

@@ -1,0 +1,60 @@
+//! Code in this process that reaps children which are not its own: `waitpid(-1)`.
+//!
+//! A status that was taken can be had back by the pidfd, if that was open before. So
+//! once a theft was seen, children open their own before they can exit.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+
+use super::identity::Record;
+use super::sys;
+use super::wakers::lock;
+
+/// Somebody in this process reaps children that are not his.
+static THEFT: AtomicBool = AtomicBool::new(false);
+
+/// Takes note of a theft.
+pub(super) fn note() {
+    THEFT.store(true, Ordering::Relaxed);
+}
+
+/// Returns true if children must have their pidfds before anybody can reap them.
+pub(super) fn needs_race_free() -> bool {
+    // Where SIGCHLD is ignored the kernel is the thief.
+    THEFT.load(Ordering::Relaxed) || sys::kernel_reaps()
+}
+
+/// Takes note of a pidfd that could not be opened for a child that was just started.
+pub(super) fn note_if_gone(error: &io::Error) {
+    if error.raw_os_error() == Some(libc::ESRCH) {
+        note();
+    }
+}
+
+/// Looks whether children that were started lately have been stolen, so that the next
+/// are safe from that. Most that are stolen have a pidfd by then and lose nothing.
+pub(super) fn watch_for_thieves() {
+    if THEFT.load(Ordering::Relaxed) {
+        return;
+    }
+    let lately: Vec<_> = lock(&LATELY).iter().filter_map(Weak::upgrade).collect();
+    if lately.iter().any(|record| record.is_stolen()) {
+        note();
+    }
+}
+
+/// Remembers a child for [`watch_for_thieves`].
+pub(super) fn started_lately(record: &Arc<Record>) {
+    let mut lately = lock(&LATELY);
+    if lately.len() == A_FEW {
+        lately.pop_front();
+    }
+    lately.push_back(Arc::downgrade(record));
+}
+
+static LATELY: Mutex<VecDeque<Weak<Record>>> = Mutex::new(VecDeque::new());
+
+/// Enough for one of them to have had the time to exit.
+const A_FEW: usize = 4;
