@@ -16,6 +16,7 @@ use super::output::{self, Output};
 use super::pipe::{ChildStderr, ChildStdin, ChildStdout};
 use super::spawn::{Pipes, Setup};
 use super::sys::Whom;
+use super::tree::Descendants;
 use super::wakers::lock;
 use super::watcher::handlers::returncode;
 
@@ -168,12 +169,14 @@ impl Child {
     }
 
     /// Sends SIGKILL, and does not wait. With
-    /// [`kill_tree`](super::Command::kill_tree), the whole group gets it.
+    /// [`kill_tree`](super::Command::kill_tree), the whole group gets it, and what
+    /// descends from the child and has left the group (on Linux, as far as `/proc`
+    /// shows it).
     ///
     /// # Errors
     /// [`ErrorKind::ChildExited`], and nothing happens, if it came too late.
     pub fn start_kill(&self) -> Result<(), Error> {
-        self.record().signal(libc::SIGKILL, self.held.whom)
+        self.held.kill()
     }
 
     /// Sends a signal, to the child alone. 0 only asks whether it is there.
@@ -223,6 +226,24 @@ impl Child {
 }
 
 impl Held {
+    fn kill(&self) -> Result<(), Error> {
+        let record = self.claim.record();
+        if self.whom == Whom::One {
+            return record.signal(libc::SIGKILL, Whom::One);
+        }
+        // The child first: one that is stopped starts nothing more.
+        let is_there = || record.signal(0, Whom::One).is_ok();
+        let descendants = record
+            .signal(libc::SIGSTOP, Whom::One)
+            .ok()
+            .map(|()| Descendants::stop(record.pid(), is_there));
+        let killed = record.signal(libc::SIGKILL, Whom::Group);
+        if let Some(descendants) = descendants {
+            descendants.kill();
+        }
+        killed
+    }
+
     async fn wait(&self) -> Result<ExitStatus, Error> {
         let record = self.claim.record();
         if let Some(outcome) = record.outcome() {
@@ -266,7 +287,7 @@ impl Drop for Held {
             return;
         }
         if self.kill_on_drop && (record.outcome().is_none() || self.whom == Whom::Group) {
-            let _exited = record.signal(libc::SIGKILL, self.whom);
+            let _exited = self.kill();
         }
         if self.reap_on_drop && record.outcome().is_none() {
             background::adopt(record);

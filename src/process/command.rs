@@ -220,7 +220,8 @@ impl Command {
     /// Makes the child the leader of a process group, and lets
     /// [`kill`](Child::kill), [`terminate`](Child::terminate) and
     /// [`kill_on_drop`](Self::kill_on_drop) reach all of it: what the child started
-    /// dies with it, unless it moved to a group of its own.
+    /// dies with it. What moved to a group of its own dies too, if it is killed while
+    /// the child lives and `/proc` shows whom it descends from (Linux).
     ///
     /// From Linux 6.9 on that also reaches what a leader left behind that is reaped.
     pub fn kill_tree(&mut self, tree: bool) -> &mut Self {

@@ -40,6 +40,7 @@ mod starter;
 mod sys;
 mod thieves;
 mod threads;
+mod tree;
 mod wakers;
 pub mod watcher;
 

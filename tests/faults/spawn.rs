@@ -9,7 +9,7 @@ use futures_lite::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use policy::process::{Child, Command, Stdio};
 use policy::{Error, ErrorKind};
 
-use crate::causes::{self, Scratch, program};
+use crate::causes::{self, Scratch, Thieves, program};
 use crate::helpers::helper;
 use crate::inside::Place;
 use crate::table::{AUTO, DEFAULT_LOOP, LOOPS, Outcome, POLITE, Row, Skip, TWO_LOOPS, WATCHERS};
@@ -26,6 +26,14 @@ pub const ROWS: &[Row] = &[
         EACH_WATCHER_AND_LOOP,
         i1,
     ),
+    Row::new(
+        "I1 among thieves",
+        "the same while others reap all they find: an error, not a panic",
+        EACH_WATCHER_AND_LOOP,
+        i1_among_thieves,
+    )
+    // Of std, caught by us.
+    .may_panic(),
     Row::new("I2", "environment variables that no environment can hold", EACH_LOOP, i2),
     Row::new(
         "I3",
@@ -84,6 +92,21 @@ fn i1(place: &Place) -> Outcome {
         assert_eq!(error.io_error().and_then(std::io::Error::raw_os_error), Some(libc::ENOEXEC));
         assert!(children().is_empty());
         assert_eq!(fds(), before);
+    });
+    Ok(())
+}
+
+fn i1_among_thieves(place: &Place) -> Outcome {
+    place.run(async {
+        let thieves = Thieves::new(2);
+        for _ in 0..50 {
+            let mut command = Command::new("/no/such/program");
+            let error = command.race_free(true).spawn().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Io, "{error:?}");
+            let error = command.start().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Io, "{error:?}");
+        }
+        thieves.stop();
     });
     Ok(())
 }

@@ -1,0 +1,85 @@
+//! Killing a child and what descends from it, also what has left its group.
+#![cfg(all(target_os = "linux", feature = "default-loop"))]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails panics")]
+
+use std::time::Duration;
+
+use policy::process::{Child, Command, Stdio};
+use policy::time::{sleep, timeout};
+
+/// A shell whose grandchild is the leader of a session of its own. Returns the shell
+/// and the pid of the grandchild.
+async fn shell_with_a_daemon() -> (Child, u32) {
+    let mut child = Command::shell("setsid sh -c 'echo $$; exec sleep 1000' & wait")
+        .kill_tree(true)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = Vec::new();
+    let mut stdout = child.stdout.take().unwrap();
+    while !line.ends_with(b"\n") {
+        let mut byte = [0];
+        let read = futures_lite::AsyncReadExt::read(&mut stdout, &mut byte).await.unwrap();
+        assert_eq!(read, 1, "the daemon says who it is");
+        line.push(byte[0]);
+    }
+    (child, String::from_utf8(line).unwrap().trim().parse().unwrap())
+}
+
+/// Waits until a process is gone, or a zombie that its new parent has yet to reap.
+async fn is_gone(pid: u32) {
+    let gone = async {
+        loop {
+            match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+                Ok(stat) if !stat.contains(") Z") && !stat.contains(") X") => {}
+                _ => return,
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(Duration::from_secs(30), gone).await.unwrap();
+}
+
+fn on_every_loop(test: impl AsyncFn()) {
+    for name in policy::policy_names() {
+        policy::with_event_loop_policy(policy::from_name(name).unwrap(), || policy::run(test()));
+    }
+}
+
+#[test]
+fn killing_a_tree_reaches_a_daemon_that_left_the_group() {
+    on_every_loop(async || {
+        let (child, daemon) = shell_with_a_daemon().await;
+        child.kill().await.unwrap();
+        is_gone(daemon).await;
+    });
+}
+
+#[test]
+fn killing_a_tree_leaves_other_children_alone() {
+    on_every_loop(async || {
+        let (child, daemon) = shell_with_a_daemon().await;
+        let innocent = Command::new("sleep").arg("1000").kill_on_drop(true).spawn().unwrap();
+        child.start_kill().unwrap();
+        is_gone(daemon).await;
+        assert!(innocent.try_wait().unwrap().is_none());
+        child.wait().await.unwrap();
+    });
+}
+
+#[test]
+fn a_tree_whose_root_has_ended_is_still_killed_by_its_group() {
+    on_every_loop(async || {
+        let mut child = Command::shell("sleep 1000 & echo $!")
+            .kill_tree(true)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut stdout = futures_lite::io::BufReader::new(child.stdout.take().unwrap());
+        futures_lite::AsyncBufReadExt::read_line(&mut stdout, &mut line).await.unwrap();
+        child.wait().await.unwrap();
+        child.start_kill().ok();
+        is_gone(line.trim().parse().unwrap()).await;
+    });
+}
