@@ -8,16 +8,19 @@ use std::fmt;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Wake, Waker};
 
 use policy_core::{Error, EventLoop, Interest, LoopId, Source};
 
 use super::background;
+use super::wakers::isolated;
 use crate::ambient;
 
 pub(super) struct Anchor {
     at: Option<(Ground, Box<dyn Source>)>,
     fd: Arc<OwnedFd>,
+    /// The last waker, and what reactors are given in its place.
+    waker: Option<(Waker, Waker)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +32,7 @@ enum Ground {
 impl Anchor {
     /// Wraps a descriptor, registered nowhere yet.
     pub(super) fn new(fd: Arc<OwnedFd>) -> Self {
-        Self { at: None, fd }
+        Self { at: None, fd, waker: None }
     }
 
     /// Tries `op` whenever the descriptor may be ready; see [`Source::poll_io`].
@@ -43,11 +46,25 @@ impl Anchor {
         interest: Interest,
         op: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<Result<io::Result<usize>, Error>> {
+        let waker = self.isolated(cx.waker());
         let source = match self.source() {
             Ok(source) => source,
             Err(error) => return Poll::Ready(Err(error)),
         };
-        source.poll_io(cx, interest, op).map(Ok)
+        source.poll_io(&mut Context::from_waker(&waker), interest, op).map(Ok)
+    }
+
+    /// Returns a waker whose panic does not come out of a reactor: tokio's would end
+    /// with its loop.
+    fn isolated(&mut self, waker: &Waker) -> Waker {
+        match &self.waker {
+            Some((known, isolated)) if known.will_wake(waker) => isolated.clone(),
+            _ => {
+                let isolated = Waker::from(Arc::new(Isolated(waker.clone())));
+                self.waker = Some((waker.clone(), isolated.clone()));
+                isolated
+            }
+        }
     }
 
     /// Registers with the background, whatever loop runs: for a loop whose reactor
@@ -77,6 +94,18 @@ impl Anchor {
             Some((_, source)) => Ok(&**source),
             None => Err(policy_core::ErrorKind::NoRunningLoop.into()),
         }
+    }
+}
+
+struct Isolated(Waker);
+
+impl Wake for Isolated {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        isolated("a waker", || self.0.wake_by_ref());
     }
 }
 

@@ -330,7 +330,8 @@ fn sweep(mut ask_each: bool, strangers: &mut HashMap<u32, Instant>) {
 fn take_stranger(pid: u32) {
     // Locked all the while: who registers the child now finds it, or its status.
     let mut hub = lock(&HUB);
-    if hub.find(pid).is_some() {
+    // Again: the watcher that wants it may have been closed since the look.
+    if hub.fast == 0 || hub.find(pid).is_some() {
         return;
     }
     if let Ok(Some(exit)) = sys::exit_now(Target::Pid(pid), Take::Reap) {

@@ -10,14 +10,16 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
 
 use policy_core::{ChildId, Error, ErrorKind, local::fork_generation};
 
+use super::interop::{self, ChildOwner};
 use super::limit::Permit;
 use super::pidfd::open_pidfd;
 use super::sys::{self, Take, Target, Whom};
 use super::thieves;
-use super::wakers::{Wakers, lock};
+use super::wakers::{Wakers, isolated, lock};
 
 /// A child, from its start (or from the first time that it was asked for) until
 /// its status is known, and longer.
@@ -45,7 +47,11 @@ struct Inner {
     keep: bool,
     /// Tells the child from another with its number, where there is no pidfd.
     started: Option<u64>,
+    /// When that was last compared while the number's process ran.
+    compared: Option<Instant>,
     outcome: Option<Outcome>,
+    /// Reaps the child in place of us.
+    owner: Option<Box<dyn ChildOwner>>,
 }
 
 /// How a child ended, as far as can be known.
@@ -63,6 +69,14 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
+    /// What it means that a child can't be waited for.
+    pub(super) fn of_error(error: &io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(libc::ECHILD) => Self::Lost,
+            errno => Self::Failed(errno.unwrap_or(libc::EIO)),
+        }
+    }
+
     pub(crate) fn into_result(self) -> Result<ExitStatus, Error> {
         match self {
             Self::Exited(status) => Ok(status),
@@ -88,10 +102,32 @@ impl Record {
     ///
     /// Without a pidfd the child is known by its number and the time it began.
     pub(crate) fn new(pid: u32, pidfd: Option<Arc<OwnedFd>>) -> Arc<Self> {
+        Self::list(Self::unlisted(pid, pidfd))
+    }
+
+    /// Makes the record of a child that somebody else reaps.
+    pub(super) fn owned(
+        pid: u32,
+        pidfd: Option<Arc<OwnedFd>>,
+        owner: Box<dyn ChildOwner>,
+    ) -> Arc<Self> {
         let record = Self::unlisted(pid, pidfd);
+        // First the owner, then the place where others find the child.
+        lock(&record.inner).owner = Some(owner);
+        Self::list(record)
+    }
+
+    /// Makes the record of a child that is over, and has no number any more.
+    pub(super) fn over(outcome: Outcome) -> Arc<Self> {
+        let record = Self::unlisted(0, None);
+        lock(&record.inner).outcome = Some(outcome);
+        record
+    }
+
+    fn list(record: Arc<Self>) -> Arc<Self> {
         // A record that has the number already is of a child that somebody else
         // reaped; it stays with whoever holds it.
-        lock(&TABLE).get_or_insert_default().insert(pid, Arc::downgrade(&record));
+        lock(&TABLE).get_or_insert_default().insert(record.pid, Arc::downgrade(&record));
         record
     }
 
@@ -105,7 +141,9 @@ impl Record {
                 registered: false,
                 keep: false,
                 started,
+                compared: None,
                 outcome: None,
+                owner: None,
             }),
             waiters: Wakers::default(),
             claims: AtomicUsize::new(0),
@@ -285,6 +323,26 @@ impl Record {
         self.waiters.wake_all();
     }
 
+    /// See [`ChildOwner::close_stdin`].
+    pub(super) fn close_stdin(&self) {
+        let mut inner = lock(&self.inner);
+        if let Some(owner) = &mut inner.owner {
+            isolated("the owner", || owner.close_stdin());
+        }
+    }
+
+    /// Drops the owner, unless others wait for the child by this record.
+    pub(super) fn release_owner(&self) {
+        if self.claims.load(Ordering::Acquire) > 1 {
+            return;
+        }
+        let owner = lock(&self.inner).owner.take();
+        if self.is_forked() {
+            // It would kill or reap its parent's child.
+            std::mem::forget(owner);
+        }
+    }
+
     /// Sends a signal to this child, and never to another process.
     ///
     /// # Errors
@@ -386,30 +444,39 @@ impl Inner {
         }
     }
 
-    fn reap(&self, pid: u32) -> Option<Outcome> {
-        let found = match &self.pidfd {
-            Some(pidfd) => sys::exit_now(Target::Pidfd(pidfd.as_fd()), Take::Reap),
-            None => self.reap_by_number(pid),
+    fn reap(&mut self, pid: u32) -> Option<Outcome> {
+        let found = match (&mut self.owner, &self.pidfd) {
+            (Some(owner), _) => interop::ask(&mut **owner),
+            (None, Some(pidfd)) => {
+                sys::exit_now(Target::Pidfd(pidfd.as_fd()), Take::Reap).map(status_of)
+            }
+            (None, None) => self.reap_by_number(pid).map(status_of),
         };
         match found {
-            Ok(exit) => exit.map(|exit| Outcome::Exited(exit.status)),
+            Ok(status) => status.map(Outcome::Exited),
             Err(error) => match (error.raw_os_error(), &self.pidfd) {
                 (Some(libc::ECHILD), pidfd) => {
                     thieves::note();
                     pidfd.as_ref().map_or(Some(Outcome::Lost), |fd| after_theft(fd.as_fd()))
                 }
-                (errno, _) => Some(Outcome::Failed(errno.unwrap_or_default())),
+                _ => Some(Outcome::of_error(&error)),
             },
         }
     }
 
-    fn reap_by_number(&self, pid: u32) -> io::Result<Option<sys::Exit>> {
-        if sys::exit_now(Target::Pid(pid), Take::Look)?.is_none() {
+    fn reap_by_number(&mut self, pid: u32) -> io::Result<Option<sys::Exit>> {
+        let runs = sys::exit_now(Target::Pid(pid), Take::Look)?.is_none();
+        // Reading when a process began costs ten times the question whether it runs.
+        if runs && self.compared.is_some_and(|at| at.elapsed() < RECENTLY) {
             return Ok(None);
         }
+        self.compared = Some(Instant::now());
         if self.is_another(pid) {
-            // Its status is not ours to take.
+            // Its status is not ours to take, nor its end to wait for.
             return Err(io::Error::from_raw_os_error(libc::ECHILD));
+        }
+        if runs {
+            return Ok(None);
         }
         sys::exit_now(Target::Pid(pid), Take::Reap)
     }
@@ -463,6 +530,10 @@ impl Inner {
     }
 }
 
+fn status_of(exit: Option<sys::Exit>) -> Option<ExitStatus> {
+    exit.map(|exit| exit.status)
+}
+
 /// Finds the status of a child that somebody else reaped. `None`: it is on its way.
 fn after_theft(pidfd: BorrowedFd<'_>) -> Option<Outcome> {
     // A child that is being reaped is ours no longer a moment before the kernel writes
@@ -487,6 +558,9 @@ fn began(pid: u32) -> Option<u64> {
         sys::start_time(std::process::id()).map(|_| NEVER)
     })
 }
+
+/// A child that runs is taken for ours so long after it was compared.
+const RECENTLY: Duration = Duration::from_secs(1);
 
 /// A time when no child began.
 const NEVER: u64 = u64::MAX;

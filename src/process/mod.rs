@@ -12,6 +12,7 @@
 //! | talk to a program while it runs | [`Command::spawn`], or [`Command::start`] in code that must not block |
 //! | call it as in asyncio | [`create_subprocess_exec`], [`create_subprocess_shell`] |
 //! | wait for a child of somebody else's | [`watch`] |
+//! | wait for a child that tokio or async-process reaps | [`ForeignChild`] |
 //!
 //! Nothing is lost: every child ends as its right status or as a typed error, and no
 //! zombie stays. A signal reaches the child it is meant for, or nobody.
@@ -29,6 +30,7 @@ mod exit;
 mod hub;
 mod identity;
 mod in_child;
+mod interop;
 mod limit;
 mod output;
 mod pidfd;
@@ -50,6 +52,7 @@ pub use std::process::{ExitStatus, Stdio};
 
 pub use child::{Child, Starting, watch};
 pub use command::Command;
+pub use interop::{ChildOwner, ForeignChild};
 pub use limit::{max_children, set_max_children};
 pub use output::Output;
 pub use pipe::{ChildStderr, ChildStdin, ChildStdout};

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::Command as StdCommand;
 use std::sync::{Arc, Mutex};
@@ -69,7 +70,7 @@ pub(super) fn launch(
     if report.is_some() || setup.has_plan {
         in_child::hook(command, &setup.plan);
     }
-    let started = command.spawn().map_err(|error| cannot_start(setup, error));
+    let started = start(command).map_err(|error| cannot_start(setup, error));
     let sent = report.and_then(|report| report.take(&setup.plan));
     let mut started = started?;
     let fresh = Fresh::new(identify(started.id(), sent), setup);
@@ -85,6 +86,15 @@ pub(super) fn launch(
     };
     let exit = watcher.watch(&fresh.record().id())?;
     Ok(Child::new(fresh.keep(), pipes, watcher, exit, setup))
+}
+
+/// Starts a child with std, which asserts that nobody else reaps one whose program
+/// can't be executed. Where thieves are, somebody may.
+fn start(command: &mut StdCommand) -> io::Result<std::process::Child> {
+    catch_unwind(AssertUnwindSafe(|| command.spawn())).unwrap_or_else(|_| {
+        thieves::note();
+        Err(io::Error::other("it was reaped by somebody else before it could say why it failed"))
+    })
 }
 
 /// As [`launch`], on a starter thread.

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use policy_core::{Error, local::fork_generation};
 
-use super::identity::Record;
+use super::identity::{Outcome, Record};
 use super::sys::{self, Take, Target};
+use super::thieves;
 use super::wakers::lock;
 
 /// Enough for most programs, and few enough for a container's limit.
@@ -167,6 +168,14 @@ fn wait_for(record: &Record) {
             None => sys::wait_for_exit(Target::Pid(record.pid())),
         };
         if is_over(record) {
+            return;
+        }
+        let errno = waited.as_ref().err().and_then(io::Error::raw_os_error);
+        if errno == Some(libc::ECHILD) && record.pidfd().is_none() {
+            // Somebody else has reaped it. Asking by its number again would be to wait
+            // for whoever has that now.
+            thieves::note();
+            record.settle(Outcome::Lost);
             return;
         }
         if waited.is_err() {

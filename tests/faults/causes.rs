@@ -69,14 +69,14 @@ impl FewDescriptors {
             fillers.push(filler);
         }
         let limit = (highest + 1 + free) as u64;
-        setrlimit(Resource::Nofile, Rlimit { current: Some(limit), ..before.clone() }).unwrap();
+        setrlimit(Resource::Nofile, Rlimit { current: Some(limit), ..before }).unwrap();
         Self { before, _fillers: fillers }
     }
 }
 
 impl Drop for FewDescriptors {
     fn drop(&mut self) {
-        setrlimit(Resource::Nofile, self.before.clone()).unwrap();
+        setrlimit(Resource::Nofile, self.before).unwrap();
     }
 }
 

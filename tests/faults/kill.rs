@@ -119,7 +119,7 @@ fn each_recycled(place: &Place, action: impl AsyncFn(Child)) -> Outcome {
     // takes longer to come again by itself.
     let by_number = policy_opens_no_pidfds();
     place.run(async {
-        for _ in 0..place.count(20, 100) {
+        for _ in 0..place.count(if by_number { 4 } else { 20 }, 100) {
             let barrier = Barrier::new();
             let stale = barrier.child(7).kill_on_drop(true).spawn().unwrap();
             let pid = stale.id();

@@ -171,7 +171,7 @@ fn s5(place: &Place) -> Outcome {
     // The oracle, before the watcher is there that would take its child.
     let folder = causes::Scratch::folder();
     let before = getrlimit(Resource::Core);
-    setrlimit(Resource::Core, Rlimit { current: before.maximum, ..before.clone() }).unwrap();
+    setrlimit(Resource::Core, Rlimit { current: before.maximum, ..before }).unwrap();
     policy::set_event_loop_policy(None);
     let aborted = std::process::Command::new("sh")
         .args(["-c", "kill -ABRT $$"])

@@ -126,7 +126,7 @@ pub fn belongings() -> String {
             let info = Path::new("/proc/self/fdinfo").join(fd.file_name());
             let info = fs::read_to_string(info).unwrap_or_default();
             let pid = info.lines().find(|line| line.starts_with("Pid:")).unwrap_or_default();
-            Some(format!("{} {target} {pid}", fd.file_name().display()))
+            Some(format!("{} {target} {pid}", fd.file_name().to_string_lossy()))
         })
         .collect();
     format!("threads {:?}, children {:?}, descriptors {open:?}", threads(), children())

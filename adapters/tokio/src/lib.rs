@@ -10,6 +10,8 @@
 //! | `tokio:handle` | [`adopt()`] | was found on this thread | is refused: its owner runs it |
 
 mod adopt;
+#[cfg(unix)]
+mod child;
 mod drivers;
 mod event_loop;
 mod keeper;
@@ -23,5 +25,7 @@ mod tenure;
 mod timer;
 
 pub use adopt::adopt;
+#[cfg(unix)]
+pub use child::Child;
 pub use nesting::is_polling;
 pub use policy::TokioPolicy;

@@ -20,6 +20,11 @@ use super::Id;
 /// assert!(result.unwrap_err().is_cancelled());
 /// ```
 pub struct JoinError {
+    // Boxed: each task has room for an error, and hardly any has one.
+    inner: Box<Inner>,
+}
+
+struct Inner {
     id: Id,
     repr: Repr,
 }
@@ -32,16 +37,20 @@ enum Repr {
 }
 
 impl JoinError {
+    fn new(id: Id, repr: Repr) -> Self {
+        Self { inner: Box::new(Inner { id, repr }) }
+    }
+
     pub(super) fn cancelled(id: Id) -> Self {
-        Self { id, repr: Repr::Cancelled }
+        Self::new(id, Repr::Cancelled)
     }
 
     pub(super) fn panicked(id: Id, payload: Box<dyn Any + Send>) -> Self {
-        Self { id, repr: Repr::Panicked(Mutex::new(payload)) }
+        Self::new(id, Repr::Panicked(Mutex::new(payload)))
     }
 
     pub(super) fn taken(id: Id) -> Self {
-        Self { id, repr: Repr::Taken }
+        Self::new(id, Repr::Taken)
     }
 
     /// Returns the identity of the task.
@@ -64,7 +73,7 @@ impl JoinError {
     /// assert!(error.to_string().contains(&error.id().to_string()));
     /// ```
     pub fn id(&self) -> Id {
-        self.id
+        self.inner.id
     }
 
     /// Returns true if the task was aborted, or its loop closed first.
@@ -86,7 +95,7 @@ impl JoinError {
     /// assert!(error_of(std::future::pending()).is_cancelled());
     /// ```
     pub fn is_cancelled(&self) -> bool {
-        matches!(self.repr, Repr::Cancelled)
+        matches!(self.inner.repr, Repr::Cancelled)
     }
 
     /// Returns true if the task panicked.
@@ -108,7 +117,7 @@ impl JoinError {
     /// assert!(error_of(async { panic!("bad luck") }).is_panic());
     /// ```
     pub fn is_panic(&self) -> bool {
-        matches!(self.repr, Repr::Panicked(_))
+        matches!(self.inner.repr, Repr::Panicked(_))
     }
 
     /// Returns the payload of the panic, or the error itself if there was none.
@@ -134,11 +143,12 @@ impl JoinError {
     /// assert!(error.try_into_panic().unwrap_err().is_cancelled());
     /// ```
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, Self> {
-        match self.repr {
+        let Inner { id, repr } = *self.inner;
+        match repr {
             Repr::Panicked(payload) => {
                 Ok(payload.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
             }
-            repr => Err(Self { id: self.id, repr }),
+            repr => Err(Self::new(id, repr)),
         }
     }
 
@@ -181,11 +191,11 @@ fn not_a_panic(error: &JoinError) -> ! {
 
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.repr {
+        match &self.inner.repr {
             Repr::Cancelled => write!(
                 f,
                 "task {} was cancelled; look for a call of `abort`, or a loop that closed first",
-                self.id
+                self.inner.id
             ),
             Repr::Panicked(payload) => {
                 let payload = payload.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -194,12 +204,12 @@ impl fmt::Display for JoinError {
                     .copied()
                     .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
                     .unwrap_or("a payload that is no string");
-                write!(f, "task {} panicked: {said}; see `into_panic`", self.id)
+                write!(f, "task {} panicked: {said}; see `into_panic`", self.inner.id)
             }
             Repr::Taken => write!(
                 f,
                 "the result of task {} was taken already; await a handle only once",
-                self.id
+                self.inner.id
             ),
         }
     }

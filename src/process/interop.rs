@@ -1,0 +1,259 @@
+//! Children that another reaper waits for: `tokio::process`, `async-process`, or one
+//! of yours.
+//!
+//! Two that wait for one child take the status from each other, so here the other one
+//! keeps its child and is the only one who reaps it. What is ours is to know *when* to
+//! ask it: by the child's pidfd or on a thread, under any loop, also where nobody
+//! drives the reactor that the owner would wait on.
+
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitStatus;
+use std::sync::Arc;
+
+use policy_core::{Error, ErrorKind};
+
+use super::exit::Watch;
+use super::identity::{Claim, Outcome, Record};
+use super::pidfd;
+use super::sys::Whom;
+use super::watcher::handlers::returncode;
+
+/// A child of another library, which goes on to be the one who reaps it.
+///
+/// Made of a `tokio::process::Child` (feature `tokio`), of an `async_process::Child`
+/// (feature `async-process`), or of whatever else is a [`ChildOwner`]. May be used
+/// from any thread and awaited under any loop; a tokio child needs its runtime neither
+/// to be driven nor to be there any more. No watcher of this crate takes the status,
+/// the [one that reaps everything](crate::FastChildWatcher) included, from the moment
+/// that this is made.
+///
+/// Take the pipes that you need out of the child before. Dropping this drops the child
+/// that it was made of, which does what its owner promises for that.
+///
+/// ```
+/// # #[cfg(feature = "async-process")]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use policy::process::ForeignChild;
+///
+/// let child = async_process::Command::new("sh").arg("-c").arg("exit 7").spawn()?;
+/// let child = ForeignChild::from(child);
+/// let status = policy::run(async { child.wait().await })?;
+/// assert_eq!(status.code(), Some(7));
+/// assert_eq!(child.returncode(), Some(7));
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "async-process"))]
+/// # fn main() {}
+/// ```
+pub struct ForeignChild {
+    id: Option<u32>,
+    claim: Claim,
+}
+
+/// Who reaps a child in place of the watchers of this crate.
+///
+/// Called under a lock, so no method may wait, or use the [`ForeignChild`] itself.
+///
+/// ```
+/// use std::io;
+/// use std::process::{Child, Command, ExitStatus};
+///
+/// use policy::process::{ChildOwner, ForeignChild};
+///
+/// struct Mine(Child);
+///
+/// impl ChildOwner for Mine {
+///     fn id(&self) -> Option<u32> {
+///         Some(self.0.id())
+///     }
+///
+///     fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+///         self.0.try_wait()
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let child = ForeignChild::new(Mine(Command::new("true").spawn()?));
+/// assert!(policy::run(async { child.wait().await })?.success());
+/// # Ok(())
+/// # }
+/// ```
+pub trait ChildOwner: Send + 'static {
+    /// Returns the number of the process, if it is still known. Asked once.
+    fn id(&self) -> Option<u32>;
+
+    /// Reaps the child if it has exited, without waiting. The same status each time.
+    ///
+    /// # Errors
+    /// What `waitpid` gives: ECHILD says that somebody else has taken the status.
+    fn try_wait(&mut self) -> io::Result<Option<ExitStatus>>;
+
+    /// Closes the child's standard input, if that is a pipe which nobody took.
+    fn close_stdin(&mut self) {}
+}
+
+impl ForeignChild {
+    /// Takes a child whose owner goes on to reap it. For those of tokio and of
+    /// async-process there is `From`.
+    pub fn new(mut owner: impl ChildOwner) -> Self {
+        let id = owner.id();
+        // Before the number is used: while there is something to wait for, it is held.
+        let record = match (owner.try_wait(), id) {
+            (Ok(None), Some(pid)) => {
+                let pidfd = pidfd::open_pidfd(pid).ok().map(Arc::new);
+                Record::owned(pid, pidfd, Box::new(owner))
+            }
+            (Ok(Some(status)), _) => Record::over(Outcome::Exited(status)),
+            // Neither number nor status.
+            (Ok(None), None) => Record::over(Outcome::Lost),
+            (Err(error), _) => Record::over(Outcome::of_error(&error)),
+        };
+        Self { id, claim: Claim::new(record) }
+    }
+
+    /// Returns the number of the process. `None` if its owner has forgotten it: tokio
+    /// does when the child was waited for before it came here.
+    pub fn id(&self) -> Option<u32> {
+        self.id
+    }
+
+    /// Waits until the child has exited and its owner has reaped it. Closes its
+    /// standard input first, if that is a pipe which nobody took.
+    ///
+    /// Cancel safe; may be repeated, and any number may wait at once.
+    ///
+    /// # Errors
+    /// [`ErrorKind::StatusLost`] if somebody else took the status from the owner, and
+    /// the kernel does not keep it (before Linux 6.15); [`ErrorKind::Io`] if there is
+    /// nothing left to wait with, or the owner fails.
+    pub async fn wait(&self) -> Result<ExitStatus, Error> {
+        let record = self.claim.record();
+        record.close_stdin();
+        match record.outcome() {
+            Some(outcome) => outcome.into_result(),
+            // Never by a watcher of the policy: one of somebody else's would reap.
+            None => Watch::ungated(record.clone())?.await,
+        }
+    }
+
+    /// Asks the owner for the status, without waiting.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub fn try_wait(&self) -> Result<Option<ExitStatus>, Error> {
+        self.claim.record().try_reap().map(Outcome::into_result).transpose()
+    }
+
+    /// Returns asyncio's return code, if the status is known already; see
+    /// [`Child::returncode`](super::Child::returncode).
+    pub fn returncode(&self) -> Option<i32> {
+        match self.claim.record().outcome() {
+            Some(Outcome::Exited(status)) => Some(returncode(status)),
+            _ => None,
+        }
+    }
+
+    /// Kills the child and waits until it is gone.
+    ///
+    /// # Errors
+    /// As [`start_kill`](Self::start_kill) and [`wait`](Self::wait).
+    pub async fn kill(&self) -> Result<(), Error> {
+        self.start_kill()?;
+        self.wait().await.map(drop)
+    }
+
+    /// Sends SIGKILL, and does not wait.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ChildExited`], and nothing happens, if it came too late.
+    pub fn start_kill(&self) -> Result<(), Error> {
+        self.send_signal(libc::SIGKILL)
+    }
+
+    /// Sends a signal. 0 only asks whether the child is there.
+    ///
+    /// Not by way of the owner: `tokio::process` and `async-process` send it to a
+    /// number, which somebody else may have by then.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ChildExited`]; [`ErrorKind::InvalidInput`] for a number that is
+    /// no signal; [`ErrorKind::Io`] (EPERM) for a child that has become another user.
+    pub fn send_signal(&self, signal: i32) -> Result<(), Error> {
+        match self.try_wait() {
+            Ok(None) => self.claim.record().signal(signal, Whom::One),
+            // The number is nobody's, or another's.
+            Ok(Some(_)) => Err(ErrorKind::ChildExited.into()),
+            Err(error) if error.kind() == ErrorKind::StatusLost => {
+                Err(Error::from(ErrorKind::ChildExited).with_source(error))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl From<policy_tokio::Child> for ForeignChild {
+    fn from(child: policy_tokio::Child) -> Self {
+        Self::new(child)
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl ChildOwner for policy_tokio::Child {
+    fn id(&self) -> Option<u32> {
+        Self::id(self)
+    }
+
+    fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        Self::try_wait(self)
+    }
+
+    fn close_stdin(&mut self) {
+        drop(self.stdin.take());
+    }
+}
+
+#[cfg(feature = "async-process")]
+impl From<async_process::Child> for ForeignChild {
+    fn from(child: async_process::Child) -> Self {
+        Self::new(child)
+    }
+}
+
+#[cfg(feature = "async-process")]
+impl ChildOwner for async_process::Child {
+    fn id(&self) -> Option<u32> {
+        Some(Self::id(self))
+    }
+
+    fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.try_status()
+    }
+
+    fn close_stdin(&mut self) {
+        drop(self.stdin.take());
+    }
+}
+
+/// Asks the owner of a child, whose panic must not end the thread that asks.
+pub(super) fn ask(owner: &mut dyn ChildOwner) -> io::Result<Option<ExitStatus>> {
+    catch_unwind(AssertUnwindSafe(|| owner.try_wait()))
+        .unwrap_or_else(|_| Err(io::Error::other("the owner of the child panicked")))
+}
+
+impl Drop for ForeignChild {
+    fn drop(&mut self) {
+        self.claim.record().release_owner();
+    }
+}
+
+impl fmt::Debug for ForeignChild {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ForeignChild")
+            .field("id", &self.id)
+            .field("outcome", &self.claim.record().outcome())
+            .finish_non_exhaustive()
+    }
+}
