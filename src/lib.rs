@@ -25,6 +25,14 @@ pub use policy::{
     get_child_watcher, get_event_loop, get_event_loop_policy, get_running_loop, new_event_loop,
     set_child_watcher, set_event_loop, set_event_loop_policy, with_event_loop_policy,
 };
+#[cfg(any(
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly"
+))]
+pub use process::watcher::KqueueChildWatcher;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub use process::watcher::SubreaperChildWatcher;
 #[cfg(unix)]

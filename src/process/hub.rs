@@ -8,7 +8,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::process::ExitStatus;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -62,6 +62,10 @@ pub(super) enum Strangers {
     Leave,
     Reap,
     /// Once they have been zombies for some time, so that nobody else is waiting.
+    #[cfg_attr(
+        not(any(target_os = "linux", target_os = "android")),
+        allow(dead_code, reason = "no orphans come here")
+    )]
     ReapAfter(Duration),
 }
 
@@ -307,8 +311,9 @@ fn sweep(mut ask_each: bool, strangers: &mut HashMap<u32, Instant>) {
                 continue;
             }
         } else if fast {
-            take_stranger(exit.pid);
-            continue;
+            if take_stranger(exit.pid) {
+                continue;
+            }
         } else if subreaper && reap_orphans(strangers) {
             continue;
         }
@@ -327,12 +332,16 @@ fn sweep(mut ask_each: bool, strangers: &mut HashMap<u32, Instant>) {
 }
 
 /// Reaps a child that nobody registered, and keeps its status for who will.
-fn take_stranger(pid: u32) {
+///
+/// Returns false if it is left alone: a child that is being started is no stranger,
+/// nor is one that std started in vain and is about to reap itself.
+fn take_stranger(pid: u32) -> bool {
     // Locked all the while: who registers the child now finds it, or its status.
     let mut hub = lock(&HUB);
-    // Again: the watcher that wants it may have been closed since the look.
-    if hub.fast == 0 || hub.find(pid).is_some() {
-        return;
+    // In this order: a start that is over has left its record.
+    let is_starting = STARTING.load(Ordering::SeqCst) > 0;
+    if is_starting || hub.fast == 0 || hub.find(pid).is_some() || Record::known(pid).is_some() {
+        return false;
     }
     if let Ok(Some(exit)) = sys::exit_now(Target::Pid(pid), Take::Reap) {
         log::debug!("reaped process {pid}, which nobody registered: {}", exit.status);
@@ -340,6 +349,30 @@ fn take_stranger(pid: u32) {
             hub.recent.pop_front();
         }
         hub.recent.push_back((pid, exit.status));
+    }
+    true
+}
+
+/// How many children are being started.
+static STARTING: AtomicUsize = AtomicUsize::new(0);
+
+/// Held while a child is started, until it has its record.
+pub(super) struct Start(());
+
+impl Start {
+    pub(super) fn begin() -> Self {
+        STARTING.fetch_add(1, Ordering::SeqCst);
+        Self(())
+    }
+}
+
+impl Drop for Start {
+    fn drop(&mut self) {
+        STARTING.fetch_sub(1, Ordering::SeqCst);
+        // For strangers that were left alone meanwhile.
+        if lock(&HUB).fast > 0 {
+            sigchld::ring();
+        }
     }
 }
 

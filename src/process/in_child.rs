@@ -3,18 +3,13 @@
 //! Everything here may run in a forked copy of a process with threads: no locks that
 //! others hold, no memory from the allocator, only calls that signal-safety(7) allows.
 
-use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command as StdCommand;
 use std::sync::{Arc, Mutex};
 
-use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
-};
-
+use super::pass_fd;
 use super::sys;
 use super::wakers::lock;
 
@@ -58,15 +53,10 @@ pub(super) fn hook(command: &mut StdCommand, plan: &Arc<Mutex<Plan>>) {
 pub(super) struct Report(OwnedFd);
 
 impl Report {
-    /// Asks the next child for its pidfd. `None`: there are no descriptors left.
+    /// Asks the next child for its pidfd. `None`: there are no descriptors left, or no
+    /// pidfds here.
     pub(super) fn expect(plan: &Mutex<Plan>) -> Option<Self> {
-        let (ours, theirs) = socketpair(
-            AddressFamily::UNIX,
-            SocketType::SEQPACKET,
-            SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
-            None,
-        )
-        .ok()?;
+        let (ours, theirs) = pass_fd::pair().ok()?;
         lock(plan).report = Some(theirs);
         Some(Self(ours))
     }
@@ -74,15 +64,7 @@ impl Report {
     /// Takes what the child has sent: it has executed its program by now.
     pub(super) fn take(self, plan: &Mutex<Plan>) -> Option<OwnedFd> {
         drop(lock(plan).report.take());
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
-        let mut byte = [0];
-        let mut buffers = [IoSliceMut::new(&mut byte)];
-        recvmsg(&self.0, &mut buffers, &mut control, RecvFlags::CMSG_CLOEXEC).ok()?;
-        control.drain().find_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
-            _ => None,
-        })
+        pass_fd::receive(&self.0)
     }
 }
 
@@ -92,7 +74,7 @@ impl Plan {
         if let Some(report) = &self.report {
             // Where pidfds are refused, the parent finds nothing and goes by number.
             if let Ok(own) = sys::pidfd_open(std::process::id()) {
-                send(report, &own)?;
+                pass_fd::send(report, &own)?;
             }
         }
         if self.session {
@@ -113,13 +95,4 @@ impl Plan {
         }
         Ok(())
     }
-}
-
-fn send(report: &OwnedFd, fd: &OwnedFd) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    let fds = [fd.as_fd()];
-    control.push(SendAncillaryMessage::ScmRights(&fds));
-    sendmsg(report, &[IoSlice::new(&[1])], &mut control, SendFlags::NOSIGNAL)?;
-    Ok(())
 }

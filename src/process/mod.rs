@@ -33,6 +33,11 @@ mod in_child;
 mod interop;
 mod limit;
 mod output;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod pass_fd;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "pass_no_fd.rs"]
+mod pass_fd;
 mod pidfd;
 mod pipe;
 mod shell;

@@ -19,7 +19,7 @@ use super::limit::Permit;
 use super::pipe::{ChildStderr, ChildStdin, ChildStdout};
 use super::starter::{self, Where};
 use super::sys::Whom;
-use super::{pidfd, thieves};
+use super::{hub, pidfd, thieves};
 use crate::ambient;
 
 /// What a child is told apart from what std's command holds.
@@ -70,10 +70,12 @@ pub(super) fn launch(
     if report.is_some() || setup.has_plan {
         in_child::hook(command, &setup.plan);
     }
+    let starting = hub::Start::begin();
     let started = start(command).map_err(|error| cannot_start(setup, error));
     let sent = report.and_then(|report| report.take(&setup.plan));
     let mut started = started?;
     let fresh = Fresh::new(identify(started.id(), sent), setup);
+    drop(starting);
     fresh.record().count(permit);
     thieves::started_lately(fresh.record());
     if setup.kill_tree {

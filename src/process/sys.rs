@@ -4,7 +4,9 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::os::fd::FromRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::sync::Arc;
@@ -16,6 +18,10 @@ pub(super) enum Target<'a> {
     /// A child by number: only while it is sure that nobody else reaped it.
     Pid(u32),
     /// A child by identity.
+    #[cfg_attr(
+        not(any(target_os = "linux", target_os = "android")),
+        allow(dead_code, reason = "there are none here")
+    )]
     Pidfd(BorrowedFd<'a>),
     /// Whichever child of this process.
     Any,

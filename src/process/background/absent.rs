@@ -16,6 +16,14 @@ pub(in crate::process) fn spawn(_: impl Future<Output = ()> + Send + 'static) ->
     Err(ErrorKind::NoRunningLoop.into())
 }
 
-pub(in crate::process) fn wake_after(_: Duration, waker: Waker) {
-    waker.wake();
+/// Wakes a task when some time has passed, or at once if there can be no thread.
+pub(in crate::process) fn wake_after(delay: Duration, waker: Waker) {
+    let on_thread = waker.clone();
+    let begun = std::thread::Builder::new().name("policy-delay".into()).spawn(move || {
+        std::thread::sleep(delay);
+        on_thread.wake();
+    });
+    if begun.is_err() {
+        waker.wake();
+    }
 }

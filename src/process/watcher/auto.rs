@@ -5,11 +5,20 @@ use std::sync::Arc;
 use policy_core::Error;
 
 use super::common::{Common, child_watcher};
+#[cfg(any(
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly"
+))]
+use super::kqueue::Queue;
 use crate::process::exit::Watch;
 use crate::process::identity::Record;
 use crate::process::threads::{DEFAULT_LIMIT, Threads};
 
-/// Waits by pidfd where the kernel gives one, else on a thread. The default.
+/// Waits by pidfd where the kernel gives one, else by kqueue (macOS, BSD), else on a
+/// thread. The default.
 ///
 /// Probed at run time, and asked again for each child: one for which there is no
 /// descriptor left (EMFILE), or whose pidfd a sandbox refuses, is waited for on a
@@ -23,13 +32,32 @@ use crate::process::threads::{DEFAULT_LIMIT, Threads};
 #[derive(Debug)]
 pub struct AutoChildWatcher {
     common: Common,
+    #[cfg(any(
+        target_vendor = "apple",
+        target_os = "freebsd",
+        target_os = "netbsd",
+        target_os = "openbsd",
+        target_os = "dragonfly"
+    ))]
+    queue: Arc<Queue>,
     threads: Arc<Threads>,
 }
 
 impl AutoChildWatcher {
     /// Makes a watcher. It is ready at once: no loop need be attached.
     pub fn new() -> Self {
-        Self { common: Common::default(), threads: Arc::new(Threads::new(DEFAULT_LIMIT)) }
+        Self {
+            common: Common::default(),
+            #[cfg(any(
+                target_vendor = "apple",
+                target_os = "freebsd",
+                target_os = "netbsd",
+                target_os = "openbsd",
+                target_os = "dragonfly"
+            ))]
+            queue: Arc::default(),
+            threads: Arc::new(Threads::new(DEFAULT_LIMIT)),
+        }
     }
 
     fn is_ready(&self) -> bool {
@@ -47,6 +75,16 @@ impl AutoChildWatcher {
         }
         // Claimed first: a thread leaves a child alone that nobody claims.
         let watch = Watch::told(record.clone(), gate);
+        #[cfg(any(
+            target_vendor = "apple",
+            target_os = "freebsd",
+            target_os = "netbsd",
+            target_os = "openbsd",
+            target_os = "dragonfly"
+        ))]
+        if !cfg!(policy_force_threaded_watcher) && self.queue.attend(&record).is_ok() {
+            return Ok(watch);
+        }
         self.threads.attend(&record)?;
         Ok(watch)
     }

@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | [`AutoChildWatcher`] | whatever the kernel gives | | always; it is the default |
 //! | [`PidfdChildWatcher`] | a pidfd on the loop | 1 descriptor | to be sure that there are no threads |
+//! | `KqueueChildWatcher` (macOS, BSD) | a kqueue and one thread | nothing | to be sure that there is one thread only |
 //! | [`ThreadedChildWatcher`] | a blocking call | 1 thread | where pidfds are refused |
 //! | [`MultiLoopChildWatcher`] | SIGCHLD | nothing | for more children than descriptors or threads |
 //! | [`SafeChildWatcher`] | SIGCHLD and the main thread's loop | nothing | to behave as asyncio's |
@@ -17,6 +18,14 @@ mod auto;
 mod common;
 mod fast;
 pub(super) mod handlers;
+#[cfg(any(
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly"
+))]
+mod kqueue;
 mod multi_loop;
 mod pidfd;
 mod safe;
@@ -26,6 +35,14 @@ mod threaded;
 
 pub use auto::AutoChildWatcher;
 pub use fast::FastChildWatcher;
+#[cfg(any(
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly"
+))]
+pub use kqueue::KqueueChildWatcher;
 pub use multi_loop::MultiLoopChildWatcher;
 pub use pidfd::PidfdChildWatcher;
 pub use safe::SafeChildWatcher;

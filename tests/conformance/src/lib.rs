@@ -21,7 +21,7 @@
 //! project's notes) and decisions of this project. [`clauses`] lists them all.
 //!
 //! What a loop says itself that it can't do (by
-//! [`ErrorKind::Unsupported`](policy::ErrorKind::Unsupported)) is not held against
+//! [`ErrorKind::Unsupported`](::policy::ErrorKind::Unsupported)) is not held against
 //! it: the clause prints `skipped:` and the loop's own reason. A clause that hangs is
 //! ended after a minute, and named.
 
