@@ -5,13 +5,6 @@ use std::sync::Arc;
 use policy_core::Error;
 
 use super::common::{Common, child_watcher};
-#[cfg(any(
-    target_vendor = "apple",
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "dragonfly"
-))]
 use super::kqueue::Queue;
 use crate::process::exit::Watch;
 use crate::process::identity::Record;
@@ -32,13 +25,6 @@ use crate::process::threads::{DEFAULT_LIMIT, Threads};
 #[derive(Debug)]
 pub struct AutoChildWatcher {
     common: Common,
-    #[cfg(any(
-        target_vendor = "apple",
-        target_os = "freebsd",
-        target_os = "netbsd",
-        target_os = "openbsd",
-        target_os = "dragonfly"
-    ))]
     queue: Arc<Queue>,
     threads: Arc<Threads>,
 }
@@ -48,13 +34,6 @@ impl AutoChildWatcher {
     pub fn new() -> Self {
         Self {
             common: Common::default(),
-            #[cfg(any(
-                target_vendor = "apple",
-                target_os = "freebsd",
-                target_os = "netbsd",
-                target_os = "openbsd",
-                target_os = "dragonfly"
-            ))]
             queue: Arc::default(),
             threads: Arc::new(Threads::new(DEFAULT_LIMIT)),
         }
@@ -75,13 +54,6 @@ impl AutoChildWatcher {
         }
         // Claimed first: a thread leaves a child alone that nobody claims.
         let watch = Watch::told(record.clone(), gate);
-        #[cfg(any(
-            target_vendor = "apple",
-            target_os = "freebsd",
-            target_os = "netbsd",
-            target_os = "openbsd",
-            target_os = "dragonfly"
-        ))]
         if !cfg!(policy_force_threaded_watcher) && self.queue.attend(&record).is_ok() {
             return Ok(watch);
         }

@@ -26,6 +26,15 @@ pub(super) mod handlers;
     target_os = "dragonfly"
 ))]
 mod kqueue;
+#[cfg(not(any(
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly"
+)))]
+#[path = "no_kqueue.rs"]
+mod kqueue;
 mod multi_loop;
 mod pidfd;
 mod safe;
