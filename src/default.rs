@@ -28,6 +28,12 @@ pub struct DefaultEventLoopPolicy {
 
 impl DefaultEventLoopPolicy {
     /// Makes the policy. No loop is made yet.
+    ///
+    /// ```
+    /// use policy::DefaultEventLoopPolicy;
+    ///
+    /// policy::set_event_loop_policy(DefaultEventLoopPolicy::new());
+    /// ```
     pub fn new() -> Self {
         Self { contexts: ContextPolicy::new(new_event_loop, Context::thread()) }
     }

@@ -52,6 +52,12 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(300);
 
 impl Runner {
     /// Makes a runner by the policy that is set when it first runs.
+    ///
+    /// ```
+    /// let mut runner = policy::Runner::new();
+    /// assert_eq!(runner.run(async { 1 })?, 1);
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn new() -> Self {
         Self {
             policy: None,
@@ -112,6 +118,12 @@ impl Runner {
     ///
     /// # Panics
     /// If `future` panics: with its payload. The runner stays usable.
+    ///
+    /// ```
+    /// let mut runner = policy::Runner::new();
+    /// assert_eq!(runner.run(async { 1 })? + runner.run(async { 2 })?, 3);
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn run<F: Future>(&mut self, future: F) -> Result<F::Output, Error> {
         // Before a loop is made: a refused run has no side effects.
         if ambient::is_polling() {

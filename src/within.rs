@@ -31,6 +31,15 @@ pub fn within<F: Future>(event_loop: Arc<dyn EventLoop>, future: F) -> Within<F>
 
 pin_project! {
     /// The future of [`within`].
+    ///
+    /// ```
+    /// let event_loop = policy::new_event_loop()?;
+    /// assert_eq!(event_loop.run_until_complete(async { 1 })?, 1);
+    /// let inside = policy::within(event_loop.clone(), async { policy::get_running_loop().is_ok() });
+    /// assert!(futures_lite::future::block_on(inside));
+    /// event_loop.close()?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     #[derive(Debug)]
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct Within<F> {

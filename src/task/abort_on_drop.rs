@@ -45,6 +45,13 @@ impl Drop for Guard {
 
 impl<T: 'static> AbortOnDrop<T> {
     /// Takes the handle of a task.
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     let task = policy::task::AbortOnDrop::new(policy::spawn(async { 1 }));
+    ///     assert_eq!(task.await.unwrap(), 1);
+    /// });
+    /// ```
     pub fn new(handle: JoinHandle<T>) -> Self {
         let abort = handle.abort_handle();
         Self { handle, guard: Guard { abort, armed: true } }
@@ -70,21 +77,52 @@ impl<T> AbortOnDrop<T> {
     }
 
     /// Asks for the task to be cancelled; see [`JoinHandle::abort`].
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     let task = policy::task::AbortOnDrop::new(policy::spawn(std::future::pending::<()>()));
+    ///     task.abort();
+    ///     assert!(task.await.unwrap_err().is_cancelled());
+    /// });
+    /// ```
     pub fn abort(&self) {
         self.guard.abort.abort();
     }
 
     /// Returns a handle that can only abort.
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     let task = policy::task::AbortOnDrop::new(policy::spawn(std::future::pending::<()>()));
+    ///     task.abort_handle().abort();
+    ///     assert!(task.await.unwrap_err().is_cancelled());
+    /// });
+    /// ```
     pub fn abort_handle(&self) -> AbortHandle {
         self.guard.abort.clone()
     }
 
     /// Returns true once the task has ended.
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     let task = policy::task::AbortOnDrop::new(policy::spawn(std::future::pending::<()>()));
+    ///     assert!(!task.is_finished());
+    /// });
+    /// ```
     pub fn is_finished(&self) -> bool {
         self.guard.abort.is_finished()
     }
 
     /// Returns the identity of the task.
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     let task = policy::task::AbortOnDrop::new(policy::spawn(async { policy::task::try_id() }));
+    ///     let id = task.id();
+    ///     assert_eq!(task.await.unwrap(), Some(id));
+    /// });
+    /// ```
     pub fn id(&self) -> Id {
         self.guard.abort.id()
     }

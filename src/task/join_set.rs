@@ -59,16 +59,38 @@ struct MemberWaker {
 
 impl<T> JoinSet<T> {
     /// Makes an empty set.
+    ///
+    /// ```
+    /// let set = policy::task::JoinSet::<()>::new();
+    /// assert!(set.is_empty());
+    /// ```
     pub fn new() -> Self {
         Self { members: HashMap::new(), ready: Arc::default() }
     }
 
     /// Returns how many tasks are in the set, finished or not.
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     let mut set = policy::task::JoinSet::new();
+    ///     set.spawn(async {});
+    ///     assert_eq!(set.len(), 1);
+    /// });
+    /// ```
     pub fn len(&self) -> usize {
         self.members.len()
     }
 
     /// Returns true if no task is in the set.
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     let mut set = policy::task::JoinSet::new();
+    ///     set.spawn(async {});
+    ///     set.join_next().await;
+    ///     assert!(set.is_empty());
+    /// });
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
@@ -79,6 +101,14 @@ impl<T: Send + 'static> JoinSet<T> {
     ///
     /// # Panics
     /// If there is no loop; [`try_spawn`](Self::try_spawn) gives an error then.
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     let mut set = policy::task::JoinSet::new();
+    ///     set.spawn(async { 1 });
+    ///     assert_eq!(set.join_next().await.unwrap().unwrap(), 1);
+    /// });
+    /// ```
     #[track_caller]
     pub fn spawn(&mut self, future: impl Future<Output = T> + Send + 'static) -> AbortHandle {
         self.insert(super::spawn(future))
@@ -88,6 +118,11 @@ impl<T: Send + 'static> JoinSet<T> {
     ///
     /// # Errors
     /// As `policy::try_spawn`.
+    ///
+    /// ```
+    /// let mut set = policy::task::JoinSet::new();
+    /// assert!(set.try_spawn(async {}).is_err()); // no loop runs here
+    /// ```
     pub fn try_spawn(
         &mut self,
         future: impl Future<Output = T> + Send + 'static,
@@ -96,6 +131,16 @@ impl<T: Send + 'static> JoinSet<T> {
     }
 
     /// Spawns a task on `event_loop`, and adds it.
+    ///
+    /// ```
+    /// let event_loop = policy::new_event_loop()?;
+    /// let mut set = policy::task::JoinSet::new();
+    /// set.spawn_on(async { 1 }, &event_loop);
+    /// let result = event_loop.run_until_complete(async { set.join_next().await })?;
+    /// assert_eq!(result.unwrap().unwrap(), 1);
+    /// event_loop.close()?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn spawn_on(
         &mut self,
         future: impl Future<Output = T> + Send + 'static,
@@ -108,6 +153,14 @@ impl<T: Send + 'static> JoinSet<T> {
     ///
     /// # Panics
     /// As `policy::spawn_blocking`.
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     let mut set = policy::task::JoinSet::new();
+    ///     set.spawn_blocking(|| 1);
+    ///     assert_eq!(set.join_next().await.unwrap().unwrap(), 1);
+    /// });
+    /// ```
     #[track_caller]
     pub fn spawn_blocking(&mut self, f: impl FnOnce() -> T + Send + 'static) -> AbortHandle {
         self.insert(super::spawn_blocking(f))
@@ -119,12 +172,29 @@ impl<T: 'static> JoinSet<T> {
     ///
     /// # Panics
     /// As `policy::spawn_local`.
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     let shared = std::rc::Rc::new(1);
+    ///     let mut set = policy::task::JoinSet::new();
+    ///     set.spawn_local(async move { *shared });
+    ///     assert_eq!(set.join_next().await.unwrap().unwrap(), 1);
+    /// });
+    /// ```
     #[track_caller]
     pub fn spawn_local(&mut self, future: impl Future<Output = T> + 'static) -> AbortHandle {
         self.insert(super::spawn_local(future))
     }
 
     /// Adds a task that was spawned elsewhere.
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     let mut set = policy::task::JoinSet::new();
+    ///     set.insert(policy::spawn(async { 1 }));
+    ///     assert_eq!(set.join_next().await.unwrap().unwrap(), 1);
+    /// });
+    /// ```
     pub fn insert(&mut self, handle: JoinHandle<T>) -> AbortHandle {
         let (id, abort) = (handle.id(), handle.abort_handle());
         let waker = Waker::from(Arc::new(MemberWaker { id, ready: self.ready.clone() }));
@@ -138,16 +208,43 @@ impl<T: 'static> JoinSet<T> {
     /// empty.
     ///
     /// Cancel safe: a wait that is dropped loses no result.
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     let mut set: policy::task::JoinSet<i32> = [1, 2].map(|n| async move { n }).into_iter().collect();
+    ///     let mut sum = 0;
+    ///     while let Some(result) = set.join_next().await {
+    ///         sum += result.unwrap();
+    ///     }
+    ///     assert_eq!(sum, 3);
+    /// });
+    /// ```
     pub async fn join_next(&mut self) -> Option<Result<T, JoinError>> {
         self.join_next_with_id().await.map(|(_, result)| result)
     }
 
     /// As [`join_next`](Self::join_next), with the identity of the task.
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     let mut set = policy::task::JoinSet::new();
+    ///     let id = set.spawn(async {}).id();
+    ///     assert_eq!(set.join_next_with_id().await.unwrap().0, id);
+    /// });
+    /// ```
     pub async fn join_next_with_id(&mut self) -> Option<(Id, Result<T, JoinError>)> {
         poll_fn(|cx| self.poll_join_next(cx)).await
     }
 
     /// Returns the result of a task that has ended, if there is one.
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     let mut set = policy::task::JoinSet::new();
+    ///     set.spawn(std::future::pending::<()>());
+    ///     assert!(set.try_join_next().is_none());
+    /// });
+    /// ```
     pub fn try_join_next(&mut self) -> Option<Result<T, JoinError>> {
         match self.poll_join_next(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(next) => next.map(|(_, result)| result),
@@ -156,6 +253,15 @@ impl<T: 'static> JoinSet<T> {
     }
 
     /// Polls for the next task to end; see [`join_next`](Self::join_next).
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     let mut set = policy::task::JoinSet::new();
+    ///     set.spawn(async { 1 });
+    ///     let next = std::future::poll_fn(|cx| set.poll_join_next(cx)).await;
+    ///     assert_eq!(next.unwrap().1.unwrap(), 1);
+    /// });
+    /// ```
     pub fn poll_join_next(
         &mut self,
         cx: &mut Context<'_>,
@@ -177,6 +283,13 @@ impl<T: 'static> JoinSet<T> {
 
     /// Waits for all tasks, and returns their results in the order in which they
     /// came.
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     let set: policy::task::JoinSet<i32> = [1, 2].map(|n| async move { n }).into_iter().collect();
+    ///     assert_eq!(set.join_all().await.len(), 2);
+    /// });
+    /// ```
     pub async fn join_all(mut self) -> Vec<Result<T, JoinError>> {
         let mut results = Vec::with_capacity(self.len());
         while let Some(result) = self.join_next().await {
@@ -186,17 +299,44 @@ impl<T: 'static> JoinSet<T> {
     }
 
     /// Aborts all tasks. They stay in the set, and end as cancelled.
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     let mut set = policy::task::JoinSet::new();
+    ///     set.spawn(std::future::pending::<()>());
+    ///     set.abort_all();
+    ///     assert!(set.join_next().await.unwrap().unwrap_err().is_cancelled());
+    /// });
+    /// ```
     pub fn abort_all(&mut self) {
         self.members.values().for_each(|member| member.handle.abort());
     }
 
     /// Aborts all tasks and waits until they have ended.
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     let mut set = policy::task::JoinSet::new();
+    ///     set.spawn(std::future::pending::<()>());
+    ///     set.shutdown().await;
+    ///     assert!(set.is_empty());
+    /// });
+    /// ```
     pub async fn shutdown(&mut self) {
         self.abort_all();
         while self.join_next().await.is_some() {}
     }
 
     /// Lets all tasks run on, and forgets them.
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     let mut set = policy::task::JoinSet::new();
+    ///     let task = set.spawn(std::future::pending::<()>());
+    ///     set.detach_all();
+    ///     assert!(set.is_empty() && !task.is_finished());
+    /// });
+    /// ```
     pub fn detach_all(&mut self) {
         // Dropping a handle detaches its task.
         self.members.clear();

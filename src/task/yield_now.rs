@@ -18,6 +18,13 @@ pub fn yield_now() -> YieldNow {
 }
 
 /// The future of [`yield_now`].
+///
+/// ```
+/// policy::run(async {
+///     let turn: policy::task::YieldNow = policy::task::yield_now();
+///     turn.await;
+/// });
+/// ```
 #[derive(Debug)]
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct YieldNow {

@@ -20,46 +20,109 @@ pub struct Instant(std::time::Instant);
 
 impl Instant {
     /// Returns the present moment.
+    ///
+    /// ```
+    /// use policy::time::Instant;
+    ///
+    /// let first = Instant::now();
+    /// assert!(Instant::now() >= first);
+    /// ```
     pub fn now() -> Self {
         Self(std::time::Instant::now())
     }
 
     /// Returns how long ago this was; zero if it is yet to come.
+    ///
+    /// ```
+    /// use policy::time::{Duration, Instant};
+    ///
+    /// let later = Instant::now() + Duration::from_secs(60);
+    /// assert_eq!(later.elapsed(), Duration::ZERO);
+    /// ```
     pub fn elapsed(&self) -> Duration {
         Self::now().saturating_duration_since(*self)
     }
 
     /// Returns how long after `earlier` this is; zero if it is before.
+    ///
+    /// ```
+    /// use policy::time::{Duration, Instant};
+    ///
+    /// let now = Instant::now();
+    /// let later = now + Duration::from_secs(1);
+    /// assert_eq!(later.duration_since(now), Duration::from_secs(1));
+    /// assert_eq!(now.duration_since(later), Duration::ZERO);
+    /// ```
     pub fn duration_since(&self, earlier: Self) -> Duration {
         self.0.saturating_duration_since(earlier.0)
     }
 
     /// As [`duration_since`](Self::duration_since); `None` if it is before.
+    ///
+    /// ```
+    /// use policy::time::{Duration, Instant};
+    ///
+    /// let now = Instant::now();
+    /// assert_eq!(now.checked_duration_since(now + Duration::from_secs(1)), None);
+    /// ```
     pub fn checked_duration_since(&self, earlier: Self) -> Option<Duration> {
         self.0.checked_duration_since(earlier.0)
     }
 
     /// As [`duration_since`](Self::duration_since).
+    ///
+    /// ```
+    /// use policy::time::{Duration, Instant};
+    ///
+    /// let now = Instant::now();
+    /// assert_eq!(now.saturating_duration_since(now + Duration::from_secs(1)), Duration::ZERO);
+    /// ```
     pub fn saturating_duration_since(&self, earlier: Self) -> Duration {
         self.0.saturating_duration_since(earlier.0)
     }
 
     /// Returns this moment and `duration`; `None` if no clock can hold it.
+    ///
+    /// ```
+    /// use policy::time::{Duration, Instant};
+    ///
+    /// assert_eq!(Instant::now().checked_add(Duration::MAX), None);
+    /// ```
     pub fn checked_add(&self, duration: Duration) -> Option<Self> {
         self.0.checked_add(duration).map(Self)
     }
 
     /// Returns this moment less `duration`; `None` if no clock can hold it.
+    ///
+    /// ```
+    /// use policy::time::{Duration, Instant};
+    ///
+    /// assert_eq!(Instant::now().checked_sub(Duration::MAX), None);
+    /// ```
     pub fn checked_sub(&self, duration: Duration) -> Option<Self> {
         self.0.checked_sub(duration).map(Self)
     }
 
     /// Returns the moment by the system's clock.
+    ///
+    /// ```
+    /// use policy::time::Instant;
+    ///
+    /// let now = Instant::now();
+    /// assert_eq!(Instant::from_std(now.into_std()), now);
+    /// ```
     pub fn into_std(self) -> std::time::Instant {
         self.0
     }
 
     /// Takes a moment by the system's clock.
+    ///
+    /// ```
+    /// use policy::time::Instant;
+    ///
+    /// let std = std::time::Instant::now();
+    /// assert_eq!(Instant::from_std(std).into_std(), std);
+    /// ```
     pub fn from_std(instant: std::time::Instant) -> Self {
         Self(instant)
     }

@@ -55,6 +55,12 @@ pub fn interval_at(start: impl Into<Instant>, period: Duration) -> Interval {
 ///
 /// # Errors
 /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a period of zero.
+///
+/// ```
+/// use policy::time::{Duration, try_interval};
+///
+/// assert!(try_interval(Duration::ZERO).is_err());
+/// ```
 pub fn try_interval(period: Duration) -> Result<Interval, Error> {
     try_interval_at(Instant::now(), period)
 }
@@ -63,6 +69,12 @@ pub fn try_interval(period: Duration) -> Result<Interval, Error> {
 ///
 /// # Errors
 /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a period of zero.
+///
+/// ```
+/// use policy::time::{Duration, Instant, try_interval_at};
+///
+/// assert!(try_interval_at(Instant::now(), Duration::ZERO).is_err());
+/// ```
 pub fn try_interval_at(start: impl Into<Instant>, period: Duration) -> Result<Interval, Error> {
     if period.is_zero() {
         return Err(Error::new(
@@ -75,6 +87,12 @@ pub fn try_interval_at(start: impl Into<Instant>, period: Duration) -> Result<In
 }
 
 /// What an [`Interval`] does with ticks that nobody waited for in time.
+///
+/// ```
+/// use policy::time::MissedTickBehavior;
+///
+/// assert_eq!(MissedTickBehavior::default(), MissedTickBehavior::Burst);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MissedTickBehavior {
     /// Makes them up at once, one after the other, until it has caught up.
@@ -109,6 +127,13 @@ impl MissedTickBehavior {
 }
 
 /// A beat; see [`interval`].
+///
+/// ```
+/// use policy::time::{Duration, Interval, interval};
+///
+/// let beat: Interval = interval(Duration::from_secs(1));
+/// assert_eq!(beat.period(), Duration::from_secs(1));
+/// ```
 #[derive(Debug)]
 pub struct Interval {
     period: Duration,
@@ -124,11 +149,25 @@ impl Interval {
     ///
     /// # Panics
     /// As [`sleep`](super::sleep).
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     let mut beat = policy::time::interval(std::time::Duration::from_secs(60));
+    ///     beat.tick().await; // the first comes at once
+    /// });
+    /// ```
     pub async fn tick(&mut self) -> Instant {
         poll_fn(|cx| self.poll_tick(cx)).await
     }
 
     /// Polls for the next tick; see [`tick`](Self::tick).
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     let mut beat = policy::time::interval(std::time::Duration::from_secs(60));
+    ///     std::future::poll_fn(|cx| beat.poll_tick(cx)).await;
+    /// });
+    /// ```
     pub fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
         ready!(self.sleep.as_mut().poll(cx));
         let due = self.sleep.deadline();
@@ -138,31 +177,80 @@ impl Interval {
     }
 
     /// Makes the next tick come a period from now.
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     let mut beat = policy::time::interval(std::time::Duration::from_millis(1));
+    ///     beat.reset(); // the first tick comes in a millisecond now
+    ///     beat.tick().await;
+    /// });
+    /// ```
     pub fn reset(&mut self) {
         self.reset_at(Instant::now() + self.period);
     }
 
     /// Makes the next tick come at `deadline`.
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     use policy::time::{Duration, Instant, interval};
+    ///
+    ///     let mut beat = interval(Duration::from_secs(60));
+    ///     let due = Instant::now() + Duration::from_millis(1);
+    ///     beat.reset_at(due);
+    ///     assert_eq!(beat.tick().await, due);
+    /// });
+    /// ```
     pub fn reset_at(&mut self, deadline: impl Into<Instant>) {
         self.sleep.as_mut().reset(deadline);
     }
 
     /// Makes the next tick come at once.
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     let mut beat = policy::time::interval(std::time::Duration::from_secs(60));
+    ///     beat.tick().await;
+    ///     beat.reset_immediately();
+    ///     beat.tick().await;
+    /// });
+    /// ```
     pub fn reset_immediately(&mut self) {
         self.reset_at(Instant::now());
     }
 
     /// Returns the period.
+    ///
+    /// ```
+    /// use policy::time::{Duration, interval};
+    ///
+    /// assert_eq!(interval(Duration::from_secs(1)).period(), Duration::from_secs(1));
+    /// ```
     pub fn period(&self) -> Duration {
         self.period
     }
 
     /// Returns what is done with ticks that nobody waited for in time.
+    ///
+    /// ```
+    /// use policy::time::{Duration, MissedTickBehavior, interval};
+    ///
+    /// let beat = interval(Duration::from_secs(1));
+    /// assert_eq!(beat.missed_tick_behavior(), MissedTickBehavior::Burst);
+    /// ```
     pub fn missed_tick_behavior(&self) -> MissedTickBehavior {
         self.missed
     }
 
     /// Sets what is done with ticks that nobody waited for in time.
+    ///
+    /// ```
+    /// use policy::time::{Duration, MissedTickBehavior, interval};
+    ///
+    /// let mut beat = interval(Duration::from_secs(1));
+    /// beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    /// assert_eq!(beat.missed_tick_behavior(), MissedTickBehavior::Skip);
+    /// ```
     pub fn set_missed_tick_behavior(&mut self, behavior: MissedTickBehavior) {
         self.missed = behavior;
     }

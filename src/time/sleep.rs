@@ -67,6 +67,12 @@ pub fn try_sleep(duration: Duration) -> Result<Sleep, Error> {
 ///
 /// # Errors
 /// [`NoRunningLoop`](crate::ErrorKind::NoRunningLoop).
+///
+/// ```
+/// use policy::time::{Instant, try_sleep_until};
+///
+/// assert!(try_sleep_until(Instant::now()).is_err()); // no loop runs here
+/// ```
 pub fn try_sleep_until(deadline: impl Into<Instant>) -> Result<Sleep, Error> {
     let event_loop = Some(Arc::downgrade(&ambient::event_loop()?));
     Ok(Sleep { deadline: deadline.into(), event_loop, timer: None })
@@ -74,6 +80,15 @@ pub fn try_sleep_until(deadline: impl Into<Instant>) -> Result<Sleep, Error> {
 
 pin_project! {
     /// The future of [`sleep`] and [`sleep_until`].
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     use policy::time::{Duration, Sleep, sleep};
+    ///
+    ///     let wait: Sleep = sleep(Duration::from_millis(1));
+    ///     wait.await;
+    /// });
+    /// ```
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct Sleep {
         deadline: Instant,
@@ -88,16 +103,39 @@ pin_project! {
 
 impl Sleep {
     /// Returns when it is over.
+    ///
+    /// ```
+    /// use policy::time::{Instant, sleep_until};
+    ///
+    /// let now = Instant::now();
+    /// assert_eq!(sleep_until(now).deadline(), now);
+    /// ```
     pub fn deadline(&self) -> Instant {
         self.deadline
     }
 
     /// Returns true once its time has come.
+    ///
+    /// ```
+    /// use policy::time::{Instant, sleep_until};
+    ///
+    /// assert!(sleep_until(Instant::now()).is_elapsed());
+    /// ```
     pub fn is_elapsed(&self) -> bool {
         Instant::now() >= self.deadline
     }
 
     /// Waits until `deadline` instead, also after it was over.
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     use policy::time::{Duration, Instant, sleep};
+    ///
+    ///     let mut wait = std::pin::pin!(sleep(Duration::from_secs(60)));
+    ///     wait.as_mut().reset(Instant::now());
+    ///     wait.await;
+    /// });
+    /// ```
     pub fn reset(self: Pin<&mut Self>, deadline: impl Into<Instant>) {
         let mut this = self.project();
         *this.deadline = deadline.into();

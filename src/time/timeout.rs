@@ -54,6 +54,15 @@ pub fn timeout_at<F: IntoFuture>(
 
 pin_project! {
     /// The future of [`timeout`] and [`timeout_at`].
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     use policy::time::{Duration, Timeout, timeout};
+    ///
+    ///     let wait: Timeout<_> = timeout(Duration::from_secs(60), std::future::ready(1));
+    ///     assert_eq!(wait.await, Ok(1));
+    /// });
+    /// ```
     #[derive(Debug)]
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct Timeout<F> {
@@ -66,6 +75,15 @@ pin_project! {
 
 impl<F> Timeout<F> {
     /// Returns the future, for another try.
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     use policy::time::{Duration, timeout};
+    ///
+    ///     let wait = timeout(Duration::ZERO, std::future::ready(1));
+    ///     assert_eq!(wait.into_inner().await, 1);
+    /// });
+    /// ```
     pub fn into_inner(self) -> F {
         self.future
     }
