@@ -97,6 +97,18 @@ impl Child {
 
     /// Returns the number of the process. After the child was reaped it may be the
     /// number of another: send signals by the methods here.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let child = Command::new("true").spawn()?;
+    ///     assert_ne!(child.id(), std::process::id());
+    ///     child.wait().await?;
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn id(&self) -> u32 {
         self.record().pid()
     }
@@ -113,6 +125,18 @@ impl Child {
     /// [`ErrorKind::StatusLost`] if somebody else took the status, and the kernel
     /// does not keep it (before Linux 6.15); [`ErrorKind::Io`] if there is nothing
     /// left to wait with, while the child is as it was.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let child = Command::shell("exit 7").spawn()?;
+    ///     assert_eq!(child.wait().await?.code(), Some(7));
+    ///     assert_eq!(child.wait().await?.code(), Some(7)); // each time
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub async fn wait(&self) -> Result<ExitStatus, Error> {
         if let Some(stdin) = &self.stdin {
             stdin.shut();
@@ -124,6 +148,17 @@ impl Child {
     ///
     /// # Errors
     /// As [`wait`](Self::wait).
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let child = Command::new("sleep").arg("1000").kill_on_drop(true).spawn()?;
+    ///     assert!(child.try_wait()?.is_none());
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn try_wait(&self) -> Result<Option<ExitStatus>, Error> {
         self.record().try_reap().map(Outcome::into_result).transpose()
     }
@@ -132,6 +167,18 @@ impl Child {
     /// or the negative number of the signal that ended the child.
     ///
     /// Asks nobody: [`wait`](Self::wait) or [`try_wait`](Self::try_wait) before.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let child = Command::new("sleep").arg("1000").spawn()?;
+    ///     child.kill().await?;
+    ///     assert_eq!(child.returncode(), Some(-9));
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn returncode(&self) -> Option<i32> {
         match self.record().outcome() {
             Some(Outcome::Exited(status)) => Some(returncode(status)),
@@ -147,6 +194,19 @@ impl Child {
     /// # Errors
     /// As [`wait`](Self::wait); [`ErrorKind::LimitReached`], with the child killed,
     /// if it wrote more than [`max_output`](super::Command::max_output).
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     use policy::process::Stdio;
+    ///
+    ///     let child = Command::new("echo").arg("hello").stdout(Stdio::piped()).spawn()?;
+    ///     assert_eq!(child.wait_with_output().await?.stdout, b"hello\n");
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub async fn wait_with_output(mut self) -> Result<Output, Error> {
         drop(self.stdin.take());
         let (stdout, stderr) = (self.stdout.take(), self.stderr.take());
@@ -163,6 +223,18 @@ impl Child {
     ///
     /// # Errors
     /// As [`start_kill`](Self::start_kill) and [`wait`](Self::wait).
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let child = Command::new("sleep").arg("1000").spawn()?;
+    ///     child.kill().await?;
+    ///     assert_eq!(child.kill().await.unwrap_err().kind(), policy::ErrorKind::ChildExited);
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub async fn kill(&self) -> Result<(), Error> {
         self.start_kill()?;
         self.wait().await.map(drop)
@@ -175,6 +247,18 @@ impl Child {
     ///
     /// # Errors
     /// [`ErrorKind::ChildExited`], and nothing happens, if it came too late.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let child = Command::new("sleep").arg("1000").spawn()?;
+    ///     child.start_kill()?;
+    ///     assert!(!child.wait().await?.success());
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn start_kill(&self) -> Result<(), Error> {
         self.held.kill()
     }
@@ -184,6 +268,19 @@ impl Child {
     /// # Errors
     /// [`ErrorKind::ChildExited`]; [`ErrorKind::InvalidInput`] for a number that is
     /// no signal; [`ErrorKind::Io`] (EPERM) for a child that has become another user.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let child = Command::new("sleep").arg("1000").spawn()?;
+    ///     child.send_signal(15)?;
+    ///     child.wait().await?;
+    ///     assert_eq!(child.returncode(), Some(-15));
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn send_signal(&self, signal: i32) -> Result<(), Error> {
         self.record().signal(signal, Whom::One)
     }
@@ -198,6 +295,19 @@ impl Child {
     ///
     /// # Errors
     /// As [`wait`](Self::wait).
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     use std::time::Duration;
+    ///
+    ///     let child = Command::new("sleep").arg("1000").spawn()?;
+    ///     assert!(!child.terminate(Duration::from_secs(10)).await?.success());
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub async fn terminate(&self, grace: Duration) -> Result<ExitStatus, Error> {
         match self.record().signal(libc::SIGTERM, self.held.whom) {
             Err(error) if error.kind() != ErrorKind::ChildExited => return Err(error),
@@ -330,6 +440,17 @@ pub fn watch(pid: u32) -> ExitFuture {
 /// Nothing happens before the first poll. The child is started on another thread, so
 /// that the loop goes on. Dropping the future before it is ready leaves no child
 /// behind: one that was started is killed and reaped.
+///
+/// ```
+/// use policy::process::Command;
+///
+/// policy::run(async {
+///     let child = Command::new("true").start().await?;
+///     assert!(child.wait().await?.success());
+///     Ok::<(), policy::Error>(())
+/// })?;
+/// # Ok::<(), policy::Error>(())
+/// ```
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct Starting {
     future: Pin<Box<dyn Future<Output = Result<Child, Error>> + Send>>,

@@ -60,6 +60,16 @@ struct Streams {
 impl Command {
     /// Makes a command that runs `program`, found by PATH, without arguments, with
     /// this process's environment, folder and standard streams.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     assert!(Command::new("true").status().await?.success());
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         let program = program.as_ref();
         let setup = Setup {
@@ -101,18 +111,51 @@ impl Command {
     }
 
     /// Adds an argument.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let output = Command::new("echo").arg("one word").output().await?;
+    ///     assert_eq!(output.stdout, b"one word\n");
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn arg(&mut self, arg: impl AsRef<OsStr>) -> &mut Self {
         self.std().arg(arg);
         self
     }
 
     /// Adds arguments.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let output = Command::new("echo").args(["two", "words"]).output().await?;
+    ///     assert_eq!(output.stdout, b"two words\n");
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn args(&mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> &mut Self {
         self.std().args(args);
         self
     }
 
     /// Sets the name that the program sees as its own.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let output = Command::new("sh").arg0("shell").args(["-c", "echo $0"]).output().await?;
+    ///     assert_eq!(output.stdout, b"shell\n");
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn arg0(&mut self, arg: impl AsRef<OsStr>) -> &mut Self {
         self.std().arg0(arg);
         self
@@ -120,6 +163,17 @@ impl Command {
 
     /// Sets an environment variable. A name that is empty or contains `=` makes the
     /// start fail with [`ErrorKind::InvalidInput`].
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let output = Command::shell("echo $GREETING").env("GREETING", "hello").output().await?;
+    ///     assert_eq!(output.stdout, b"hello\n");
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn env(&mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> &mut Self {
         let key = key.as_ref();
         let bytes = key.as_encoded_bytes();
@@ -133,6 +187,17 @@ impl Command {
     }
 
     /// Sets environment variables; see [`env`](Self::env).
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let output = Command::shell("echo $A$B").envs([("A", "1"), ("B", "2")]).output().await?;
+    ///     assert_eq!(output.stdout, b"12\n");
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn envs(
         &mut self,
         vars: impl IntoIterator<Item = (impl AsRef<OsStr>, impl AsRef<OsStr>)>,
@@ -144,18 +209,51 @@ impl Command {
     }
 
     /// Takes an environment variable away.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let output = Command::shell("echo ${GREETING-none}").env("GREETING", "hello").env_remove("GREETING").output().await?;
+    ///     assert_eq!(output.stdout, b"none\n");
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn env_remove(&mut self, key: impl AsRef<OsStr>) -> &mut Self {
         self.std().env_remove(key);
         self
     }
 
     /// Starts with an empty environment.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let output = Command::new("/usr/bin/env").env_clear().output().await?;
+    ///     assert_eq!(output.stdout, b"");
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn env_clear(&mut self) -> &mut Self {
         self.std().env_clear();
         self
     }
 
     /// Sets the folder that the child runs in.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let output = Command::new("pwd").current_dir("/").output().await?;
+    ///     assert_eq!(output.stdout, b"/\n");
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn current_dir(&mut self, folder: impl AsRef<Path>) -> &mut Self {
         self.setup.folder = Some(folder.as_ref().to_owned());
         self.std().current_dir(folder);
@@ -163,6 +261,19 @@ impl Command {
     }
 
     /// Sets the child's standard input.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     use policy::process::Stdio;
+    ///
+    ///     let status = Command::new("cat").stdin(Stdio::null()).status().await?;
+    ///     assert!(status.success());
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn stdin(&mut self, stdio: impl Into<Stdio>) -> &mut Self {
         self.set.stdin = true;
         self.std().stdin(stdio);
@@ -170,6 +281,20 @@ impl Command {
     }
 
     /// Sets the child's standard output.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     use policy::process::Stdio;
+    ///
+    ///     let child = Command::new("echo").stdout(Stdio::piped()).spawn()?;
+    ///     assert!(child.stdout.is_some());
+    ///     child.wait().await?;
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn stdout(&mut self, stdio: impl Into<Stdio>) -> &mut Self {
         self.set.stdout = true;
         self.std().stdout(stdio);
@@ -177,6 +302,19 @@ impl Command {
     }
 
     /// Sets the child's standard error.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     use policy::process::Stdio;
+    ///
+    ///     let status = Command::shell("echo unheard >&2").stderr(Stdio::null()).status().await?;
+    ///     assert!(status.success());
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn stderr(&mut self, stdio: impl Into<Stdio>) -> &mut Self {
         self.set.stderr = true;
         self.std().stderr(stdio);
@@ -184,12 +322,28 @@ impl Command {
     }
 
     /// Sets the user that the child runs as.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// // As root: run as nobody.
+    /// let mut command = Command::new("id");
+    /// command.uid(65534);
+    /// ```
     pub fn uid(&mut self, id: u32) -> &mut Self {
         self.std().uid(id);
         self
     }
 
     /// Sets the group of users that the child runs as.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// // As root: run in the group of nobody.
+    /// let mut command = Command::new("id");
+    /// command.gid(65534);
+    /// ```
     pub fn gid(&mut self, id: u32) -> &mut Self {
         self.std().gid(id);
         self
@@ -197,6 +351,17 @@ impl Command {
 
     /// Puts the child into a process group; 0 makes it the leader of a new one, which
     /// a Ctrl-C on the terminal does not reach.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     // Ctrl-C on the terminal does not reach it.
+    ///     assert!(Command::new("true").process_group(0).status().await?.success());
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn process_group(&mut self, group: i32) -> &mut Self {
         self.std().process_group(group);
         self
@@ -204,6 +369,17 @@ impl Command {
 
     /// Kills the child when its [`Child`] is dropped before it has exited. Off by
     /// default.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let child = Command::new("sleep").arg("1000").kill_on_drop(true).spawn()?;
+    ///     drop(child); // dead and reaped, soon
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn kill_on_drop(&mut self, kill: bool) -> &mut Self {
         self.setup.kill_on_drop = kill;
         self
@@ -212,6 +388,19 @@ impl Command {
     /// Reaps the child when its [`Child`] was dropped before it exited, whether or
     /// not a loop is left then. On by default; off leaves a zombie, for a program
     /// that reaps it by other means.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let child = Command::new("true").reap_on_drop(false).spawn()?;
+    ///     let pid = child.id();
+    ///     drop(child);
+    ///     assert!(policy::process::watch(pid).await?.success()); // ours to wait for
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn reap_on_drop(&mut self, reap: bool) -> &mut Self {
         self.setup.reap_on_drop = reap;
         self
@@ -224,6 +413,17 @@ impl Command {
     /// the child lives and `/proc` shows whom it descends from (Linux).
     ///
     /// From Linux 6.9 on that also reaches what a leader left behind that is reaped.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let child = Command::shell("sleep 1000 & sleep 1000").kill_tree(true).spawn()?;
+    ///     child.kill().await?; // both sleepers as well
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn kill_tree(&mut self, tree: bool) -> &mut Self {
         self.setup.kill_tree = tree;
         if tree {
@@ -233,6 +433,16 @@ impl Command {
     }
 
     /// Makes the child the leader of a new session, without a terminal.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     assert!(Command::new("true").session().status().await?.success());
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn session(&mut self) -> &mut Self {
         self.plan(|plan| plan.session = true);
         self
@@ -244,6 +454,16 @@ impl Command {
     /// The kernel sends it when the *thread* that started the child ends. So such
     /// children are started by a thread of their own that stays, `policy-keeper`, and
     /// it does not matter which thread calls.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     assert!(Command::new("true").pdeathsig(15).status().await?.success());
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn pdeathsig(&mut self, signal: i32) -> &mut Self {
         self.setup.on_keeper = true;
         self.plan(|plan| plan.death_signal = Some(signal));
@@ -283,6 +503,16 @@ impl Command {
     ///
     /// Costs a slower start (`fork` and not `posix_spawn`). Done by itself where SIGCHLD
     /// is ignored, and once a status was seen to be taken by others.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     assert!(Command::new("true").race_free(true).status().await?.success());
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn race_free(&mut self, race_free: bool) -> &mut Self {
         self.setup.race_free = race_free;
         self
@@ -292,6 +522,23 @@ impl Command {
     /// and somebody else, such as a grandchild, still holds its pipes. What was
     /// written until then is returned, and
     /// [`Output::truncated`](Output::truncated) is true. No limit by default.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     use std::time::Duration;
+    ///
+    ///     // The sleeper keeps the pipe open; nobody waits for it.
+    ///     let output = Command::shell("sleep 5 & echo done")
+    ///         .wait_delay(Duration::from_millis(50))
+    ///         .output()
+    ///         .await?;
+    ///     assert!(output.truncated);
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn wait_delay(&mut self, delay: Duration) -> &mut Self {
         self.setup.wait_delay = Some(delay);
         self
@@ -300,6 +547,17 @@ impl Command {
     /// Limits how many bytes [`output`](Self::output) collects, of both streams
     /// together. A child that writes more is killed, and the call gives
     /// [`ErrorKind::LimitReached`]. No limit by default.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let output = Command::shell("yes | head -c 100000").max_output(1000).output().await;
+    ///     assert_eq!(output.unwrap_err().kind(), policy::ErrorKind::LimitReached);
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn max_output(&mut self, bytes: usize) -> &mut Self {
         self.setup.max_output = Some(bytes);
         self
@@ -313,6 +571,17 @@ impl Command {
     /// [`set_max_children`](super::set_max_children); [`ErrorKind::InvalidInput`].
     /// [`ErrorKind::Io`] if the program can't be executed, or the watcher has nothing
     /// left to wait with: the child is killed and reaped then.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let child = Command::new("true").spawn()?;
+    ///     assert!(child.wait().await?.success());
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn spawn(&mut self) -> Result<Child, Error> {
         let watcher = self.prepare()?;
         if self.setup.on_keeper {
@@ -352,6 +621,16 @@ impl Command {
     ///
     /// # Errors
     /// As [`spawn`](Self::spawn) and [`Child::wait`].
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     assert_eq!(Command::shell("exit 7").status().await?.code(), Some(7));
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn status(
         &mut self,
     ) -> impl Future<Output = Result<ExitStatus, Error>> + Send + 'static + use<> {
@@ -372,6 +651,17 @@ impl Command {
     ///
     /// # Errors
     /// As [`spawn`](Self::spawn) and [`Child::wait_with_output`].
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let output = Command::new("echo").arg("hello").output().await?;
+    ///     assert_eq!(output.stdout, b"hello\n");
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn output(
         &mut self,
     ) -> impl Future<Output = Result<Output, Error>> + Send + 'static + use<> {

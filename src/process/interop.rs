@@ -115,6 +115,24 @@ impl ForeignChild {
 
     /// Returns the number of the process. `None` if its owner has forgotten it: tokio
     /// does when the child was waited for before it came here.
+    ///
+    /// ```
+    /// # #[cfg(feature = "async-process")]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use policy::process::ForeignChild;
+    ///
+    /// let child = async_process::Command::new("sleep").arg("1000").spawn()?;
+    /// let child = ForeignChild::from(child);
+    /// policy::run(async {
+    ///     assert!(child.id().is_some());
+    ///     child.kill().await?;
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "async-process"))]
+    /// # fn main() {}
+    /// ```
     pub fn id(&self) -> Option<u32> {
         self.id
     }
@@ -128,6 +146,24 @@ impl ForeignChild {
     /// [`ErrorKind::StatusLost`] if somebody else took the status from the owner, and
     /// the kernel does not keep it (before Linux 6.15); [`ErrorKind::Io`] if there is
     /// nothing left to wait with, or the owner fails.
+    ///
+    /// ```
+    /// # #[cfg(feature = "async-process")]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use policy::process::ForeignChild;
+    ///
+    /// let child = async_process::Command::new("sleep").arg("1000").spawn()?;
+    /// let child = ForeignChild::from(child);
+    /// policy::run(async {
+    ///     child.start_kill()?;
+    ///     assert!(!child.wait().await?.success());
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "async-process"))]
+    /// # fn main() {}
+    /// ```
     pub async fn wait(&self) -> Result<ExitStatus, Error> {
         let record = self.claim.record();
         record.close_stdin();
@@ -142,12 +178,48 @@ impl ForeignChild {
     ///
     /// # Errors
     /// As [`wait`](Self::wait).
+    ///
+    /// ```
+    /// # #[cfg(feature = "async-process")]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use policy::process::ForeignChild;
+    ///
+    /// let child = async_process::Command::new("sleep").arg("1000").spawn()?;
+    /// let child = ForeignChild::from(child);
+    /// policy::run(async {
+    ///     assert!(child.try_wait()?.is_none());
+    ///     child.kill().await?;
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "async-process"))]
+    /// # fn main() {}
+    /// ```
     pub fn try_wait(&self) -> Result<Option<ExitStatus>, Error> {
         self.claim.record().try_reap().map(Outcome::into_result).transpose()
     }
 
     /// Returns asyncio's return code, if the status is known already; see
     /// [`Child::returncode`](super::Child::returncode).
+    ///
+    /// ```
+    /// # #[cfg(feature = "async-process")]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use policy::process::ForeignChild;
+    ///
+    /// let child = async_process::Command::new("sleep").arg("1000").spawn()?;
+    /// let child = ForeignChild::from(child);
+    /// policy::run(async {
+    ///     child.kill().await?;
+    ///     assert_eq!(child.returncode(), Some(-9));
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "async-process"))]
+    /// # fn main() {}
+    /// ```
     pub fn returncode(&self) -> Option<i32> {
         match self.claim.record().outcome() {
             Some(Outcome::Exited(status)) => Some(returncode(status)),
@@ -159,6 +231,24 @@ impl ForeignChild {
     ///
     /// # Errors
     /// As [`start_kill`](Self::start_kill) and [`wait`](Self::wait).
+    ///
+    /// ```
+    /// # #[cfg(feature = "async-process")]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use policy::process::ForeignChild;
+    ///
+    /// let child = async_process::Command::new("sleep").arg("1000").spawn()?;
+    /// let child = ForeignChild::from(child);
+    /// policy::run(async {
+    ///     child.kill().await?;
+    ///     assert!(child.try_wait()?.is_some());
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "async-process"))]
+    /// # fn main() {}
+    /// ```
     pub async fn kill(&self) -> Result<(), Error> {
         self.start_kill()?;
         self.wait().await.map(drop)
@@ -168,6 +258,24 @@ impl ForeignChild {
     ///
     /// # Errors
     /// [`ErrorKind::ChildExited`], and nothing happens, if it came too late.
+    ///
+    /// ```
+    /// # #[cfg(feature = "async-process")]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use policy::process::ForeignChild;
+    ///
+    /// let child = async_process::Command::new("sleep").arg("1000").spawn()?;
+    /// let child = ForeignChild::from(child);
+    /// policy::run(async {
+    ///     child.start_kill()?;
+    ///     child.wait().await?;
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "async-process"))]
+    /// # fn main() {}
+    /// ```
     pub fn start_kill(&self) -> Result<(), Error> {
         self.send_signal(libc::SIGKILL)
     }
@@ -180,6 +288,25 @@ impl ForeignChild {
     /// # Errors
     /// [`ErrorKind::ChildExited`]; [`ErrorKind::InvalidInput`] for a number that is
     /// no signal; [`ErrorKind::Io`] (EPERM) for a child that has become another user.
+    ///
+    /// ```
+    /// # #[cfg(feature = "async-process")]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use policy::process::ForeignChild;
+    ///
+    /// let child = async_process::Command::new("sleep").arg("1000").spawn()?;
+    /// let child = ForeignChild::from(child);
+    /// policy::run(async {
+    ///     child.send_signal(15)?;
+    ///     child.wait().await?;
+    ///     assert_eq!(child.returncode(), Some(-15));
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "async-process"))]
+    /// # fn main() {}
+    /// ```
     pub fn send_signal(&self, signal: i32) -> Result<(), Error> {
         match self.try_wait() {
             Ok(None) => self.claim.record().signal(signal, Whom::One),

@@ -31,6 +31,13 @@ pub struct AutoChildWatcher {
 
 impl AutoChildWatcher {
     /// Makes a watcher. It is ready at once: no loop need be attached.
+    ///
+    /// ```
+    /// policy::set_child_watcher(policy::AutoChildWatcher::new())?;
+    /// assert!(policy::run(async { policy::process::Command::new("true").status().await })?.success());
+    /// policy::set_child_watcher(None)?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn new() -> Self {
         Self {
             common: Common::default(),

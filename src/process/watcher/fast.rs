@@ -43,6 +43,13 @@ pub struct FastChildWatcher {
 
 impl FastChildWatcher {
     /// Makes a watcher, which begins at once to reap.
+    ///
+    /// ```
+    /// policy::set_child_watcher(policy::FastChildWatcher::new())?;
+    /// assert!(policy::run(async { policy::process::Command::new("true").status().await })?.success());
+    /// policy::set_child_watcher(None)?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn new() -> Self {
         Self {
             common: Common::default(),

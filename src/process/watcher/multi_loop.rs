@@ -40,6 +40,13 @@ pub struct MultiLoopChildWatcher {
 
 impl MultiLoopChildWatcher {
     /// Makes a watcher and installs the handler, from any thread.
+    ///
+    /// ```
+    /// policy::set_child_watcher(policy::MultiLoopChildWatcher::new())?;
+    /// assert!(policy::run(async { policy::process::Command::new("true").status().await })?.success());
+    /// policy::set_child_watcher(None)?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn new() -> Self {
         Self {
             common: Common::default(),

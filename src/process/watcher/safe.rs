@@ -40,6 +40,12 @@ pub struct SafeChildWatcher {
 
 impl SafeChildWatcher {
     /// Makes a watcher and installs the handler of SIGCHLD, from any thread.
+    ///
+    /// ```
+    /// use policy::ChildWatcher;
+    ///
+    /// assert!(!policy::SafeChildWatcher::new().is_active()); // no loop runs in the main thread
+    /// ```
     pub fn new() -> Self {
         Self {
             common: Common::default(),

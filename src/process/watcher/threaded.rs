@@ -33,17 +33,35 @@ pub struct ThreadedChildWatcher {
 
 impl ThreadedChildWatcher {
     /// Makes a watcher with at most 256 threads.
+    ///
+    /// ```
+    /// policy::set_child_watcher(policy::ThreadedChildWatcher::new())?;
+    /// assert!(policy::run(async { policy::process::Command::new("true").status().await })?.success());
+    /// policy::set_child_watcher(None)?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     pub fn new() -> Self {
         Self { common: Common::default(), threads: Arc::new(Threads::new(DEFAULT_LIMIT)) }
     }
 
     /// Sets how many threads there may be; 0 means 1.
+    ///
+    /// ```
+    /// let watcher = policy::ThreadedChildWatcher::new().max_threads(16);
+    /// policy::set_child_watcher(watcher)?;
+    /// policy::set_child_watcher(None)?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
     #[must_use]
     pub fn max_threads(self, limit: usize) -> Self {
         Self { threads: Arc::new(Threads::new(limit)), ..self }
     }
 
     /// Returns how many threads wait now.
+    ///
+    /// ```
+    /// assert_eq!(policy::ThreadedChildWatcher::new().threads(), 0);
+    /// ```
     pub fn threads(&self) -> usize {
         self.threads.count()
     }
