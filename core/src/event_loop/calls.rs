@@ -1,0 +1,436 @@
+//! What a user calls: the methods of `dyn EventLoop`. They do the checks that are the
+//! same for every executor, and then call what the adapter implements.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use super::main_future::Main;
+use super::{EventLoop, LoopKind};
+use crate::task::{self, JoinHandle};
+use crate::{Error, ErrorKind, Job, context};
+
+/// What was left when a loop shut down.
+///
+/// ```
+/// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+/// let report = event_loop.close_within(std::time::Duration::from_secs(5))?;
+/// if report.blocking_jobs > 0 {
+///     eprintln!("{} blocking jobs run on", report.blocking_jobs);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Blocking jobs that ran on when the limit was over.
+    pub blocking_jobs: usize,
+}
+
+/// What a user calls.
+impl dyn EventLoop {
+    /// Returns the name of the loop: the executor, and its flavour.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// println!("running on {}", event_loop.name()); // "tokio:multi_thread"
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn name(&self) -> &str {
+        self.state().name()
+    }
+
+    /// Returns whether the loop is a selector or a proactor.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// use policy_core::LoopKind;
+    ///
+    /// if event_loop.kind() == LoopKind::Selector {
+    ///     let _selector = event_loop.selector()?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn kind(&self) -> LoopKind {
+        self.state().kind()
+    }
+
+    /// Returns true while the loop is run, by any thread.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// assert!(!event_loop.is_running());
+    /// let inner = event_loop.clone();
+    /// event_loop.run_until_complete(async move { assert!(inner.is_running()) })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn is_running(&self) -> bool {
+        self.state().is_running()
+    }
+
+    /// Returns true once the loop was closed.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// event_loop.close()?;
+    /// assert!(event_loop.is_closed());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn is_closed(&self) -> bool {
+        self.state().is_closed()
+    }
+
+    /// Returns true if the loop is in debug mode.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// event_loop.set_debug(true);
+    /// assert!(event_loop.get_debug());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn get_debug(&self) -> bool {
+        self.state().debug().load(Ordering::Relaxed)
+    }
+
+    /// Turns debug mode on or off, from any thread.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// event_loop.set_debug(cfg!(debug_assertions));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_debug(&self, debug: bool) {
+        self.state().debug().store(debug, Ordering::Relaxed);
+    }
+
+    /// Returns the time by the loop's clock, which never goes back.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// use std::time::Duration;
+    ///
+    /// event_loop.run_until_complete(event_loop.timer(event_loop.time() + Duration::from_millis(5))?)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn time(&self) -> Instant {
+        Instant::now()
+    }
+
+    /// Runs the loop on this thread until `future` is done, and returns its result.
+    ///
+    /// Other tasks make progress meanwhile and stay, suspended, for the next run
+    /// (on a loop with threads of its own they go on).
+    ///
+    /// # Errors
+    /// [`ErrorKind::LoopClosed`]; [`ErrorKind::AlreadyRunning`], if the loop is run
+    /// by this or another thread; [`ErrorKind::OtherLoopRunning`], if another loop
+    /// runs on this thread; [`ErrorKind::StoppedBeforeComplete`], after
+    /// [`stop`](#method.stop): `future` is dropped then. In all other cases it was
+    /// never polled.
+    ///
+    /// # Panics
+    /// If `future` panics: with its payload, once the run is over. The loop stays
+    /// usable.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// let answer = event_loop.run_until_complete(async { 6 * 7 })?;
+    /// assert_eq!(answer, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn run_until_complete<F: Future>(self: &Arc<Self>, future: F) -> Result<F::Output, Error> {
+        let mut future = pin!(future);
+        let mut result = None;
+        let ran = self.run(|cx| {
+            // Caught here, raised when the executor has returned: a panic never
+            // unwinds through it.
+            match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+                Ok(Poll::Pending) => return Poll::Pending,
+                Ok(Poll::Ready(output)) => result = Some(Ok(output)),
+                Err(payload) => result = Some(Err(payload)),
+            }
+            Poll::Ready(())
+        });
+        match result {
+            Some(Ok(output)) => Ok(output),
+            Some(Err(payload)) => resume_unwind(payload),
+            None => ran.and(Err(ErrorKind::StoppedBeforeComplete.into())),
+        }
+    }
+
+    /// Runs the loop on this thread until [`stop`](#method.stop) is called.
+    ///
+    /// A stop that was asked for before makes it run one turn.
+    ///
+    /// # Errors
+    /// As [`run_until_complete`](#method.run_until_complete), but for the stop.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// let stopper = event_loop.clone();
+    /// let _task = event_loop.spawn(async move { stopper.stop() });
+    /// event_loop.run_forever()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn run_forever(self: &Arc<Self>) -> Result<(), Error> {
+        self.run(|_| Poll::Pending)
+    }
+
+    fn run(self: &Arc<Self>, poll: impl FnMut(&mut Context<'_>) -> Poll<()>) -> Result<(), Error> {
+        self.state().check_open()?;
+        context::refuse_nesting(self)?;
+        let _running = self.state().begin_run()?;
+        let mut main = pin!(Main::new(self.state(), poll));
+        context::scope(self, || self.drive(main.as_mut()))
+    }
+
+    /// Asks the run of this loop to end, from any thread. Does nothing on a closed
+    /// loop; does not accumulate.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// let stopper = event_loop.clone();
+    /// std::thread::spawn(move || stopper.stop());
+    /// event_loop.run_forever()?; // until then
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stop(&self) {
+        self.state().stop().ask();
+    }
+
+    /// Runs `future` as a task of this loop (asyncio's `create_task`). May be
+    /// called from any thread, also while the loop is not run.
+    ///
+    /// On a closed loop the handle says that the task was cancelled;
+    /// [`try_spawn`](#method.try_spawn) says why.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// let task = event_loop.spawn(async { 6 * 7 });
+    /// let answer = event_loop.run_until_complete(task)?;
+    /// assert_eq!(answer.unwrap(), 42);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let (task, handle) = task::new(future);
+        if self.state().check_open().is_ok() {
+            // A task that is refused is dropped: the handle knows.
+            let _cancelled = self.submit(task);
+        }
+        handle
+    }
+
+    /// As [`spawn`](#method.spawn), with an error where the loop takes no task.
+    ///
+    /// # Errors
+    /// [`ErrorKind::LoopClosed`]; [`ErrorKind::Forked`].
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// use policy_core::ErrorKind;
+    ///
+    /// match event_loop.try_spawn(async {}) {
+    ///     Ok(task) => drop(task), // detached
+    ///     Err(error) if error.kind() == ErrorKind::LoopClosed => eprintln!("too late"),
+    ///     Err(error) => return Err(error),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_spawn<F>(&self, future: F) -> Result<JoinHandle<F::Output>, Error>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.state().check_open()?;
+        let (task, handle) = task::new(future);
+        self.submit(task)?;
+        Ok(handle)
+    }
+
+    /// Runs `future`, which need not be `Send`, on this thread.
+    ///
+    /// # Errors
+    /// [`ErrorKind::LoopClosed`]; [`ErrorKind::WrongThread`], if this thread is not
+    /// the one that runs the loop; [`ErrorKind::Unsupported`], if the loop has no
+    /// such tasks.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// use std::rc::Rc;
+    ///
+    /// let inner = event_loop.clone();
+    /// event_loop.run_until_complete(async move {
+    ///     let shared = Rc::new(1); // not `Send`
+    ///     let task = inner.try_spawn_local(async move { *shared })?;
+    ///     assert_eq!(task.await.unwrap(), 1);
+    ///     Ok::<(), policy_core::Error>(())
+    /// })??;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_spawn_local<F>(&self, future: F) -> Result<JoinHandle<F::Output>, Error>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        self.state().check_open()?;
+        let (task, handle) = task::new_local(future);
+        self.submit_local(task)?;
+        Ok(handle)
+    }
+
+    /// As [`try_spawn_local`](#method.try_spawn_local); where that gives an error,
+    /// the handle says that the task was cancelled.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// let inner = event_loop.clone();
+    /// event_loop.run_until_complete(async move {
+    ///     let shared = std::rc::Rc::new(1);
+    ///     assert_eq!(inner.spawn_local(async move { *shared }).await.unwrap(), 1);
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn spawn_local<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let (task, handle) = task::new_local(future);
+        if self.state().check_open().is_ok() {
+            let _cancelled = self.submit_local(task);
+        }
+        handle
+    }
+
+    /// Runs `f` on a thread where it may block (asyncio's `run_in_executor`).
+    ///
+    /// A job that has begun can't be cancelled: aborting it, or dropping the
+    /// handle, lets it run to its end. On a closed loop the handle says that the
+    /// job was cancelled.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// let text = event_loop.spawn_blocking(|| std::fs::read_to_string("/etc/hostname"));
+    /// println!("{:?}", event_loop.run_until_complete(text)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn spawn_blocking<F, T>(self: &Arc<Self>, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let (job, handle) = self.job(f);
+        if self.state().check_open().is_ok() {
+            let _cancelled = self.submit_blocking(job);
+        }
+        handle
+    }
+
+    /// As [`spawn_blocking`](#method.spawn_blocking), with an error where the loop
+    /// takes no job.
+    ///
+    /// # Errors
+    /// [`ErrorKind::LoopClosed`]; [`ErrorKind::Io`], if no thread can be had.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// let sum = event_loop.try_spawn_blocking(|| (0..1_000_000_u64).sum::<u64>())?;
+    /// println!("{:?}", event_loop.run_until_complete(sum)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_spawn_blocking<F, T>(self: &Arc<Self>, f: F) -> Result<JoinHandle<T>, Error>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.state().check_open()?;
+        let (job, handle) = self.job(f);
+        self.submit_blocking(job)?;
+        Ok(handle)
+    }
+
+    fn job<F, T>(self: &Arc<Self>, f: F) -> (Job, JoinHandle<T>)
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        // Weak: a job that runs for ever does not keep its loop open.
+        let event_loop = Arc::downgrade(self);
+        self.state().blocking().job(move || context::blocking_scope(event_loop, f))
+    }
+
+    /// Closes the loop: drops the tasks that are left, does not wait for blocking
+    /// jobs. Closing twice does nothing the second time.
+    ///
+    /// # Errors
+    /// [`ErrorKind::CloseWhileRunning`], with nothing changed.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// event_loop.run_until_complete(async {})?;
+    /// event_loop.close()?;
+    /// event_loop.close()?; // does nothing
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn close(self: &Arc<Self>) -> Result<(), Error> {
+        self.close_within(Duration::ZERO).map(drop)
+    }
+
+    /// Closes the loop in the order of asyncio's `run`: cancels the tasks that are
+    /// left and waits for them, then waits for blocking jobs; at most for `limit`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::CloseWhileRunning`], with nothing changed.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// let _job = event_loop.spawn_blocking(|| println!("done"));
+    /// let report = event_loop.close_within(std::time::Duration::from_secs(5))?;
+    /// assert_eq!(report.blocking_jobs, 0); // it was waited for
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn close_within(self: &Arc<Self>, limit: Duration) -> Result<ShutdownReport, Error> {
+        if !self.state().begin_close()? {
+            return Ok(ShutdownReport::default());
+        }
+        if self.state().is_forked() {
+            // The threads to wait for are the parent's.
+            return Ok(ShutdownReport::default());
+        }
+        let began = Instant::now();
+        let left = || limit.saturating_sub(began.elapsed());
+        // A pool that goes down with its executor forgets jobs that have not
+        // begun; asyncio runs them.
+        self.state().blocking().wait_started(left());
+        // Destructors of tasks see the loop that they belong to, closed.
+        context::scope(self, || self.shutdown(left()));
+        Ok(ShutdownReport { blocking_jobs: self.state().blocking().wait_finished(left()) })
+    }
+}
