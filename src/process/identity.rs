@@ -539,9 +539,16 @@ fn after_theft(pidfd: BorrowedFd<'_>) -> Option<Outcome> {
     // A child that is being reaped is ours no longer a moment before the kernel writes
     // its status down; on a loaded machine that moment is long.
     for _ in 0..100 {
+        // Asked first: what is not written down when the process is gone never is.
+        let is_gone = sys::has_hung_up(pidfd);
         match sys::status_after_reap(pidfd) {
             Ok(Some(status)) => return Some(Outcome::Exited(status)),
-            Ok(None) => std::thread::yield_now(),
+            // The latter if the number went while the kernel was looking.
+            Ok(None) if !is_gone => std::thread::yield_now(),
+            Err(error) if !is_gone && error.raw_os_error() == Some(libc::ESRCH) => {
+                std::thread::yield_now();
+            }
+            Ok(None) => return Some(Outcome::Lost),
             // Linux before 6.15, or a sandbox.
             Err(_) if sys::is_readable(pidfd) => return Some(Outcome::Lost),
             Err(_) => return Some(Outcome::NotOurs),

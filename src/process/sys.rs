@@ -303,6 +303,13 @@ pub(super) fn wait_readable(fd: BorrowedFd<'_>, milliseconds: i32) -> bool {
     unsafe { libc::poll(&raw mut poll, 1, milliseconds) == 1 }
 }
 
+/// Returns true if the process behind a pidfd is reaped (Linux 6.9; false before).
+pub(super) fn has_hung_up(pidfd: BorrowedFd<'_>) -> bool {
+    let mut poll = libc::pollfd { fd: pidfd.as_raw_fd(), events: 0, revents: 0 };
+    // SAFETY: one valid entry.
+    unsafe { libc::poll(&raw mut poll, 1, 0) == 1 && poll.revents & libc::POLLHUP != 0 }
+}
+
 /// Waits on this thread until one of the descriptors can be read from, or so long.
 pub(super) fn wait_any_readable(fds: &[Arc<OwnedFd>], limit: Duration) -> bool {
     let mut polls: Vec<_> = fds
