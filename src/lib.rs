@@ -14,9 +14,10 @@ pub mod time;
 mod within;
 
 pub use policy_core::{
-    ChildCallback, ChildId, ChildWatcher, Context, ContextKey, ContextPolicy, CurrentLoop, Error,
-    ErrorKind, EventLoop, EventLoopPolicy, ExitFuture, Interest, IntoPolicy, IntoWatcher,
-    LoopFactory, LoopKind, Proactor, Selector, ShutdownReport, Source,
+    Address, ChildCallback, ChildId, ChildWatcher, Context, ContextKey, ContextPolicy, CurrentLoop,
+    Error, ErrorKind, EventLoop, EventLoopPolicy, ExitFuture, Interest, IntoPolicy, IntoWatcher,
+    IoBuf, IoBufMut, LoopFactory, LoopKind, Proactor, ProactorHandle, Resource, ResourceKind,
+    Selector, SelectorHandle, ShutdownReport, Source,
 };
 
 pub use default::DefaultEventLoopPolicy;

@@ -131,19 +131,21 @@ pub trait EventLoop: Debug + Send + Sync + 'static {
     /// If the executor has no timers.
     fn timer(&self, deadline: Instant) -> Result<Timer, Error>;
 
-    /// Returns the loop as a selector.
+    /// Returns the loop as a selector; users call
+    /// [`selector`](#method.selector).
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] if it can't be one (the default).
-    fn selector(&self) -> Result<&dyn Selector, Error> {
+    fn as_selector(&self) -> Result<&dyn Selector, Error> {
         Err(unsupported(self.state(), "a selector"))
     }
 
-    /// Returns the loop as a proactor.
+    /// Returns the loop as a proactor, if that is how its executor works; users call
+    /// [`proactor`](#method.proactor), which emulates one on a selector.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] if it can't be one (the default).
-    fn proactor(&self) -> Result<&dyn Proactor, Error> {
+    fn as_proactor(&self) -> Result<&dyn Proactor, Error> {
         Err(unsupported(self.state(), "a proactor"))
     }
 

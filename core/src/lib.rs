@@ -6,7 +6,7 @@
 //!
 //! | I want to … | read |
 //! |---|---|
-//! | put an executor behind an event loop | [`EventLoop`], then [`Selector`] and [`Timer`] |
+//! | put an executor behind an event loop | [`EventLoop`], then [`Selector`], [`Proactor`] and [`Timer`] |
 //! | decide which loop a context gets | [`EventLoopPolicy`], [`ContextPolicy`] |
 //! | wait for children in a new way | [`ChildWatcher`] |
 //! | carry a task through an executor | [`task::Task`] |
@@ -17,6 +17,7 @@ pub mod context;
 mod error;
 mod event_loop;
 pub mod local;
+pub mod os;
 mod policy;
 mod proactor;
 pub mod registry;
@@ -34,8 +35,11 @@ pub use policy::{
     Context, ContextKey, ContextPolicy, CurrentLoop, EventLoopPolicy, IntoContext, IntoLoopFactory,
     IntoPolicy, LoopFactory,
 };
-pub use proactor::Proactor;
-pub use selector::{Interest, Selector, Source};
+pub use proactor::{
+    Address, Buffer, Completed, Completion, IoBuf, IoBufMut, Operation, Proactor, ProactorHandle,
+    Promise, Resource, ResourceKind,
+};
+pub use selector::{Interest, Selector, SelectorHandle, Source};
 pub use state::{LoopId, LoopState};
 pub use timer::Timer;
 pub use watcher::{ChildCallback, ChildId, ChildWatcher, ExitFuture, IntoWatcher, WatcherSlot};

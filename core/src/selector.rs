@@ -1,15 +1,16 @@
 //! The promise of a loop that waits for readiness.
 
+mod handle;
+
 use std::fmt::Debug;
 use std::io;
-#[cfg(unix)]
-use std::os::fd::{BorrowedFd, OwnedFd};
-#[cfg(unix)]
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-#[cfg(unix)]
+pub use handle::SelectorHandle;
+
 use crate::Error;
+use crate::os::{BorrowedIo, OwnedIo};
 
 /// What a source is waited for.
 ///
@@ -32,33 +33,37 @@ pub enum Interest {
     Writable,
 }
 
-/// Waits until descriptors are ready (epoll, kqueue).
+/// Waits until descriptors are ready (epoll, kqueue), or sockets on Windows (AFD).
+///
+/// What an adapter implements; users have [`SelectorHandle`].
 ///
 /// ```
-/// # #[cfg(unix)]
-/// # fn example(event_loop: &dyn policy_core::EventLoop) -> Result<(), policy_core::Error> {
-/// use std::os::fd::OwnedFd;
-/// use std::os::unix::net::UnixStream;
+/// use policy_core::os::OwnedIo;
+/// use policy_core::{Error, ErrorKind, Selector, Source};
 /// use std::sync::Arc;
 ///
-/// let (ours, _theirs) = UnixStream::pair().expect("two descriptors");
-/// ours.set_nonblocking(true).expect("a socket can be non-blocking");
-/// let source = event_loop.selector()?.register(Arc::new(OwnedFd::from(ours)))?;
-/// drop(source); // not watched any more
-/// # Ok(())
-/// # }
+/// /// A reactor that is full.
+/// struct Full;
+///
+/// impl Selector for Full {
+///     fn register(&self, io: Arc<OwnedIo>) -> Result<Box<dyn Source>, Error> {
+///         drop(io);
+///         Err(ErrorKind::LimitReached.into())
+///     }
+/// }
+/// # let _full = Full;
 /// ```
 pub trait Selector: Send + Sync {
     /// Registers a descriptor with the loop's reactor, until the source is dropped.
     ///
-    /// The descriptor must be non-blocking if operations on it are tried; it stays
-    /// open while the source lives. May be called from any thread.
+    /// The descriptor must be non-blocking if operations on it are tried that would
+    /// block; it stays open while the source lives. May be called from any thread. A
+    /// reactor may refuse one that is registered already, by EEXIST.
     ///
     /// # Errors
     /// [`ErrorKind::Io`](crate::ErrorKind::Io): EPERM for a regular file, ENOSPC
     /// and EMFILE at the system's limits.
-    #[cfg(unix)]
-    fn register(&self, fd: Arc<OwnedFd>) -> Result<Box<dyn Source>, Error>;
+    fn register(&self, io: Arc<OwnedIo>) -> Result<Box<dyn Source>, Error>;
 }
 
 /// A descriptor that is registered with a reactor.
@@ -86,11 +91,10 @@ pub trait Source: Debug + Send + Sync {
     /// [`io::ErrorKind::WouldBlock`]. Allocates nothing.
     ///
     /// One task at a time waits per interest; a later waker replaces the earlier.
-    #[cfg(unix)]
     fn poll_io(
         &self,
         cx: &mut Context<'_>,
         interest: Interest,
-        op: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+        op: &mut dyn FnMut(BorrowedIo<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>>;
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::Waker;
 
 use crate::blocking::Gauge;
@@ -41,6 +41,8 @@ pub struct LoopState {
     debug: AtomicBool,
     stop: Stop,
     blocking: Gauge,
+    /// Goes with the loop: what others keep for it goes when they notice.
+    alive: Arc<()>,
     #[cfg(unix)]
     generation: u64,
 }
@@ -69,6 +71,7 @@ impl LoopState {
             debug: AtomicBool::new(false),
             stop: Stop::default(),
             blocking: Gauge::default(),
+            alive: Arc::new(()),
             #[cfg(unix)]
             generation: crate::local::fork_generation(),
         }
@@ -205,6 +208,11 @@ impl LoopState {
         return self.generation != crate::local::fork_generation();
         #[cfg(not(unix))]
         false
+    }
+
+    /// Returns what can no longer be upgraded when the loop has gone.
+    pub(crate) fn alive(&self) -> Weak<()> {
+        Arc::downgrade(&self.alive)
     }
 
     pub(crate) fn debug(&self) -> &AtomicBool {

@@ -1,19 +1,12 @@
 //! Descriptors in async-io's reactor.
 
-#[cfg(unix)]
 use std::io;
-#[cfg(unix)]
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-#[cfg(unix)]
 use std::sync::Arc;
-#[cfg(unix)]
 use std::task::{Context, Poll};
 
-#[cfg(unix)]
 use async_io::Async;
-use policy_core::Selector;
-#[cfg(unix)]
-use policy_core::{Error, Interest, Source};
+use policy_core::os::{self, BorrowedIo, OwnedIo};
+use policy_core::{Error, Interest, Selector, Source};
 
 /// async-io's reactor: the selector of every loop that stands on it.
 ///
@@ -29,11 +22,10 @@ use policy_core::{Error, Interest, Source};
 pub struct AsyncIo;
 
 impl Selector for AsyncIo {
-    #[cfg(unix)]
-    fn register(&self, fd: Arc<OwnedFd>) -> Result<Box<dyn Source>, Error> {
+    fn register(&self, io: Arc<OwnedIo>) -> Result<Box<dyn Source>, Error> {
         // The caller decides whether the descriptor is non-blocking: the flag
         // belongs to the open file, which other processes may share.
-        let registered = Async::new_nonblocking(fd).map_err(|error| {
+        let registered = Async::new_nonblocking(io).map_err(|error| {
             Error::io(
                 "can't register the descriptor with async-io's reactor; regular files are read in blocking jobs, and a descriptor is registered once",
                 error,
@@ -43,21 +35,19 @@ impl Selector for AsyncIo {
     }
 }
 
-#[cfg(unix)]
 #[derive(Debug)]
-struct Registered(Async<Arc<OwnedFd>>);
+struct Registered(Async<Arc<OwnedIo>>);
 
-#[cfg(unix)]
 impl Source for Registered {
     fn poll_io(
         &self,
         cx: &mut Context<'_>,
         interest: Interest,
-        op: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+        op: &mut dyn FnMut(BorrowedIo<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
             // Tried first: what is ready already costs no turn of the reactor.
-            match op(self.0.get_ref().as_fd()) {
+            match op(os::borrow(self.0.get_ref())) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return Poll::Ready(result),
             }

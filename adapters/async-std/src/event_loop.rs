@@ -70,7 +70,7 @@ impl EventLoop for AsyncStdEventLoop {
         Ok(timer::at(deadline))
     }
 
-    fn selector(&self) -> Result<&dyn Selector, Error> {
+    fn as_selector(&self) -> Result<&dyn Selector, Error> {
         Ok(&AsyncIo)
     }
 

@@ -112,7 +112,7 @@ impl EventLoop for SelectorEventLoop {
         Ok(timer::at(deadline))
     }
 
-    fn selector(&self) -> Result<&dyn Selector, Error> {
+    fn as_selector(&self) -> Result<&dyn Selector, Error> {
         Ok(&AsyncIo)
     }
 

@@ -203,7 +203,7 @@ impl EventLoop for TokioLoop {
     }
 
     #[cfg(unix)]
-    fn selector(&self) -> Result<&dyn Selector, Error> {
+    fn as_selector(&self) -> Result<&dyn Selector, Error> {
         Ok(self)
     }
 

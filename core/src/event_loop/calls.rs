@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::main_future::Main;
 use super::{EventLoop, LoopKind};
 use crate::task::{self, JoinHandle};
-use crate::{Error, ErrorKind, Job, context};
+use crate::{Error, ErrorKind, Job, ProactorHandle, SelectorHandle, context};
 
 /// What was left when a loop shut down.
 ///
@@ -60,6 +60,40 @@ impl dyn EventLoop {
     /// ```
     pub fn kind(&self) -> LoopKind {
         self.state().kind()
+    }
+
+    /// Returns what waits until descriptors are ready: `add_reader`, `readable` and so
+    /// on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] if the loop has no such thing.
+    ///
+    /// ```
+    /// # async fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// let _selector = event_loop.selector()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn selector(self: &Arc<Self>) -> Result<SelectorHandle, Error> {
+        SelectorHandle::new(self.clone())
+    }
+
+    /// Returns what performs operations with buffers that they own: `read`, `write`,
+    /// `accept` and so on. A loop that is a selector and no proactor has one that tries
+    /// and waits.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] if the loop is neither.
+    ///
+    /// ```
+    /// # async fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>, file: std::fs::File) -> std::io::Result<()> {
+    /// let (read, buffer) = event_loop.proactor()?.read(&file.into(), vec![0; 4096]).await;
+    /// println!("{} bytes: {buffer:?}", read?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn proactor(self: &Arc<Self>) -> Result<ProactorHandle, Error> {
+        ProactorHandle::new(self.clone())
     }
 
     /// Returns true while the loop is run, by any thread.

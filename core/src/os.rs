@@ -1,0 +1,156 @@
+//! What a reactor can wait for, by one name on all systems: a descriptor on Unix, a
+//! socket on Windows.
+//!
+//! ```
+//! use policy_core::os::{BorrowedIo, OwnedIo, borrow};
+//!
+//! fn lend(io: &OwnedIo) -> BorrowedIo<'_> {
+//!     borrow(io)
+//! }
+//! # let _lend = lend;
+//! ```
+#![allow(unsafe_code, reason = "a number is looked up in the table of descriptors")]
+
+use std::io;
+
+#[cfg(unix)]
+pub use std::os::fd::{
+    AsFd as AsIo, AsRawFd as AsRawIo, BorrowedFd as BorrowedIo, OwnedFd as OwnedIo, RawFd as RawIo,
+};
+#[cfg(windows)]
+pub use std::os::windows::io::{
+    AsRawSocket as AsRawIo, AsSocket as AsIo, BorrowedSocket as BorrowedIo, OwnedSocket as OwnedIo,
+    RawSocket as RawIo,
+};
+
+#[cfg(not(any(unix, windows)))]
+compile_error!(
+    "this system has neither descriptors nor sockets; name here what its reactors wait for"
+);
+
+/// Borrows what a reactor waits for (`as_fd` on Unix, `as_socket` on Windows).
+///
+/// ```
+/// # #[cfg(unix)] {
+/// use std::os::fd::{AsRawFd, OwnedFd};
+/// use std::os::unix::net::UnixStream;
+///
+/// let stream = UnixStream::pair().unwrap().0;
+/// let number = stream.as_raw_fd();
+/// assert_eq!(policy_core::os::borrow(&OwnedFd::from(stream)).as_raw_fd(), number);
+/// # }
+/// ```
+pub fn borrow<T: AsIo + ?Sized>(io: &T) -> BorrowedIo<'_> {
+    #[cfg(unix)]
+    return io.as_fd();
+    #[cfg(windows)]
+    return io.as_socket();
+}
+
+/// Returns the number by which the system knows it (`as_raw_fd` on Unix,
+/// `as_raw_socket` on Windows).
+///
+/// ```
+/// # #[cfg(unix)]
+/// assert_eq!(policy_core::os::raw(&std::io::stdout()), 1);
+/// ```
+pub fn raw<T: AsRawIo + ?Sized>(io: &T) -> RawIo {
+    #[cfg(unix)]
+    return io.as_raw_fd();
+    #[cfg(windows)]
+    return io.as_raw_socket();
+}
+
+/// What names a descriptor (a socket on Windows): a reference to whatever has one, a
+/// borrowed one, or its number.
+///
+/// asyncio takes "a file object or an integer file descriptor". A trait of its own,
+/// since std has no `AsRawFd` for references.
+///
+/// ```
+/// # #[cfg(unix)] {
+/// use policy_core::os::NamesIo;
+/// use std::os::fd::AsFd;
+///
+/// let stdout = std::io::stdout();
+/// assert_eq!((&stdout).raw_io(), 1);
+/// assert_eq!(stdout.as_fd().raw_io(), 1);
+/// assert_eq!(1.raw_io(), 1);
+/// # }
+/// ```
+pub trait NamesIo {
+    /// Returns its number.
+    fn raw_io(&self) -> RawIo;
+}
+
+impl<T: AsRawIo + ?Sized> NamesIo for &T {
+    fn raw_io(&self) -> RawIo {
+        raw(*self)
+    }
+}
+
+impl NamesIo for BorrowedIo<'_> {
+    fn raw_io(&self) -> RawIo {
+        raw(self)
+    }
+}
+
+impl NamesIo for RawIo {
+    fn raw_io(&self) -> RawIo {
+        *self
+    }
+}
+
+/// Makes a second number for what `io` is a number of.
+///
+/// The number is taken at its word, as `dup` does: if the caller closes it meanwhile,
+/// what is watched is whatever has the number then.
+///
+/// # Errors
+/// EBADF for a number that is not open, EMFILE at the limit.
+#[expect(dead_code, reason = "used by the next step")]
+pub(crate) fn duplicate(io: RawIo) -> io::Result<OwnedIo> {
+    #[cfg(unix)]
+    {
+        use std::os::fd::FromRawFd;
+
+        // SAFETY: takes numbers only, and an unknown one is an error. Not by std's
+        // `BorrowedFd`, which may not be made of a number that is not open.
+        let number = unsafe { libc::fcntl(io, libc::F_DUPFD_CLOEXEC, 3) };
+        if number < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: just made, so nobody else's.
+        Ok(unsafe { OwnedIo::from_raw_fd(number) })
+    }
+    #[cfg(windows)]
+    {
+        if io == RawIo::MAX {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        // SAFETY: not the one invalid value; it is used for one system call, which
+        // answers numbers that are no sockets with an error.
+        unsafe { BorrowedIo::borrow_raw(io) }.try_clone_to_owned()
+    }
+}
+
+/// Finds out what sort of thing a descriptor is.
+#[cfg(unix)]
+pub(crate) fn kind(fd: std::os::fd::BorrowedFd<'_>) -> crate::ResourceKind {
+    use std::mem::MaybeUninit;
+    use std::os::fd::AsRawFd;
+
+    use crate::ResourceKind;
+
+    let mut stat = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: the descriptor is open, and there is room for the answer.
+    if unsafe { libc::fstat(fd.as_raw_fd(), stat.as_mut_ptr()) } != 0 {
+        return ResourceKind::Stream;
+    }
+    // SAFETY: filled, since the call said so.
+    match unsafe { stat.assume_init() }.st_mode & libc::S_IFMT {
+        libc::S_IFSOCK => ResourceKind::Socket,
+        libc::S_IFREG | libc::S_IFDIR | libc::S_IFBLK => ResourceKind::File,
+        _ => ResourceKind::Stream,
+    }
+}

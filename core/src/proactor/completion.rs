@@ -1,0 +1,268 @@
+//! The end of an operation, as a future.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::{Error, ErrorKind, Operation};
+
+/// How an operation ended, and the operation: `None` only if the loop broke down and
+/// kept it.
+pub type Completed = (io::Result<usize>, Option<Operation>);
+
+/// The future of an operation's end. Polled and dropped by any thread.
+///
+/// Dropping it abandons the operation: an executor that has it in the kernel cancels
+/// it there, and keeps its buffers until the kernel has let go of them. What it had
+/// read by then is lost.
+///
+/// ```
+/// use policy_core::{Buffer, Completion, Operation};
+/// # use std::task::{Context, Poll, Waker};
+///
+/// let operation = Operation::Send { buffer: Buffer::from(vec![1]) };
+/// let mut completion = std::pin::pin!(Completion::ready(Ok(1), operation));
+/// let mut cx = Context::from_waker(Waker::noop());
+/// let Poll::Ready((result, operation)) = completion.as_mut().poll(&mut cx) else {
+///     unreachable!("it is ready")
+/// };
+/// assert_eq!(result.unwrap(), 1);
+/// assert!(matches!(operation, Some(Operation::Send { .. })));
+/// ```
+#[must_use = "an operation is abandoned when its completion is dropped"]
+pub struct Completion(Inner);
+
+enum Inner {
+    Ready(Option<Completed>),
+    Promised(Arc<Shared>),
+    Future(Pin<Box<dyn Future<Output = Completed> + Send>>),
+}
+
+impl Completion {
+    /// Wraps a future that can travel, in a box.
+    ///
+    /// ```
+    /// use policy_core::{Buffer, Completion, Operation};
+    ///
+    /// let operation = Operation::Send { buffer: Buffer::from(vec![1]) };
+    /// let _completion = Completion::new(async move { (Ok(1), Some(operation)) });
+    /// ```
+    pub fn new(future: impl Future<Output = Completed> + Send + 'static) -> Self {
+        Self(Inner::Future(Box::pin(future)))
+    }
+
+    /// Makes one that has ended: for what an adapter can do, or refuse, at once.
+    ///
+    /// ```
+    /// use policy_core::{Buffer, Completion, Error, ErrorKind, Operation};
+    ///
+    /// fn refuse(operation: Operation) -> Completion {
+    ///     Completion::ready(Err(Error::from(ErrorKind::LoopClosed).into()), operation)
+    /// }
+    /// # let _ = refuse(Operation::Send { buffer: Buffer::from(vec![1]) });
+    /// ```
+    pub fn ready(result: io::Result<usize>, operation: Operation) -> Self {
+        Self(Inner::Ready(Some((result, Some(operation)))))
+    }
+
+    /// Makes a pair: the promise goes to where the operation runs. One allocation.
+    ///
+    /// ```
+    /// use policy_core::{Buffer, Completion, Operation};
+    ///
+    /// let (promise, completion) = Completion::channel();
+    /// let operation = Operation::Send { buffer: Buffer::from(vec![1]) };
+    /// std::thread::spawn(move || promise.complete(Ok(1), operation)).join().unwrap();
+    /// # drop(completion);
+    /// ```
+    pub fn channel() -> (Promise, Self) {
+        let shared = Arc::<Shared>::default();
+        (Promise(shared.clone()), Self(Inner::Promised(shared)))
+    }
+}
+
+impl Future for Completion {
+    type Output = Completed;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Completed> {
+        match &mut self.0 {
+            Inner::Future(future) => future.as_mut().poll(cx),
+            Inner::Promised(shared) => shared.poll(cx),
+            // A future that has ended may do as it likes; not for ever, in silence.
+            Inner::Ready(completed) => {
+                Poll::Ready(completed.take().unwrap_or_else(|| (Err(ended_before()), None)))
+            }
+        }
+    }
+}
+
+impl Drop for Completion {
+    fn drop(&mut self) {
+        let Inner::Promised(shared) = &self.0 else { return };
+        let (waker, left) = {
+            let mut slot = shared.lock();
+            slot.abandoned = true;
+            (slot.promise_waker.take(), (slot.completed.take(), slot.completion_waker.take()))
+        };
+        // Outside the lock: wakers and buffers may run anything.
+        drop(left);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl fmt::Debug for Completion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Completion").finish_non_exhaustive()
+    }
+}
+
+/// The half of a [`Completion`] that tells it. If it is dropped, the completion tells
+/// that the loop was closed.
+///
+/// ```
+/// use policy_core::Completion;
+///
+/// let (promise, completion) = Completion::channel();
+/// assert!(!promise.is_abandoned());
+/// drop(completion);
+/// assert!(promise.is_abandoned());
+/// ```
+#[derive(Debug)]
+pub struct Promise(Arc<Shared>);
+
+impl Promise {
+    /// Tells the end of the operation, and gives it back.
+    ///
+    /// ```
+    /// use policy_core::{Buffer, Completion, Operation};
+    ///
+    /// let (promise, _completion) = Completion::channel();
+    /// promise.complete(Ok(1), Operation::Send { buffer: Buffer::from(vec![1]) });
+    /// ```
+    pub fn complete(self, result: io::Result<usize>, operation: Operation) {
+        self.0.complete((result, Some(operation)));
+    }
+
+    /// Returns true once nobody waits for the end any more: an operation that has not
+    /// begun need not begin.
+    ///
+    /// ```
+    /// let (promise, _completion) = policy_core::Completion::channel();
+    /// assert!(!promise.is_abandoned());
+    /// ```
+    pub fn is_abandoned(&self) -> bool {
+        self.0.lock().abandoned
+    }
+
+    /// Is ready once nobody waits for the end any more: then the operation should be
+    /// cancelled. One task waits for it.
+    ///
+    /// ```
+    /// use std::task::{Context, Waker};
+    ///
+    /// let (promise, completion) = policy_core::Completion::channel();
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(promise.poll_abandoned(&mut cx).is_pending());
+    /// drop(completion);
+    /// assert!(promise.poll_abandoned(&mut cx).is_ready());
+    /// ```
+    pub fn poll_abandoned(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let former = {
+            let mut slot = self.0.lock();
+            if slot.abandoned {
+                return Poll::Ready(());
+            }
+            if slot.promise_waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                return Poll::Pending;
+            }
+            slot.promise_waker.replace(cx.waker().clone())
+        };
+        drop(former);
+        Poll::Pending
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        // Does nothing after `complete`.
+        self.0.complete((Err(Error::from(ErrorKind::LoopClosed).into()), None));
+    }
+}
+
+#[derive(Default)]
+struct Shared(Mutex<Slot>);
+
+#[derive(Default)]
+struct Slot {
+    completed: Option<Completed>,
+    told: bool,
+    abandoned: bool,
+    completion_waker: Option<Waker>,
+    promise_waker: Option<Waker>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Slot> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn complete(&self, completed: Completed) {
+        let (wakers, late) = {
+            let mut slot = self.lock();
+            if slot.told {
+                return drop((slot, completed));
+            }
+            slot.told = true;
+            let wakers = (slot.completion_waker.take(), slot.promise_waker.take());
+            let late = if slot.abandoned {
+                Some(completed)
+            } else {
+                slot.completed = Some(completed);
+                None
+            };
+            (wakers, late)
+        };
+        // Outside the lock: wakers and buffers may run anything.
+        drop(late);
+        if let Some(waker) = wakers.0 {
+            waker.wake();
+        }
+    }
+
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<Completed> {
+        let former = {
+            let mut slot = self.lock();
+            if let Some(completed) = slot.completed.take() {
+                return Poll::Ready(completed);
+            }
+            if slot.told {
+                return Poll::Ready((Err(ended_before()), None));
+            }
+            if slot.completion_waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                return Poll::Pending;
+            }
+            slot.completion_waker.replace(cx.waker().clone())
+        };
+        drop(former);
+        Poll::Pending
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let slot = self.lock();
+        f.debug_struct("Shared")
+            .field("told", &slot.told)
+            .field("abandoned", &slot.abandoned)
+            .finish_non_exhaustive()
+    }
+}
+
+fn ended_before() -> io::Error {
+    io::Error::other("the operation has ended before; do not poll its future again")
+}

@@ -1,0 +1,449 @@
+//! The operations that a user calls.
+
+use std::io;
+use std::sync::Arc;
+
+use super::emulated;
+use crate::{
+    Address, Buffer, Completed, Error, ErrorKind, EventLoop, IoBuf, IoBufMut, Operation, Resource,
+};
+
+/// The operations of a loop's proactor, with buffers that they own meanwhile; from
+/// [`event_loop.proactor()`](trait.EventLoop.html#method.proactor).
+///
+/// Every operation takes its buffer by value and gives it back, whatever happens: with
+/// the result of the system, or with the reason why it was not asked (a loop that is
+/// closed; that reason is an [`Error`] inside of the [`io::Error`]).
+///
+/// On a loop that completes operations ([`is_native`](Self::is_native)) the system
+/// works with the buffer itself. On one that waits for readiness the operation is
+/// tried, without blocking, and tried again when the resource is ready; files are read
+/// and written by the loop's blocking jobs, since they are always "ready".
+///
+/// Any number of operations may wait for one resource, on any number of loops; which of
+/// two reads gets which bytes is not said. Clones are cheap, futures are `Send`.
+///
+/// # Cancel safety
+/// Dropping a future abandons its operation; the buffer goes with it, once the system
+/// has let go of it. On a loop that waits for readiness nothing else is lost: what was
+/// not read stays to be read, and a connection that was not accepted waits. On one that
+/// completes, a read or an accept may have happened when it is abandoned, and its bytes
+/// or its connection are lost; a write may have been made, in part. A blocking job on a
+/// file runs to its end.
+///
+/// ```
+/// use policy_core::{EventLoop, Resource};
+/// use std::sync::Arc;
+///
+/// async fn echo(event_loop: Arc<dyn EventLoop>, peer: Resource) -> std::io::Result<()> {
+///     let proactor = event_loop.proactor()?;
+///     let mut buffer = Vec::with_capacity(4096);
+///     loop {
+///         let (read, filled) = proactor.recv(&peer, buffer).await;
+///         if read? == 0 {
+///             return Ok(());
+///         }
+///         let (sent, back) = proactor.send(&peer, filled).await;
+///         sent?;
+///         buffer = back;
+///     }
+/// }
+/// # let _echo = echo;
+/// ```
+#[derive(Clone, Debug)]
+pub struct ProactorHandle {
+    event_loop: Arc<dyn EventLoop>,
+}
+
+impl ProactorHandle {
+    pub(crate) fn new(event_loop: Arc<dyn EventLoop>) -> Result<Self, Error> {
+        if let Err(refused) = event_loop.as_proactor() {
+            // Neither: the loop's own words for why it is no proactor.
+            if event_loop.as_selector().is_err() {
+                return Err(refused);
+            }
+        }
+        Ok(Self { event_loop })
+    }
+
+    /// Returns true if the system completes operations (io_uring, IOCP), false if they
+    /// are tried and waited for.
+    ///
+    /// ```
+    /// # fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// let proactor = event_loop.proactor()?;
+    /// println!("native: {}, by {}", proactor.is_native(), proactor.driver());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn is_native(&self) -> bool {
+        self.event_loop.as_proactor().is_ok_and(|proactor| proactor.is_native())
+    }
+
+    /// Returns what completes operations: `io_uring`, `iocp`, `polling`; `readiness`
+    /// where they are emulated on the loop's selector.
+    ///
+    /// ```
+    /// # fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// if event_loop.proactor()?.driver() == "polling" {
+    ///     eprintln!("io_uring is forbidden here");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn driver(&self) -> &'static str {
+        self.event_loop.as_proactor().map_or("readiness", |proactor| proactor.driver())
+    }
+
+    /// Performs any operation: what the others are made of.
+    ///
+    /// # Errors
+    /// In the result: what the system says; [`ErrorKind::LoopClosed`] inside.
+    ///
+    /// ```
+    /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>, file: policy_core::Resource) -> std::io::Result<()> {
+    /// use policy_core::{Buffer, Operation};
+    ///
+    /// let operation = Operation::Read { buffer: Buffer::from(vec![0; 512]), at: Some(512) };
+    /// let (read, operation) = event_loop.proactor()?.perform(&file, operation).await;
+    /// println!("{} bytes in {operation:?}", read?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn perform(&self, resource: &Resource, operation: Operation) -> Completed {
+        if let Err(error) = self.event_loop.state().check_open() {
+            return (Err(error.into()), Some(operation));
+        }
+        match self.event_loop.as_proactor() {
+            Ok(proactor) => proactor.submit(resource, operation).await,
+            Err(_) => emulated::perform(&self.event_loop, resource, operation).await,
+        }
+    }
+
+    /// Reads into the buffer, from its beginning, once; gives 0 at the end.
+    ///
+    /// From a file where it stands, from a stream or a socket what has come.
+    ///
+    /// ```
+    /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>, resource: policy_core::Resource) -> std::io::Result<()> {
+    /// let (read, buffer) = event_loop.proactor()?.read(&resource, vec![0; 4096]).await;
+    /// assert_eq!(read?, buffer.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn read<B: IoBufMut>(
+        &self,
+        resource: &Resource,
+        buffer: B,
+    ) -> (io::Result<usize>, B) {
+        let operation = Operation::Read { buffer: buffer.into_buffer(), at: None };
+        match self.perform(resource, operation).await {
+            (result, Some(Operation::Read { buffer, .. })) => (result, take(buffer)),
+            (result, _) => (result, B::nothing()),
+        }
+    }
+
+    /// Reads from a position of a file, wherever it stands (`pread`).
+    ///
+    /// ```
+    /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>, resource: policy_core::Resource) -> std::io::Result<()> {
+    /// let (read, page) = event_loop.proactor()?.read_at(&resource, 8192, vec![0; 4096]).await;
+    /// assert_eq!(read?, page.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn read_at<B: IoBufMut>(
+        &self,
+        resource: &Resource,
+        offset: u64,
+        buffer: B,
+    ) -> (io::Result<usize>, B) {
+        let operation = Operation::Read { buffer: buffer.into_buffer(), at: Some(offset) };
+        match self.perform(resource, operation).await {
+            (result, Some(Operation::Read { buffer, .. })) => (result, take(buffer)),
+            (result, _) => (result, B::nothing()),
+        }
+    }
+
+    /// Writes from the buffer, once, and gives how much was written.
+    ///
+    /// A pipe nobody reads gives `BrokenPipe`, and no signal where Rust's runtime ignores
+    /// SIGPIPE, as it does by default.
+    ///
+    /// ```
+    /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>, resource: policy_core::Resource) -> std::io::Result<()> {
+    /// let (written, _) = event_loop.proactor()?.write(&resource, b"hello".to_vec()).await;
+    /// assert!(written? <= 5);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn write<B: IoBuf>(&self, resource: &Resource, buffer: B) -> (io::Result<usize>, B) {
+        let operation = Operation::Write { buffer: buffer.into_buffer(), at: None };
+        match self.perform(resource, operation).await {
+            (result, Some(Operation::Write { buffer, .. })) => (result, take(buffer)),
+            (result, _) => (result, B::nothing()),
+        }
+    }
+
+    /// Writes at a position of a file, wherever it stands (`pwrite`).
+    ///
+    /// ```
+    /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>, resource: policy_core::Resource) -> std::io::Result<()> {
+    /// let (written, _) = event_loop.proactor()?.write_at(&resource, 0, vec![0; 512]).await;
+    /// assert!(written? <= 512);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn write_at<B: IoBuf>(
+        &self,
+        resource: &Resource,
+        offset: u64,
+        buffer: B,
+    ) -> (io::Result<usize>, B) {
+        let operation = Operation::Write { buffer: buffer.into_buffer(), at: Some(offset) };
+        match self.perform(resource, operation).await {
+            (result, Some(Operation::Write { buffer, .. })) => (result, take(buffer)),
+            (result, _) => (result, B::nothing()),
+        }
+    }
+
+    /// Receives from a socket into the buffer, from its beginning; gives 0 at the end.
+    ///
+    /// ```
+    /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>, resource: policy_core::Resource) -> std::io::Result<()> {
+    /// let (read, buffer) = event_loop.proactor()?.recv(&resource, Vec::with_capacity(4096)).await;
+    /// assert_eq!(read?, buffer.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn recv<B: IoBufMut>(
+        &self,
+        resource: &Resource,
+        buffer: B,
+    ) -> (io::Result<usize>, B) {
+        let operation = Operation::Recv { buffer: buffer.into_buffer() };
+        match self.perform(resource, operation).await {
+            (result, Some(Operation::Recv { buffer })) => (result, take(buffer)),
+            (result, _) => (result, B::nothing()),
+        }
+    }
+
+    /// Sends from the buffer to a socket, once, and gives how much was sent.
+    ///
+    /// A peer that has gone gives `BrokenPipe` or `ConnectionReset`, never a signal.
+    ///
+    /// ```
+    /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>, resource: policy_core::Resource) -> std::io::Result<()> {
+    /// let (sent, _) = event_loop.proactor()?.send(&resource, &b"hello"[..]).await;
+    /// assert!(sent? <= 5);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn send<B: IoBuf>(&self, resource: &Resource, buffer: B) -> (io::Result<usize>, B) {
+        let operation = Operation::Send { buffer: buffer.into_buffer() };
+        match self.perform(resource, operation).await {
+            (result, Some(Operation::Send { buffer })) => (result, take(buffer)),
+            (result, _) => (result, B::nothing()),
+        }
+    }
+
+    /// Reads into several buffers, one after the other (`readv`).
+    ///
+    /// ```
+    /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>, resource: policy_core::Resource) -> std::io::Result<()> {
+    /// let (read, buffers) = event_loop.proactor()?.read_vectored(&resource, vec![vec![0; 16], vec![0; 4096]]).await;
+    /// println!("{} bytes, in {} buffers", read?, buffers.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn read_vectored<B: IoBufMut>(
+        &self,
+        resource: &Resource,
+        buffers: Vec<B>,
+    ) -> (io::Result<usize>, Vec<B>) {
+        let operation = Operation::ReadVectored { buffers: erase(buffers), at: None };
+        match self.perform(resource, operation).await {
+            (result, Some(Operation::ReadVectored { buffers, .. })) => (result, take_all(buffers)),
+            (result, _) => (result, Vec::new()),
+        }
+    }
+
+    /// Writes from several buffers, in their order (`writev`).
+    ///
+    /// ```
+    /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>, resource: policy_core::Resource) -> std::io::Result<()> {
+    /// let (written, buffers) = event_loop.proactor()?.write_vectored(&resource, vec![vec![0; 16], vec![0; 4096]]).await;
+    /// println!("{} bytes, in {} buffers", written?, buffers.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn write_vectored<B: IoBuf>(
+        &self,
+        resource: &Resource,
+        buffers: Vec<B>,
+    ) -> (io::Result<usize>, Vec<B>) {
+        let operation = Operation::WriteVectored { buffers: erase(buffers), at: None };
+        match self.perform(resource, operation).await {
+            (result, Some(Operation::WriteVectored { buffers, .. })) => (result, take_all(buffers)),
+            (result, _) => (result, Vec::new()),
+        }
+    }
+
+    /// Receives from a socket into several buffers, one after the other.
+    ///
+    /// ```
+    /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>, resource: policy_core::Resource) -> std::io::Result<()> {
+    /// let (read, buffers) = event_loop.proactor()?.recv_vectored(&resource, vec![vec![0; 16], vec![0; 4096]]).await;
+    /// println!("{} bytes, in {} buffers", read?, buffers.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn recv_vectored<B: IoBufMut>(
+        &self,
+        resource: &Resource,
+        buffers: Vec<B>,
+    ) -> (io::Result<usize>, Vec<B>) {
+        let operation = Operation::RecvVectored { buffers: erase(buffers) };
+        match self.perform(resource, operation).await {
+            (result, Some(Operation::RecvVectored { buffers })) => (result, take_all(buffers)),
+            (result, _) => (result, Vec::new()),
+        }
+    }
+
+    /// Sends from several buffers to a socket, in their order.
+    ///
+    /// ```
+    /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>, resource: policy_core::Resource) -> std::io::Result<()> {
+    /// let (sent, buffers) = event_loop.proactor()?.send_vectored(&resource, vec![vec![0; 16], vec![0; 4096]]).await;
+    /// println!("{} bytes, in {} buffers", sent?, buffers.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn send_vectored<B: IoBuf>(
+        &self,
+        resource: &Resource,
+        buffers: Vec<B>,
+    ) -> (io::Result<usize>, Vec<B>) {
+        let operation = Operation::SendVectored { buffers: erase(buffers) };
+        match self.perform(resource, operation).await {
+            (result, Some(Operation::SendVectored { buffers })) => (result, take_all(buffers)),
+            (result, _) => (result, Vec::new()),
+        }
+    }
+
+    /// Receives one datagram, and tells who sent it. What the buffer has no room for is
+    /// lost.
+    ///
+    /// ```
+    /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>, resource: policy_core::Resource) -> std::io::Result<()> {
+    /// let proactor = event_loop.proactor()?;
+    /// let (received, datagram) = proactor.recv_from(&resource, vec![0; 1500]).await;
+    /// let (len, sender) = received?;
+    /// assert_eq!(len, datagram.len());
+    /// proactor.send_to(&resource, datagram, sender).await.0?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn recv_from<B: IoBufMut>(
+        &self,
+        resource: &Resource,
+        buffer: B,
+    ) -> (io::Result<(usize, Address)>, B) {
+        let operation = Operation::RecvFrom { buffer: buffer.into_buffer(), from: None };
+        match self.perform(resource, operation).await {
+            (result, Some(Operation::RecvFrom { buffer, from })) => {
+                let result = result.and_then(|len| match from {
+                    Some(from) => Ok((len, from)),
+                    None => Err(no_address()),
+                });
+                (result, take(buffer))
+            }
+            (result, _) => (result.and(Err(no_address())), B::nothing()),
+        }
+    }
+
+    /// Sends one datagram to an address.
+    ///
+    /// ```
+    /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>, resource: policy_core::Resource) -> std::io::Result<()> {
+    /// let to = std::net::SocketAddr::from(([127, 0, 0, 1], 53));
+    /// let (sent, _) = event_loop.proactor()?.send_to(&resource, b"hello".to_vec(), to).await;
+    /// assert_eq!(sent?, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn send_to<B: IoBuf>(
+        &self,
+        resource: &Resource,
+        buffer: B,
+        to: impl Into<Address>,
+    ) -> (io::Result<usize>, B) {
+        let operation = Operation::SendTo { buffer: buffer.into_buffer(), to: to.into() };
+        match self.perform(resource, operation).await {
+            (result, Some(Operation::SendTo { buffer, .. })) => (result, take(buffer)),
+            (result, _) => (result, B::nothing()),
+        }
+    }
+
+    /// Accepts a connection, close-on-exec; tells who made it.
+    ///
+    /// # Errors
+    /// What the system says. EMFILE leaves the connection in the queue of the listener:
+    /// close something, or wait, before the next call.
+    ///
+    /// ```
+    /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>, resource: policy_core::Resource) -> std::io::Result<()> {
+    /// let listener = policy_core::Resource::from(std::net::TcpListener::bind("127.0.0.1:0")?);
+    /// let (peer, address) = event_loop.proactor()?.accept(&listener).await?;
+    /// println!("{address} connected");
+    /// drop(peer);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn accept(&self, listener: &Resource) -> io::Result<(Resource, Address)> {
+        match self.perform(listener, Operation::Accept { accepted: None }).await {
+            (Ok(_), Some(Operation::Accept { accepted: Some((socket, peer)) })) => {
+                Ok((Resource::from(Arc::new(socket)), peer))
+            }
+            (result, _) => Err(result.err().unwrap_or_else(no_address)),
+        }
+    }
+
+    /// Connects a socket, and returns when the connection is made.
+    ///
+    /// # Errors
+    /// What the system says: `ConnectionRefused`, `TimedOut` …
+    ///
+    /// ```
+    /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>, resource: policy_core::Resource) -> std::io::Result<()> {
+    /// # let socket = resource;
+    /// let address = std::net::SocketAddr::from(([127, 0, 0, 1], 80));
+    /// event_loop.proactor()?.connect(&socket, address).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn connect(&self, socket: &Resource, to: impl Into<Address>) -> io::Result<()> {
+        self.perform(socket, Operation::Connect { to: to.into() }).await.0.map(drop)
+    }
+}
+
+fn take<B: IoBuf>(buffer: Buffer) -> B {
+    B::from_buffer(buffer)
+}
+
+fn erase<B: IoBuf>(buffers: Vec<B>) -> Vec<Buffer> {
+    buffers.into_iter().map(IoBuf::into_buffer).collect()
+}
+
+fn take_all<B: IoBuf>(buffers: Vec<Buffer>) -> Vec<B> {
+    buffers.into_iter().map(B::from_buffer).collect()
+}
+
+/// An adapter said that all is well, and gave nothing back.
+fn no_address() -> io::Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "this event loop's proactor did not tell who the peer is; report it to its adapter",
+    )
+    .into()
+}

@@ -1,0 +1,95 @@
+//! One operation, with all that it owns while the system works on it.
+
+use crate::os::OwnedIo;
+use crate::{Address, Buffer};
+
+/// What a [`Proactor`](crate::Proactor) is asked to do, and what it hands back when
+/// that is done: the buffers, and what was found out.
+///
+/// Operations whose result is a number of bytes put them into their buffers by
+/// [`Buffer::set_filled`].
+///
+/// ```
+/// use policy_core::{Buffer, Operation};
+///
+/// let operation = Operation::Read { buffer: Buffer::from(vec![0; 4096]), at: Some(0) };
+/// if let Operation::Read { at: Some(offset), .. } = operation {
+///     assert_eq!(offset, 0); // pread
+/// }
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Operation {
+    /// `read`, or `pread` with a position.
+    Read {
+        /// Filled from its beginning.
+        buffer: Buffer,
+        /// The position in a file; `None` is where the file stands, or a stream.
+        at: Option<u64>,
+    },
+    /// `write`, or `pwrite` with a position. May write less.
+    Write {
+        /// What is written.
+        buffer: Buffer,
+        /// As in [`Read`](Self::Read).
+        at: Option<u64>,
+    },
+    /// `readv`, or `preadv` with a position.
+    ReadVectored {
+        /// Filled one after the other.
+        buffers: Vec<Buffer>,
+        /// As in [`Read`](Self::Read).
+        at: Option<u64>,
+    },
+    /// `writev`, or `pwritev` with a position.
+    WriteVectored {
+        /// What is written, in this order.
+        buffers: Vec<Buffer>,
+        /// As in [`Read`](Self::Read).
+        at: Option<u64>,
+    },
+    /// `recv` on a socket.
+    Recv {
+        /// Filled from its beginning.
+        buffer: Buffer,
+    },
+    /// `send` on a socket. No SIGPIPE.
+    Send {
+        /// What is sent.
+        buffer: Buffer,
+    },
+    /// `recv` on a socket, into several buffers.
+    RecvVectored {
+        /// Filled one after the other.
+        buffers: Vec<Buffer>,
+    },
+    /// `send` on a socket, from several buffers. No SIGPIPE.
+    SendVectored {
+        /// What is sent, in this order.
+        buffers: Vec<Buffer>,
+    },
+    /// `recvfrom` on a socket.
+    RecvFrom {
+        /// Filled from its beginning.
+        buffer: Buffer,
+        /// Who sent it: put here when it is done.
+        from: Option<Address>,
+    },
+    /// `sendto` on a socket. No SIGPIPE.
+    SendTo {
+        /// What is sent.
+        buffer: Buffer,
+        /// To whom.
+        to: Address,
+    },
+    /// `accept` on a socket that listens. The result is 0.
+    Accept {
+        /// The connection, close-on-exec, and who made it: put here when it is done.
+        accepted: Option<(OwnedIo, Address)>,
+    },
+    /// `connect` of a socket. The result is 0.
+    Connect {
+        /// To whom.
+        to: Address,
+    },
+}

@@ -1,0 +1,301 @@
+//! What a proactor works on.
+
+use std::any::Any;
+use std::fmt;
+use std::fs::File;
+use std::net::{TcpListener, TcpStream, UdpSocket};
+#[cfg(unix)]
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+#[cfg(unix)]
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+#[cfg(windows)]
+use std::os::windows::io::{OwnedHandle, OwnedSocket};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+use crate::os::OwnedIo;
+use crate::{LoopId, LoopState};
+
+/// An open file, socket or pipe that a proactor works on; a cheap clone of it is the
+/// same one.
+///
+/// Made of std's types. It belongs to no loop: operations on it may be asked of
+/// several, and it is closed when the last clone is gone and no operation has it.
+/// The mode of the open file is left alone, blocking or not, because other processes
+/// may share it (a terminal, an inherited pipe), but for two operations: a loop
+/// that emulates [`accept`](crate::ProactorHandle::accept) or
+/// [`connect`](crate::ProactorHandle::connect) makes the socket non-blocking.
+///
+/// ```
+/// use policy_core::{Resource, ResourceKind};
+/// use std::net::TcpListener;
+///
+/// let listener = Resource::from(TcpListener::bind("127.0.0.1:0")?);
+/// assert_eq!(listener.kind(), ResourceKind::Socket);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Resource(Arc<Inner>);
+
+struct Inner {
+    io: Io,
+    kind: OnceLock<ResourceKind>,
+    /// What loops keep with it, one each: a vector, for there is seldom a second.
+    attached: Mutex<Vec<Attached>>,
+}
+
+struct Attached {
+    owner: LoopId,
+    /// Is dead when the loop has gone.
+    alive: Weak<()>,
+    part: Arc<dyn Any + Send + Sync>,
+}
+
+#[derive(Debug)]
+enum Io {
+    /// On Unix everything; on Windows a socket.
+    Io(Arc<OwnedIo>),
+    #[cfg(windows)]
+    Handle(Arc<OwnedHandle>),
+}
+
+/// What sort of thing a [`Resource`] is, which decides how it is read and written.
+///
+/// ```
+/// use policy_core::{Resource, ResourceKind};
+///
+/// let file = Resource::from(std::fs::File::open(std::env::current_exe()?)?);
+/// assert_eq!(file.kind(), ResourceKind::File);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ResourceKind {
+    /// A socket.
+    Socket,
+    /// A regular file, a directory or a disk: always ready, and slow.
+    File,
+    /// A pipe, a terminal, another device, or something of the kernel's: bytes come
+    /// when they come.
+    Stream,
+}
+
+impl Resource {
+    /// Returns what sort of thing it is; asks the system once.
+    ///
+    /// ```
+    /// use policy_core::{Resource, ResourceKind};
+    ///
+    /// # #[cfg(unix)] {
+    /// let (ours, _theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    /// assert_eq!(Resource::from(ours).kind(), ResourceKind::Socket);
+    /// # }
+    /// ```
+    pub fn kind(&self) -> ResourceKind {
+        *self.0.kind.get_or_init(|| self.0.io.find_kind())
+    }
+
+    /// Returns the descriptor; on Windows the socket, if it is one.
+    ///
+    /// ```
+    /// use policy_core::Resource;
+    ///
+    /// let listener = Resource::from(std::net::TcpListener::bind("127.0.0.1:0")?);
+    /// assert!(listener.io().is_some());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn io(&self) -> Option<&Arc<OwnedIo>> {
+        match &self.0.io {
+            Io::Io(io) => Some(io),
+            #[cfg(windows)]
+            Io::Handle(_) => None,
+        }
+    }
+
+    /// Returns the handle, if it is no socket.
+    #[cfg(windows)]
+    pub fn handle(&self) -> Option<&Arc<OwnedHandle>> {
+        match &self.0.io {
+            Io::Io(_) => None,
+            Io::Handle(handle) => Some(handle),
+        }
+    }
+
+    /// Returns what the loop keeps with the resource, made by `make` the first time: its
+    /// registration with a reactor, or with a completion port. It is dropped with the
+    /// resource, or when the loop has gone and another one asks.
+    ///
+    /// # Errors
+    /// What `make` says; it is asked again the next time.
+    ///
+    /// ```
+    /// use policy_core::{LoopKind, LoopState, Resource};
+    /// use std::net::TcpListener;
+    ///
+    /// let listener = Resource::from(TcpListener::bind("127.0.0.1:0")?);
+    /// let state = LoopState::new("my-executor", LoopKind::Proactor);
+    /// let first = listener.attached(&state, || Ok::<_, ()>(1)).unwrap();
+    /// let again = listener.attached(&state, || Ok::<_, ()>(2)).unwrap();
+    /// assert_eq!((*first, *again), (1, 1));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn attached<T: Any + Send + Sync, E>(
+        &self,
+        event_loop: &LoopState,
+        make: impl FnOnce() -> Result<T, E>,
+    ) -> Result<Arc<T>, E> {
+        if let Some(part) = self.find_attached(event_loop.id()) {
+            return Ok(part);
+        }
+        // Outside the lock: it may take a while. Who comes second uses the first's.
+        let part = Arc::new(make()?);
+        let gone: Vec<Attached> = {
+            let mut attached = self.lock_attached();
+            let known = attached.iter().find(|part| part.owner == event_loop.id());
+            if let Some(first) = known.and_then(|known| known.part.clone().downcast().ok()) {
+                drop(attached);
+                return Ok(first);
+            }
+            let (alive, gone) = std::mem::take(&mut *attached)
+                .into_iter()
+                .partition(|part| part.alive.strong_count() > 0);
+            *attached = alive;
+            let alive = event_loop.alive();
+            attached.push(Attached { owner: event_loop.id(), alive, part: part.clone() });
+            gone
+        };
+        drop(gone);
+        Ok(part)
+    }
+
+    fn find_attached<T: Any + Send + Sync>(&self, owner: LoopId) -> Option<Arc<T>> {
+        let attached = self.lock_attached();
+        let known = attached.iter().find(|known| known.owner == owner)?;
+        known.part.clone().downcast().ok()
+    }
+
+    fn lock_attached(&self) -> MutexGuard<'_, Vec<Attached>> {
+        self.0.attached.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the descriptor back (on Windows the socket), if nothing else has it: no
+    /// clone, no operation. What loops keep with it is let go of.
+    ///
+    /// # Errors
+    /// The resource itself.
+    ///
+    /// ```
+    /// use policy_core::Resource;
+    /// use std::net::TcpListener;
+    ///
+    /// let resource = Resource::from(TcpListener::bind("127.0.0.1:0")?);
+    /// let listener = TcpListener::from(resource.try_into_io().unwrap());
+    /// assert!(listener.local_addr().is_ok());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn try_into_io(self) -> Result<OwnedIo, Self> {
+        let Inner { io, kind, attached } = match Arc::try_unwrap(self.0) {
+            Ok(inner) => inner,
+            Err(shared) => return Err(Self(shared)),
+        };
+        // First: a registration holds the descriptor.
+        drop(attached);
+        match io {
+            Io::Io(io) => {
+                Arc::try_unwrap(io).map_err(|io| Self::new(Io::Io(io), kind.get().copied()))
+            }
+            #[cfg(windows)]
+            io @ Io::Handle(_) => Err(Self::new(io, kind.get().copied())),
+        }
+    }
+
+    fn new(io: Io, kind: Option<ResourceKind>) -> Self {
+        let known = OnceLock::new();
+        if let Some(kind) = kind {
+            let _new = known.set(kind);
+        }
+        Self(Arc::new(Inner { io, kind: known, attached: Mutex::default() }))
+    }
+}
+
+impl Io {
+    #[cfg(unix)]
+    fn find_kind(&self) -> ResourceKind {
+        let Self::Io(io) = self;
+        crate::os::kind(io.as_fd())
+    }
+
+    #[cfg(windows)]
+    fn find_kind(&self) -> ResourceKind {
+        match self {
+            Self::Io(_) => ResourceKind::Socket,
+            // Handles are read and written in blocking jobs, whatever they are.
+            Self::Handle(_) => ResourceKind::File,
+        }
+    }
+}
+
+impl fmt::Debug for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Resource").field(&self.0.io).finish()
+    }
+}
+
+#[cfg(unix)]
+impl AsFd for Resource {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        let Io::Io(io) = &self.0.io;
+        io.as_fd()
+    }
+}
+
+#[cfg(unix)]
+impl AsRawFd for Resource {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+macro_rules! from_sockets {
+    ($($socket:ty),*) => {
+        $(impl From<$socket> for Resource {
+            fn from(socket: $socket) -> Self {
+                Self::new(Io::Io(Arc::new(OwnedIo::from(socket))), Some(ResourceKind::Socket))
+            }
+        })*
+    };
+}
+
+from_sockets!(TcpStream, TcpListener, UdpSocket);
+#[cfg(unix)]
+from_sockets!(UnixStream, UnixListener, UnixDatagram);
+#[cfg(windows)]
+from_sockets!(OwnedSocket);
+
+#[cfg(unix)]
+impl From<OwnedFd> for Resource {
+    fn from(fd: OwnedFd) -> Self {
+        Self::from(Arc::new(fd))
+    }
+}
+
+impl From<Arc<OwnedIo>> for Resource {
+    fn from(io: Arc<OwnedIo>) -> Self {
+        Self::new(Io::Io(io), None)
+    }
+}
+
+impl From<File> for Resource {
+    fn from(file: File) -> Self {
+        #[cfg(unix)]
+        return Self::from(OwnedFd::from(file));
+        #[cfg(windows)]
+        return Self::from(OwnedHandle::from(file));
+    }
+}
+
+#[cfg(windows)]
+impl From<OwnedHandle> for Resource {
+    fn from(handle: OwnedHandle) -> Self {
+        Self::new(Io::Handle(Arc::new(handle)), None)
+    }
+}
