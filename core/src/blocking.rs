@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
+use crate::Error;
 use crate::task::{self, JoinHandle, Task};
 
 /// A closure of any type, on its way to a thread where it may block.
@@ -50,6 +51,67 @@ impl Job {
 impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Job").field("id", &self.task.id()).finish()
+    }
+}
+
+/// Runs blocking jobs in place of a loop's own threads; see
+/// [`set_default_executor`](trait.EventLoop.html#method.set_default_executor).
+///
+/// Any function of a job is one, too.
+///
+/// ```
+/// use policy_core::{BlockingExecutor, Error, Job};
+///
+/// /// A thread for each job.
+/// struct Threads;
+///
+/// impl BlockingExecutor for Threads {
+///     fn submit(&self, job: Job) -> Result<(), Error> {
+///         let started = std::thread::Builder::new().spawn(move || job.run());
+///         started.map(drop).map_err(|error| Error::io("can't start a thread; end others", error))
+///     }
+/// }
+/// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+/// event_loop.set_default_executor(Threads)?;
+/// # Ok(())
+/// # }
+/// ```
+pub trait BlockingExecutor: Send + Sync + 'static {
+    /// Takes a job, and calls [`Job::run`] on a thread where it may block. Called
+    /// from any thread; must not block itself.
+    ///
+    /// A loop that is closed waits for the jobs that it gave, and then drops the
+    /// executor.
+    ///
+    /// # Errors
+    /// If no thread can be had; the job is dropped.
+    fn submit(&self, job: Job) -> Result<(), Error>;
+}
+
+impl<F> BlockingExecutor for F
+where
+    F: Fn(Job) -> Result<(), Error> + Send + Sync + 'static,
+{
+    fn submit(&self, job: Job) -> Result<(), Error> {
+        self(job)
+    }
+}
+
+/// A loop's executor, if it was given one.
+#[derive(Default)]
+pub(crate) struct Executor(Mutex<Option<Arc<dyn BlockingExecutor>>>);
+
+impl Executor {
+    /// Returns the one before, which is dropped outside the lock.
+    pub(crate) fn replace(
+        &self,
+        executor: Option<Arc<dyn BlockingExecutor>>,
+    ) -> Option<Arc<dyn BlockingExecutor>> {
+        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), executor)
+    }
+
+    pub(crate) fn get(&self) -> Option<Arc<dyn BlockingExecutor>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

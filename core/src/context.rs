@@ -17,7 +17,7 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::{Arc, Weak};
 
-use crate::{Error, ErrorKind, EventLoop};
+use crate::{Error, ErrorKind, EventLoop, foreign};
 
 thread_local! {
     static STACK: Stack = const { Stack { entries: RefCell::new(Vec::new()), next: Cell::new(0) } };
@@ -261,6 +261,10 @@ pub fn running() -> Option<Arc<dyn EventLoop>> {
 /// [`ErrorKind::AlreadyRunning`] or [`ErrorKind::OtherLoopRunning`].
 pub(crate) fn refuse_nesting(event_loop: &Arc<dyn EventLoop>) -> Result<(), Error> {
     match with_running(|running| running.state().id() == event_loop.state().id()) {
+        None if foreign::is_polling() => Err(Error::new(
+            ErrorKind::OtherLoopRunning,
+            "another runtime is running this code, and a loop can't be run inside it; `.await` the future there, or run this loop on a thread of its own",
+        )),
         None => Ok(()),
         Some(true) => Err(ErrorKind::AlreadyRunning.into()),
         Some(false) => Err(ErrorKind::OtherLoopRunning.into()),

@@ -1,6 +1,8 @@
 //! The promise that every event loop keeps.
 
+mod callbacks;
 mod calls;
+mod diagnostics;
 mod main_future;
 
 use std::fmt::Debug;

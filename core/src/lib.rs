@@ -13,9 +13,13 @@
 //! | know which loop runs this code | [`context`] |
 
 pub mod blocking;
+mod callbacks;
 pub mod context;
+mod debug;
 mod error;
 mod event_loop;
+mod exception;
+pub mod foreign;
 pub mod local;
 pub mod os;
 mod policy;
@@ -28,9 +32,11 @@ mod timer;
 pub mod tracker;
 mod watcher;
 
-pub use blocking::Job;
+pub use blocking::{BlockingExecutor, Job};
+pub use callbacks::{Handle, TimerHandle};
 pub use error::{Error, ErrorKind};
 pub use event_loop::{EventLoop, LoopKind, ShutdownReport};
+pub use exception::{ExceptionContext, ExceptionHandler};
 pub use policy::{
     Context, ContextKey, ContextPolicy, CurrentLoop, EventLoopPolicy, IntoContext, IntoLoopFactory,
     IntoPolicy, LoopFactory,

@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::task::Waker;
+use std::sync::{Arc, Weak};
 
-use crate::blocking::Gauge;
+use crate::blocking::{Executor, Gauge};
+use crate::callbacks::Callbacks;
+use crate::debug;
+use crate::exception::Handlers;
 use crate::{Error, ErrorKind, LoopKind};
 
 /// The identity of an event loop: never used twice in a process.
@@ -38,11 +40,13 @@ pub struct LoopState {
     name: String,
     kind: LoopKind,
     phase: AtomicU8,
-    debug: AtomicBool,
-    stop: Stop,
+    callbacks: Arc<Callbacks>,
+    has_timers: AtomicBool,
+    handlers: Handlers,
     blocking: Gauge,
     /// Goes with the loop: what others keep for it goes when they notice.
     alive: Arc<()>,
+    executor: Executor,
     #[cfg(unix)]
     generation: u64,
 }
@@ -68,10 +72,12 @@ impl LoopState {
             name: name.into(),
             kind,
             phase: AtomicU8::new(IDLE),
-            debug: AtomicBool::new(false),
-            stop: Stop::default(),
+            callbacks: Arc::new(Callbacks::new(debug::from_env())),
+            has_timers: AtomicBool::new(false),
+            handlers: Handlers::default(),
             blocking: Gauge::default(),
             alive: Arc::new(()),
+            executor: Executor::default(),
             #[cfg(unix)]
             generation: crate::local::fork_generation(),
         }
@@ -90,7 +96,9 @@ impl LoopState {
     /// assert!(state.is_closed());
     /// ```
     pub fn always_running(name: impl Into<String>, kind: LoopKind) -> Self {
-        Self { phase: AtomicU8::new(RUNNING), ..Self::new(name, kind) }
+        let mut state = Self::new(name, kind);
+        state.phase = AtomicU8::new(RUNNING);
+        state
     }
 
     /// Returns the identity of the loop.
@@ -215,12 +223,21 @@ impl LoopState {
         Arc::downgrade(&self.alive)
     }
 
-    pub(crate) fn debug(&self) -> &AtomicBool {
-        &self.debug
+    pub(crate) fn callbacks(&self) -> &Arc<Callbacks> {
+        &self.callbacks
     }
 
-    pub(crate) fn stop(&self) -> &Stop {
-        &self.stop
+    /// True once the loop has shown that it makes timers.
+    pub(crate) fn has_timers(&self) -> &AtomicBool {
+        &self.has_timers
+    }
+
+    pub(crate) fn handlers(&self) -> &Handlers {
+        &self.handlers
+    }
+
+    pub(crate) fn executor(&self) -> &Executor {
+        &self.executor
     }
 
     /// Goes from idle to running, until the guard is dropped.
@@ -257,7 +274,11 @@ impl LoopState {
     /// assert!(!state.mark_closed());
     /// ```
     pub fn mark_closed(&self) -> bool {
-        self.phase.swap(CLOSED, Ordering::AcqRel) != CLOSED
+        let closed = self.phase.swap(CLOSED, Ordering::AcqRel) != CLOSED;
+        if closed && !self.is_forked() {
+            self.callbacks.close();
+        }
+        closed
     }
 
     /// Marks the loop closed, whatever it does: for an adapter's `Drop`, where
@@ -281,6 +302,14 @@ impl LoopState {
     }
 }
 
+impl Drop for LoopState {
+    fn drop(&mut self) {
+        if self.is_forked() {
+            self.callbacks.forget();
+        }
+    }
+}
+
 impl fmt::Debug for LoopState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoopState")
@@ -288,6 +317,7 @@ impl fmt::Debug for LoopState {
             .field("name", &self.name)
             .field("running", &self.is_running())
             .field("closed", &self.is_closed())
+            .field("debug", &self.callbacks.is_debug())
             .finish_non_exhaustive()
     }
 }
@@ -299,41 +329,5 @@ impl Drop for Running<'_> {
         // Unless it was marked closed meanwhile: that stays.
         let _closed =
             self.0.phase.compare_exchange(RUNNING, IDLE, Ordering::Release, Ordering::Relaxed);
-    }
-}
-
-/// The wish that a run should end, from any thread.
-#[derive(Default)]
-pub(crate) struct Stop {
-    asked: AtomicBool,
-    waker: Mutex<Option<Waker>>,
-}
-
-impl Stop {
-    pub(crate) fn ask(&self) {
-        self.asked.store(true, Ordering::Release);
-        if let Some(waker) = self.put(None) {
-            waker.wake();
-        }
-    }
-
-    pub(crate) fn is_asked(&self) -> bool {
-        self.asked.load(Ordering::Acquire)
-    }
-
-    /// Takes the wish back: a run that ends consumes it.
-    pub(crate) fn clear(&self) {
-        self.asked.store(false, Ordering::Release);
-        drop(self.put(None));
-    }
-
-    pub(crate) fn register(&self, waker: Waker) {
-        drop(self.put(Some(waker)));
-    }
-
-    /// Returns the former waker, so that it goes outside the lock: dropping one may
-    /// run code that calls `stop`.
-    fn put(&self, waker: Option<Waker>) -> Option<Waker> {
-        std::mem::replace(&mut *self.waker.lock().unwrap_or_else(PoisonError::into_inner), waker)
     }
 }

@@ -2,17 +2,18 @@
 //! same for every executor, and then call what the adapter implements.
 
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::main_future::Main;
 use super::{EventLoop, LoopKind};
-use crate::task::{self, JoinHandle};
-use crate::{Error, ErrorKind, Job, ProactorHandle, SelectorHandle, context};
+use crate::task::{self, JoinHandle, LocalTask, Task};
+use crate::{
+    BlockingExecutor, Error, ErrorKind, Job, ProactorHandle, SelectorHandle, context, debug,
+};
 
 /// What was left when a loop shut down.
 ///
@@ -123,31 +124,6 @@ impl dyn EventLoop {
         self.state().is_closed()
     }
 
-    /// Returns true if the loop is in debug mode.
-    ///
-    /// ```
-    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
-    /// event_loop.set_debug(true);
-    /// assert!(event_loop.get_debug());
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn get_debug(&self) -> bool {
-        self.state().debug().load(Ordering::Relaxed)
-    }
-
-    /// Turns debug mode on or off, from any thread.
-    ///
-    /// ```
-    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
-    /// event_loop.set_debug(cfg!(debug_assertions));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn set_debug(&self, debug: bool) {
-        self.state().debug().store(debug, Ordering::Relaxed);
-    }
-
     /// Returns the time by the loop's clock, which never goes back.
     ///
     /// ```
@@ -185,10 +161,11 @@ impl dyn EventLoop {
     /// # Ok(())
     /// # }
     /// ```
+    #[track_caller]
     pub fn run_until_complete<F: Future>(self: &Arc<Self>, future: F) -> Result<F::Output, Error> {
         let mut future = pin!(future);
         let mut result = None;
-        let ran = self.run(|cx| {
+        let poll = |cx: &mut Context<'_>| {
             // Caught here, raised when the executor has returned: a panic never
             // unwinds through it.
             match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
@@ -197,7 +174,8 @@ impl dyn EventLoop {
                 Err(payload) => result = Some(Err(payload)),
             }
             Poll::Ready(())
-        });
+        };
+        let ran = self.run(poll, Location::caller());
         match result {
             Some(Ok(output)) => Ok(output),
             Some(Err(payload)) => resume_unwind(payload),
@@ -220,15 +198,20 @@ impl dyn EventLoop {
     /// # Ok(())
     /// # }
     /// ```
+    #[track_caller]
     pub fn run_forever(self: &Arc<Self>) -> Result<(), Error> {
-        self.run(|_| Poll::Pending)
+        self.run(|_| Poll::Pending, Location::caller())
     }
 
-    fn run(self: &Arc<Self>, poll: impl FnMut(&mut Context<'_>) -> Poll<()>) -> Result<(), Error> {
+    fn run(
+        self: &Arc<Self>,
+        poll: impl FnMut(&mut Context<'_>) -> Poll<()>,
+        location: &'static Location<'static>,
+    ) -> Result<(), Error> {
         self.state().check_open()?;
         context::refuse_nesting(self)?;
         let _running = self.state().begin_run()?;
-        let mut main = pin!(Main::new(self.state(), poll));
+        let mut main = pin!(Main::new(self, poll, location));
         context::scope(self, || self.drive(main.as_mut()))
     }
 
@@ -244,7 +227,9 @@ impl dyn EventLoop {
     /// # }
     /// ```
     pub fn stop(&self) {
-        self.state().stop().ask();
+        if !self.state().is_forked() {
+            self.state().callbacks().stop();
+        }
     }
 
     /// Runs `future` as a task of this loop (asyncio's `create_task`). May be
@@ -261,6 +246,7 @@ impl dyn EventLoop {
     /// # Ok(())
     /// # }
     /// ```
+    #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -269,7 +255,7 @@ impl dyn EventLoop {
         let (task, handle) = task::new(future);
         if self.state().check_open().is_ok() {
             // A task that is refused is dropped: the handle knows.
-            let _cancelled = self.submit(task);
+            let _cancelled = self.submit(self.watched(task));
         }
         handle
     }
@@ -291,6 +277,7 @@ impl dyn EventLoop {
     /// # Ok(())
     /// # }
     /// ```
+    #[track_caller]
     pub fn try_spawn<F>(&self, future: F) -> Result<JoinHandle<F::Output>, Error>
     where
         F: Future + Send + 'static,
@@ -298,8 +285,19 @@ impl dyn EventLoop {
     {
         self.state().check_open()?;
         let (task, handle) = task::new(future);
-        self.submit(task)?;
+        self.submit(self.watched(task))?;
         Ok(handle)
+    }
+
+    /// Decided at the spawn, so that the polls pay nothing.
+    #[inline]
+    #[track_caller]
+    fn watched(&self, task: Task) -> Task {
+        let callbacks = self.state().callbacks();
+        match callbacks.is_debug() {
+            true => debug::watch(task, callbacks, Location::caller()),
+            false => task,
+        }
     }
 
     /// Runs `future`, which need not be `Send`, on this thread.
@@ -323,6 +321,7 @@ impl dyn EventLoop {
     /// # Ok(())
     /// # }
     /// ```
+    #[track_caller]
     pub fn try_spawn_local<F>(&self, future: F) -> Result<JoinHandle<F::Output>, Error>
     where
         F: Future + 'static,
@@ -330,8 +329,18 @@ impl dyn EventLoop {
     {
         self.state().check_open()?;
         let (task, handle) = task::new_local(future);
-        self.submit_local(task)?;
+        self.submit_local(self.watched_local(task))?;
         Ok(handle)
+    }
+
+    #[inline]
+    #[track_caller]
+    fn watched_local(&self, task: LocalTask) -> LocalTask {
+        let callbacks = self.state().callbacks();
+        match callbacks.is_debug() {
+            true => debug::watch_local(task, callbacks, Location::caller()),
+            false => task,
+        }
     }
 
     /// As [`try_spawn_local`](#method.try_spawn_local); where that gives an error,
@@ -347,6 +356,7 @@ impl dyn EventLoop {
     /// # Ok(())
     /// # }
     /// ```
+    #[track_caller]
     pub fn spawn_local<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
@@ -354,7 +364,7 @@ impl dyn EventLoop {
     {
         let (task, handle) = task::new_local(future);
         if self.state().check_open().is_ok() {
-            let _cancelled = self.submit_local(task);
+            let _cancelled = self.submit_local(self.watched_local(task));
         }
         handle
     }
@@ -379,7 +389,7 @@ impl dyn EventLoop {
     {
         let (job, handle) = self.job(f);
         if self.state().check_open().is_ok() {
-            let _cancelled = self.submit_blocking(job);
+            let _cancelled = self.give(job);
         }
         handle
     }
@@ -404,8 +414,47 @@ impl dyn EventLoop {
     {
         self.state().check_open()?;
         let (job, handle) = self.job(f);
-        self.submit_blocking(job)?;
+        self.give(job)?;
         Ok(handle)
+    }
+
+    /// Runs the loop's blocking jobs by `executor` from now on, in place of its own
+    /// threads (asyncio's `set_default_executor`). Jobs that were given before stay
+    /// where they are.
+    ///
+    /// The loop waits for jobs as before when it closes, and then drops the executor.
+    /// May be called from any thread.
+    ///
+    /// # Errors
+    /// [`ErrorKind::LoopClosed`]; [`ErrorKind::Forked`].
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// use policy_core::Job;
+    /// use std::sync::mpsc;
+    ///
+    /// // One thread, so that jobs run one after the other.
+    /// let (jobs, queue) = mpsc::channel::<Job>();
+    /// std::thread::spawn(move || queue.into_iter().for_each(Job::run));
+    /// event_loop.set_default_executor(move |job| {
+    ///     jobs.send(job).map_err(|_| policy_core::ErrorKind::LoopClosed.into())
+    /// })?;
+    /// let answer = event_loop.run_until_complete(event_loop.spawn_blocking(|| 6 * 7))?;
+    /// assert_eq!(answer.unwrap(), 42);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_default_executor(&self, executor: impl BlockingExecutor) -> Result<(), Error> {
+        self.state().check_open()?;
+        drop(self.state().executor().replace(Some(Arc::new(executor))));
+        Ok(())
+    }
+
+    fn give(&self, job: Job) -> Result<(), Error> {
+        match self.state().executor().get() {
+            Some(executor) => executor.submit(job),
+            None => self.submit_blocking(job),
+        }
     }
 
     fn job<F, T>(self: &Arc<Self>, f: F) -> (Job, JoinHandle<T>)
@@ -464,7 +513,14 @@ impl dyn EventLoop {
         // begun; asyncio runs them.
         self.state().blocking().wait_started(left());
         // Destructors of tasks see the loop that they belong to, closed.
-        context::scope(self, || self.shutdown(left()));
-        Ok(ShutdownReport { blocking_jobs: self.state().blocking().wait_finished(left()) })
+        context::scope(self, || {
+            self.shutdown(left());
+            self.state().callbacks().close();
+        });
+        let blocking_jobs = self.state().blocking().wait_finished(left());
+        // Last: an executor that is dropped may end its threads.
+        let executor = self.state().executor().replace(None);
+        context::scope(self, || drop(executor));
+        Ok(ShutdownReport { blocking_jobs })
     }
 }

@@ -159,8 +159,16 @@ impl<T> Drop for Joiner<T> {
             // drops the result of a detached task: it must not matter who is first.
             // SAFETY: complete before it was detached: the stage is ours.
             let unwanted = unsafe { self.cell.take() };
-            quietly(|| drop(unwanted));
+            quietly(|| let_go(unwanted));
         }
+    }
+}
+
+/// Drops a result that nobody takes; a panic is told to the loop.
+#[inline]
+fn let_go<T>(unwanted: Result<T, JoinError>) {
+    if let Err(error) = unwanted {
+        error.report_unretrieved();
     }
 }
 
@@ -258,7 +266,7 @@ impl<F: Future> Cell<F> {
         if unsafe { self.header.complete() }.is_detached() {
             // SAFETY: detached before it was complete: the stage stays ours.
             let unwanted = unsafe { self.empty() };
-            quietly(|| drop(unwanted));
+            quietly(|| unwanted.map_or((), let_go));
         }
     }
 

@@ -83,6 +83,16 @@ pub fn try_id() -> Option<Id> {
 /// Runs `f` as the task `id`.
 #[inline]
 pub(super) fn scope<R>(id: Id, f: impl FnOnce() -> R) -> R {
+    with(Some(id), f)
+}
+
+/// Runs `f` as no task, though a task calls it.
+pub(crate) fn outside<R>(f: impl FnOnce() -> R) -> R {
+    with(None, f)
+}
+
+#[inline]
+fn with<R>(id: Option<Id>, f: impl FnOnce() -> R) -> R {
     struct Restore(Option<Id>);
     impl Drop for Restore {
         #[inline]
@@ -90,7 +100,7 @@ pub(super) fn scope<R>(id: Id, f: impl FnOnce() -> R) -> R {
             let _ending = CURRENT.try_with(|current| current.set(self.0));
         }
     }
-    let outer = CURRENT.try_with(|current| current.replace(Some(id)));
+    let outer = CURRENT.try_with(|current| current.replace(id));
     let _restore = Restore(outer.ok().flatten());
     f()
 }

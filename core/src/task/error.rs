@@ -2,9 +2,11 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::Id;
+use crate::exception::message_of;
+use crate::{EventLoop, ExceptionContext, context, foreign};
 
 /// Says why awaiting a [`JoinHandle`](super::JoinHandle) gave no result.
 ///
@@ -32,9 +34,12 @@ struct Inner {
 enum Repr {
     Cancelled,
     // In a mutex because a payload is `Send`, and an error should be `Sync` too.
-    Panicked(Mutex<Box<dyn Any + Send>>),
+    Panicked(Mutex<Box<dyn Any + Send>>, Origin),
     Taken,
 }
+
+/// The loop on which a task panicked: it is told of a panic that nobody asks for.
+type Origin = Option<Weak<dyn EventLoop>>;
 
 impl JoinError {
     fn new(id: Id, repr: Repr) -> Self {
@@ -46,7 +51,27 @@ impl JoinError {
     }
 
     pub(super) fn panicked(id: Id, payload: Box<dyn Any + Send>) -> Self {
-        Self::new(id, Repr::Panicked(Mutex::new(payload)))
+        // Looked up here, where it is known and where it costs nobody else.
+        let origin = context::with_ambient(Arc::downgrade)
+            .or_else(|| foreign::running().as_ref().map(Arc::downgrade));
+        Self::new(id, Repr::Panicked(Mutex::new(payload), origin))
+    }
+
+    /// Tells the loop's exception handler of a panic that nobody will ask for.
+    #[cold]
+    pub(super) fn report_unretrieved(self) {
+        let id = self.inner.id;
+        let Repr::Panicked(payload, origin) = self.inner.repr else { return };
+        let context = ExceptionContext::new(
+            "the panic of a task was never retrieved; await its handle before it is dropped",
+        )
+        .with_task(id)
+        .with_panic(payload.into_inner().unwrap_or_else(PoisonError::into_inner));
+        match origin.and_then(|origin| origin.upgrade()) {
+            Some(event_loop) => event_loop.call_exception_handler(&context),
+            // Its loop has gone, or it never had one.
+            None => log::error!("{context}"),
+        }
     }
 
     pub(super) fn taken(id: Id) -> Self {
@@ -117,7 +142,7 @@ impl JoinError {
     /// assert!(error_of(async { panic!("bad luck") }).is_panic());
     /// ```
     pub fn is_panic(&self) -> bool {
-        matches!(self.inner.repr, Repr::Panicked(_))
+        matches!(self.inner.repr, Repr::Panicked(..))
     }
 
     /// Returns the payload of the panic, or the error itself if there was none.
@@ -145,8 +170,8 @@ impl JoinError {
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, Self> {
         let Inner { id, repr } = *self.inner;
         match repr {
-            Repr::Panicked(payload) => {
-                Ok(payload.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
+            Repr::Panicked(payload, _) => {
+                Ok(payload.into_inner().unwrap_or_else(PoisonError::into_inner))
             }
             repr => Err(Self::new(id, repr)),
         }
@@ -197,13 +222,9 @@ impl fmt::Display for JoinError {
                 "task {} was cancelled; look for a call of `abort`, or a loop that closed first",
                 self.inner.id
             ),
-            Repr::Panicked(payload) => {
-                let payload = payload.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                let said = payload
-                    .downcast_ref::<&'static str>()
-                    .copied()
-                    .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-                    .unwrap_or("a payload that is no string");
+            Repr::Panicked(payload, _) => {
+                let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);
+                let said = message_of(&**payload).unwrap_or("a payload that is no string");
                 write!(f, "task {} panicked: {said}; see `into_panic`", self.inner.id)
             }
             Repr::Taken => write!(

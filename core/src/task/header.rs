@@ -260,7 +260,7 @@ fn wake(waker: Option<Waker>) {
 }
 
 /// Runs foreign code whose panic has nowhere to go. The panic hook has told.
-pub(super) fn quietly(f: impl FnOnce()) {
+pub(crate) fn quietly(f: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
         // A payload may panic when dropped. It is leaked then, by `forget`.
         if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {

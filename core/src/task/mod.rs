@@ -20,10 +20,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-pub(crate) use current::on_end;
 pub use current::{Id, try_id};
+pub(crate) use current::{on_end, outside};
 pub use error::JoinError;
 pub use handle::{AbortHandle, JoinHandle};
+pub(crate) use header::quietly;
 
 use cell::{Run, Runner};
 

@@ -1,0 +1,273 @@
+//! One callback: called once, or cancelled.
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Instant;
+
+use super::Callbacks;
+
+/// A callback of any type, and what became of it. One allocation for everybody who
+/// holds it.
+pub(crate) type Entry = Arc<dyn Callback>;
+
+pub(crate) trait Callback: Send + Sync {
+    /// Calls the function, unless it was called or cancelled before.
+    fn call(&self);
+
+    /// Drops the function. Returns false if it was cancelled before.
+    fn cancel(&self) -> bool;
+
+    fn is_cancelled(&self) -> bool;
+
+    fn location(&self) -> &'static Location<'static>;
+}
+
+struct Slot<F> {
+    location: &'static Location<'static>,
+    state: Mutex<State<F>>,
+}
+
+struct State<F> {
+    /// `None` once it was called or cancelled.
+    function: Option<F>,
+    cancelled: bool,
+}
+
+/// Makes a callback, and its handle.
+pub(crate) fn new<F>(function: F, location: &'static Location<'static>) -> (Entry, Handle)
+where
+    F: FnOnce() + Send + 'static,
+{
+    let state = Mutex::new(State { function: Some(function), cancelled: false });
+    let entry: Entry = Arc::new(Slot { location, state });
+    (entry.clone(), Handle { entry })
+}
+
+/// Makes a callback for the time `when`, and its handle.
+pub(crate) fn new_timed<F>(
+    function: F,
+    when: Instant,
+    callbacks: &Arc<Callbacks>,
+    location: &'static Location<'static>,
+) -> (Entry, TimerHandle)
+where
+    F: FnOnce() + Send + 'static,
+{
+    let (entry, handle) = new(function, location);
+    (entry, TimerHandle { handle, when, callbacks: Arc::downgrade(callbacks) })
+}
+
+impl<F> Slot<F> {
+    /// Changes the state. What is returned is used and dropped outside the lock:
+    /// functions and their destructors may do anything.
+    fn change<R>(&self, change: impl FnOnce(&mut State<F>) -> R) -> R {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<F: FnOnce() + Send> Callback for Slot<F> {
+    fn call(&self) {
+        if let Some(function) = self.change(|state| state.function.take()) {
+            function();
+        }
+    }
+
+    fn cancel(&self) -> bool {
+        let (first, function) = self.change(|state| {
+            (!std::mem::replace(&mut state.cancelled, true), state.function.take())
+        });
+        drop(function);
+        first
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.change(|state| state.cancelled)
+    }
+
+    fn location(&self) -> &'static Location<'static> {
+        self.location
+    }
+}
+
+/// A callback that was given to a loop (asyncio's `Handle`).
+///
+/// Dropping it changes nothing. It may be used on any thread, also when the loop has
+/// gone.
+///
+/// ```
+/// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+/// let handle = event_loop.call_soon(|| unreachable!("it was cancelled"));
+/// handle.cancel();
+/// assert!(handle.cancelled());
+/// event_loop.run_until_complete(async {})?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Handle {
+    entry: Entry,
+}
+
+impl Handle {
+    pub(crate) fn of(entry: Entry) -> Self {
+        Self { entry }
+    }
+
+    /// Drops the callback, unless it was called or is being called. Cancelling twice
+    /// does nothing the second time.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// let shared = std::sync::Arc::new(());
+    /// let held = shared.clone();
+    /// let handle = event_loop.call_soon(move || drop(held));
+    /// handle.cancel();
+    /// assert_eq!(std::sync::Arc::strong_count(&shared), 1); // dropped at once
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn cancel(&self) {
+        self.entry.cancel();
+    }
+
+    /// Returns true if [`cancel`](Self::cancel) was called, also when that was too
+    /// late; and if the loop was closed first.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// let handle = event_loop.call_soon(|| ());
+    /// event_loop.close()?;
+    /// assert!(handle.cancelled());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn cancelled(&self) -> bool {
+        self.entry.is_cancelled()
+    }
+
+    /// Returns where the callback was given to the loop.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// let handle = event_loop.call_soon(|| ());
+    /// println!("scheduled at {}", handle.location()); // src/main.rs:4:25
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn location(&self) -> &'static Location<'static> {
+        self.entry.location()
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("cancelled", &self.cancelled())
+            .field("location", &format_args!("{}", self.location()))
+            .finish()
+    }
+}
+
+/// A callback that was given to a loop for later (asyncio's `TimerHandle`): a
+/// [`Handle`] that knows its time.
+///
+/// ```
+/// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+/// use std::time::Duration;
+///
+/// let when = event_loop.time() + Duration::from_secs(60);
+/// let handle = event_loop.call_at(when, || println!("a minute has passed"));
+/// assert_eq!(handle.when(), when);
+/// handle.cancel();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct TimerHandle {
+    handle: Handle,
+    when: Instant,
+    /// Weak: a handle keeps no loop's queue.
+    callbacks: Weak<Callbacks>,
+}
+
+impl TimerHandle {
+    /// Drops the callback, unless it was called or is being called; see
+    /// [`Handle::cancel`].
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// use std::time::Duration;
+    ///
+    /// let handle = event_loop.call_later(Duration::from_secs(60), || unreachable!());
+    /// handle.cancel();
+    /// assert!(handle.cancelled());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn cancel(&self) {
+        if self.handle.entry.cancel() {
+            if let Some(callbacks) = self.callbacks.upgrade() {
+                callbacks.cancelled_timer();
+            }
+        }
+    }
+
+    /// Returns true if [`cancel`](Self::cancel) was called; see
+    /// [`Handle::cancelled`].
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// let handle = event_loop.call_at(event_loop.time(), || ());
+    /// assert!(!handle.cancelled());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn cancelled(&self) -> bool {
+        self.handle.cancelled()
+    }
+
+    /// Returns when the callback is due, by the loop's clock; also when it was
+    /// cancelled.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// use std::time::Duration;
+    ///
+    /// let handle = event_loop.call_later(Duration::from_secs(60), || ());
+    /// assert!(handle.when() > event_loop.time());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn when(&self) -> Instant {
+        self.when
+    }
+
+    /// Returns where the callback was given to the loop.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// let handle = event_loop.call_at(event_loop.time(), || ());
+    /// println!("scheduled at {}", handle.location());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn location(&self) -> &'static Location<'static> {
+        self.handle.location()
+    }
+}
+
+impl fmt::Debug for TimerHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TimerHandle")
+            .field("when", &self.when)
+            .field("cancelled", &self.cancelled())
+            .field("location", &format_args!("{}", self.location()))
+            .finish()
+    }
+}
