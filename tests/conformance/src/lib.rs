@@ -41,6 +41,7 @@ mod support;
 
 pub mod aborts;
 pub mod blocking;
+pub mod callbacks;
 pub mod context;
 pub mod cross_loop;
 pub mod join_set;

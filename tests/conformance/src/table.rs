@@ -155,6 +155,27 @@ macro_rules! __clauses {
                 a_job_whose_loop_has_gone_is_told_so "B100"
                 a_job_needs_no_running_loop "B98"
             }
+            callbacks {
+                callbacks_are_called_in_order "B82, B89"
+                callbacks_wait_for_a_run "B89"
+                what_a_callback_adds_comes_in_the_next_batch "B82"
+                a_stop_lets_the_batch_end "B80, B81"
+                callbacks_of_a_future_that_ends_are_called "B82, asyncio's end of a task, which is a callback itself"
+                a_callback_from_another_thread_wakes_a_sleeping_loop "B89"
+                callbacks_run_on_the_loop "B39"
+                a_callback_that_never_ends_starves_nobody "B82, issue 5 'callbacks that schedule callbacks for ever'"
+                a_million_callbacks_are_called "issue 5 '1,000,000 callbacks'"
+                timed_callbacks_are_called_in_order_of_time "B83, B84, B101"
+                soon_comes_before_a_delay_of_nothing "B83"
+                a_shorter_time_wakes_a_loop_that_sleeps_longer "B83, B89"
+                timed_callbacks_persist_between_runs "B72, B83"
+                a_cancelled_callback_is_not_called "B86, B87"
+                cancelled_timers_are_let_go "B88"
+                a_callback_that_panics_harms_nobody "B91"
+                a_callback_may_use_the_loop "B76, B79"
+                a_closed_loop_drops_its_callbacks "B74, B75"
+                handles_may_outlive_their_loop "B45, B75"
+            }
             time {
                 a_sleep_is_never_over_early "B101"
                 sleeps_end_in_the_order_of_their_deadlines "B83"
