@@ -56,11 +56,24 @@ fn elsewhere() -> Result<Arc<dyn EventLoop>, Error> {
 
 /// Returns the foreign runtime of this thread, as a loop.
 fn adopted() -> Option<Arc<dyn EventLoop>> {
+    know_foreign_runtimes();
     #[cfg(feature = "tokio")]
     if let Some(event_loop) = policy_tokio::adopt() {
         return Some(event_loop);
     }
     None
+}
+
+/// Tells the core what this crate knows of foreign runtimes: that no loop may be run
+/// inside of one, and which loop stands for it. Called wherever a program may begin;
+/// costs one load after the first time.
+#[inline]
+pub(crate) fn know_foreign_runtimes() {
+    #[cfg(feature = "tokio")]
+    policy_core::foreign::install(policy_core::foreign::Foreign {
+        is_polling: policy_tokio::is_polling,
+        running: policy_tokio::adopt,
+    });
 }
 
 /// Returns true if a loop runs this code, so that nothing may block here: a foreign

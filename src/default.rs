@@ -35,6 +35,7 @@ impl DefaultEventLoopPolicy {
     /// policy::set_event_loop_policy(DefaultEventLoopPolicy::new());
     /// ```
     pub fn new() -> Self {
+        crate::ambient::know_foreign_runtimes();
         Self { contexts: ContextPolicy::new(new_event_loop, Context::thread()) }
     }
 }

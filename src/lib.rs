@@ -14,10 +14,11 @@ pub mod time;
 mod within;
 
 pub use policy_core::{
-    Address, ChildCallback, ChildId, ChildWatcher, Context, ContextKey, ContextPolicy, CurrentLoop,
-    Error, ErrorKind, EventLoop, EventLoopPolicy, ExitFuture, Interest, IntoPolicy, IntoWatcher,
-    IoBuf, IoBufMut, LoopFactory, LoopKind, Proactor, ProactorHandle, Resource, ResourceKind,
-    Selector, SelectorHandle, ShutdownReport, Source,
+    Address, BlockingExecutor, ChildCallback, ChildId, ChildWatcher, Context, ContextKey,
+    ContextPolicy, CurrentLoop, Error, ErrorKind, EventLoop, EventLoopPolicy, ExceptionContext,
+    ExceptionHandler, ExitFuture, Handle, Interest, IntoPolicy, IntoWatcher, IoBuf, IoBufMut, Job,
+    LoopFactory, LoopKind, Proactor, ProactorHandle, Resource, ResourceKind, Selector,
+    SelectorHandle, ShutdownReport, Source, TimerHandle,
 };
 
 pub use default::DefaultEventLoopPolicy;

@@ -21,6 +21,7 @@ use crate::ambient;
 /// assert!(Arc::ptr_eq(&policy, &policy::get_event_loop_policy()));
 /// ```
 pub fn get_event_loop_policy() -> Arc<dyn EventLoopPolicy> {
+    ambient::know_foreign_runtimes();
     registry::get_or_init(|| Arc::new(crate::DefaultEventLoopPolicy::new()))
 }
 
@@ -40,6 +41,7 @@ pub fn get_event_loop_policy() -> Arc<dyn EventLoopPolicy> {
 /// policy::set_event_loop_policy(None);
 /// ```
 pub fn set_event_loop_policy(policy: impl IntoPolicy) {
+    ambient::know_foreign_runtimes();
     drop(registry::replace(policy.into_policy()));
 }
 
@@ -60,6 +62,7 @@ pub fn set_event_loop_policy(policy: impl IntoPolicy) {
 pub fn with_event_loop_policy<R>(policy: impl IntoPolicy, f: impl FnOnce() -> R) -> R {
     let policy =
         policy.into_policy().unwrap_or_else(|| Arc::new(crate::DefaultEventLoopPolicy::new()));
+    ambient::know_foreign_runtimes();
     registry::scoped(policy, f)
 }
 

@@ -59,6 +59,7 @@ impl Runner {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn new() -> Self {
+        ambient::know_foreign_runtimes();
         Self {
             policy: None,
             debug: None,
