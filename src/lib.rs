@@ -2,6 +2,8 @@
 
 mod ambient;
 mod default;
+#[cfg(unix)]
+mod io;
 mod names;
 mod policy;
 #[doc(hidden)]

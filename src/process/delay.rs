@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use policy_core::{LoopId, Timer};
 
-use super::anchor::driven_loop;
 use super::background;
+use crate::ambient;
 
 /// A point in time that can be awaited, under any loop or none.
 pub(super) struct Delay {
@@ -29,7 +29,7 @@ impl Delay {
         if left.is_zero() {
             return Poll::Ready(());
         }
-        let Some(event_loop) = driven_loop() else {
+        let Some(event_loop) = ambient::driven() else {
             self.timer = None;
             background::wake_after(left, cx.waker().clone());
             return Poll::Pending;
