@@ -2,9 +2,9 @@
 
 mod ambient;
 mod default;
-#[cfg(unix)]
-mod io;
+pub mod io;
 mod names;
+pub mod net;
 mod policy;
 #[doc(hidden)]
 pub mod private;

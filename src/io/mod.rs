@@ -1,5 +1,17 @@
-//! Waiting for descriptors.
+//! Reading and writing, on whichever loop runs.
+//!
+//! The traits are those of [futures-io](futures_io). Their methods (`read`, `write_all`,
+//! `lines` …) come from an extension trait, of which there are several that are
+//! well-kept: `futures_lite::{AsyncReadExt, AsyncWriteExt}` or `futures_util`'s. This
+//! crate adds none of its own.
 
+pub(crate) mod anchor;
+mod copy;
+mod duplex;
 pub(crate) mod registered;
 
-pub(crate) use std::os::fd::BorrowedFd as BorrowedIo;
+pub use copy::{copy, copy_bidirectional};
+pub use duplex::{DuplexStream, duplex};
+pub use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
+
+pub(crate) use policy_core::os::{BorrowedIo, OwnedIo};

@@ -1,0 +1,179 @@
+//! A descriptor that stays with one loop.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::task::{Context, Poll};
+
+use policy_core::{Error, ErrorKind, EventLoop, Interest, context, os};
+
+use super::registered::{Registered, uninterrupted};
+use super::{BorrowedIo, OwnedIo};
+use crate::ambient;
+
+/// A non-blocking descriptor that is registered with the loop that runs when it has to be
+/// waited for first, and stays there.
+///
+/// Any number of tasks may use it at once, in both directions.
+pub(crate) struct Anchor {
+    // In this order: the descriptor leaves the reactor before it can be closed.
+    home: OnceLock<Home>,
+    /// Held by who looks for a home: it is registered once.
+    settling: Mutex<()>,
+    io: Arc<OwnedIo>,
+}
+
+struct Home {
+    // Weak: what a loop's task has does not keep the loop open.
+    event_loop: Weak<dyn EventLoop>,
+    registered: Registered,
+}
+
+/// What is done with a descriptor: [`io::ErrorKind::WouldBlock`] means to wait.
+pub(crate) type Op<'a> = dyn FnMut(BorrowedIo<'_>) -> io::Result<usize> + 'a;
+
+impl Anchor {
+    /// Wraps a descriptor that is non-blocking, registered nowhere yet.
+    pub(crate) fn new(io: OwnedIo) -> Self {
+        Self { home: OnceLock::new(), settling: Mutex::new(()), io: Arc::new(io) }
+    }
+
+    /// Returns the descriptor.
+    pub(crate) fn io(&self) -> &OwnedIo {
+        &self.io
+    }
+
+    /// Gives the descriptor back, registered nowhere.
+    pub(crate) fn into_io(self) -> io::Result<OwnedIo> {
+        let Self { home, io, .. } = self;
+        drop(home);
+        // A reactor may still hold it for a moment.
+        Arc::try_unwrap(io).or_else(|shared| shared.try_clone())
+    }
+
+    /// Tries `op`, and again whenever the descriptor may be ready, until it gives
+    /// anything but `WouldBlock`.
+    ///
+    /// What need not wait is done anywhere. What has to needs a loop.
+    ///
+    /// # Errors
+    /// What `op` gives. A [`policy_core::Error`] inside, if nobody would notice when the
+    /// descriptor is ready: no loop runs here, or that of the descriptor is closed, not
+    /// run by anybody, or bound to another thread.
+    pub(crate) fn poll_io(
+        &self,
+        cx: &mut Context<'_>,
+        interest: Interest,
+        op: &mut Op<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let home = match self.home.get() {
+            Some(home) => home,
+            None => {
+                match self.try_io(op) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    result => return Poll::Ready(result),
+                }
+                match self.settle() {
+                    Ok(home) => home,
+                    Err(error) => return Poll::Ready(Err(error.into())),
+                }
+            }
+        };
+        let mut answered = false;
+        let polled = home.registered.poll_io(cx, interest, &mut |io| {
+            let result = op(io);
+            answered = !matches!(&result, Err(e) if e.kind() == io::ErrorKind::WouldBlock);
+            result
+        });
+        if answered {
+            return polled;
+        }
+        // Not done: nobody may ever wake this task, or the reactor has failed.
+        match (home.check(), polled) {
+            (Ok(()), polled) => polled,
+            // What is there already can be had without a loop.
+            (Err(gone), _) => match self.try_io(op) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    Poll::Ready(Err(gone.into()))
+                }
+                result => Poll::Ready(result),
+            },
+        }
+    }
+
+    /// Tries `op` once, without waiting.
+    pub(crate) fn try_io(&self, op: &mut Op<'_>) -> io::Result<usize> {
+        uninterrupted(|| op(os::borrow(&*self.io)))
+    }
+
+    /// Registers the descriptor with the loop that runs here.
+    fn settle(&self) -> Result<&Home, Error> {
+        let _alone = self.settling.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(home) = self.home.get() {
+            return Ok(home);
+        }
+        let event_loop = served_loop()?;
+        let source = event_loop.as_selector()?.register(self.io.clone())?;
+        let event_loop = Arc::downgrade(&event_loop);
+        Ok(self.home.get_or_init(|| Home { event_loop, registered: Registered::new(source) }))
+    }
+}
+
+impl Home {
+    /// Checks that somebody will notice when the descriptor is ready.
+    fn check(&self) -> Result<(), Error> {
+        // The usual case: it is the loop that runs here, and nothing has to be upgraded.
+        let here = context::with_running(|event_loop| {
+            std::ptr::addr_eq(Arc::as_ptr(event_loop), self.event_loop.as_ptr())
+                .then(|| check_served(&**event_loop))
+        });
+        if let Some(checked) = here.flatten() {
+            return checked;
+        }
+        match self.event_loop.upgrade() {
+            Some(event_loop) => check_served(&*event_loop),
+            None => Err(closed()),
+        }
+    }
+}
+
+/// Returns the loop that ambient calls mean here, if somebody runs it.
+///
+/// # Errors
+/// [`ErrorKind::NoRunningLoop`], [`ErrorKind::LoopClosed`], [`ErrorKind::Forked`].
+pub(crate) fn served_loop() -> Result<Arc<dyn EventLoop>, Error> {
+    let event_loop = ambient::event_loop()?;
+    check_served(&*event_loop)?;
+    Ok(event_loop)
+}
+
+fn check_served(event_loop: &dyn EventLoop) -> Result<(), Error> {
+    let state = event_loop.state();
+    if state.is_closed() {
+        return Err(closed());
+    }
+    state.check_open()?;
+    if state.is_running() || event_loop.is_self_driving() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::NoRunningLoop,
+        format!(
+            "the event loop {} is not run by anybody, so nothing can be waited for there; run it, or use a loop with threads of its own",
+            event_loop.state().name()
+        ),
+    ))
+}
+
+fn closed() -> Error {
+    Error::new(
+        ErrorKind::LoopClosed,
+        "the event loop that this socket belongs to is closed; take it to another with `into_std` and `from_std`",
+    )
+}
+
+impl fmt::Debug for Anchor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.io.fmt(f)
+    }
+}

@@ -1,0 +1,202 @@
+//! A stream within the process.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{self, IoSlice, Read, Write};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use futures_io::{AsyncRead, AsyncWrite};
+
+/// Makes two streams that are connected with each other: what is written to one is read
+/// from the other. Each way holds `size` bytes at most; a writer waits for room then.
+///
+/// They need no loop. For tests, and between tasks that speak a protocol.
+///
+/// # Panics
+/// If `size` is 0: nothing could ever be written.
+///
+/// ```
+/// use futures_lite::{AsyncReadExt, AsyncWriteExt};
+///
+/// futures_lite::future::block_on(async {
+///     let (mut a, mut b) = policy::io::duplex(64);
+///     a.write_all(b"hello").await?;
+///     drop(a);
+///     let mut text = String::new();
+///     b.read_to_string(&mut text).await?;
+///     assert_eq!(text, "hello");
+///     std::io::Result::Ok(())
+/// })?;
+/// # std::io::Result::Ok(())
+/// ```
+#[track_caller]
+pub fn duplex(size: usize) -> (DuplexStream, DuplexStream) {
+    assert!(size > 0, "a duplex stream of 0 bytes; ask for at least 1");
+    let (there, back) = (Arc::new(Pipe::new(size)), Arc::new(Pipe::new(size)));
+    (
+        DuplexStream { read: back.clone(), write: there.clone() },
+        DuplexStream { read: there, write: back },
+    )
+}
+
+/// One end of [`duplex`]. Dropping it is the end for the other's reader, and an error
+/// ([`io::ErrorKind::BrokenPipe`]) for the other's writer.
+///
+/// ```
+/// use futures_lite::AsyncWriteExt;
+/// use policy::io::DuplexStream;
+///
+/// futures_lite::future::block_on(async {
+///     let (mut ours, theirs): (DuplexStream, _) = policy::io::duplex(1);
+///     drop(theirs);
+///     let refused = ours.write(b"x").await.unwrap_err();
+///     assert_eq!(refused.kind(), std::io::ErrorKind::BrokenPipe);
+/// });
+/// ```
+pub struct DuplexStream {
+    read: Arc<Pipe>,
+    write: Arc<Pipe>,
+}
+
+/// One way.
+struct Pipe {
+    state: Mutex<State>,
+    size: usize,
+}
+
+#[derive(Default)]
+struct State {
+    bytes: VecDeque<u8>,
+    /// No more comes.
+    ended: bool,
+    /// Nobody reads.
+    unread: bool,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+impl Pipe {
+    fn new(size: usize) -> Self {
+        Self { state: Mutex::default(), size }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&self) {
+        let reader = {
+            let mut state = self.lock();
+            state.ended = true;
+            state.reader.take()
+        };
+        reader.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl DuplexStream {
+    fn write_with(
+        &self,
+        cx: &mut Context<'_>,
+        append: impl FnOnce(&mut VecDeque<u8>, usize) -> usize,
+    ) -> Poll<io::Result<usize>> {
+        let mut state = self.write.lock();
+        if state.unread || state.ended {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let room = self.write.size.saturating_sub(state.bytes.len());
+        if room == 0 {
+            let former = state.writer.replace(cx.waker().clone());
+            drop(state);
+            drop(former);
+            return Poll::Pending;
+        }
+        let written = append(&mut state.bytes, room);
+        let reader = state.reader.take();
+        drop(state);
+        reader.into_iter().for_each(Waker::wake);
+        Poll::Ready(Ok(written))
+    }
+}
+
+impl AsyncRead for DuplexStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let mut state = self.read.lock();
+        if state.bytes.is_empty() && !state.ended {
+            let former = state.reader.replace(cx.waker().clone());
+            drop(state);
+            drop(former);
+            return Poll::Pending;
+        }
+        let read = state.bytes.read(buf)?;
+        let writer = state.writer.take();
+        drop(state);
+        writer.into_iter().for_each(Waker::wake);
+        Poll::Ready(Ok(read))
+    }
+}
+
+impl AsyncWrite for DuplexStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        self.write_with(cx, |bytes, room| bytes.write(buf.get(..room).unwrap_or(buf)).unwrap_or(0))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if bufs.iter().all(|buf| buf.is_empty()) {
+            return Poll::Ready(Ok(0));
+        }
+        self.write_with(cx, |bytes, room| {
+            let before = bytes.len();
+            bytes.extend(bufs.iter().flat_map(|buf| buf.iter()).take(room));
+            bytes.len() - before
+        })
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.write.end();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for DuplexStream {
+    fn drop(&mut self) {
+        self.write.end();
+        let writer = {
+            let mut state = self.read.lock();
+            state.unread = true;
+            state.bytes = VecDeque::new();
+            state.writer.take()
+        };
+        writer.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl fmt::Debug for DuplexStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DuplexStream").field("size", &self.write.size).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,89 @@
+//! A pause after the system ran out of something.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use crate::time::{Sleep, try_sleep_until};
+
+/// When a listener may accept again: if there was no descriptor for a connection, that
+/// stays in the queue, and asking for it at once would spin.
+///
+/// The pause doubles from 5 milliseconds to about a second, and starts anew with a
+/// success. It belongs to the listener and not to a call: a call that is dropped does
+/// not start it anew.
+#[derive(Debug, Default)]
+pub(super) struct Backoff(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    failures: u32,
+    until: Option<Instant>,
+}
+
+const FIRST: Duration = Duration::from_millis(5);
+const MOST_DOUBLINGS: u32 = 8;
+
+impl Backoff {
+    /// Waits until the pause is over, if there is one.
+    pub(super) fn poll(&self, cx: &mut Context<'_>, pause: &mut Pause) -> Poll<()> {
+        let Some(until) = self.lock().until else { return Poll::Ready(()) };
+        while Instant::now() < until {
+            let sleep = match &mut pause.0 {
+                Some((of, sleep)) if *of == until => sleep,
+                other => match try_sleep_until(until) {
+                    Ok(sleep) => &mut other.insert((until, Box::pin(sleep))).1,
+                    // No loop, no timer: the wait for a connection will say so.
+                    Err(_) => break,
+                },
+            };
+            if sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        pause.0 = None;
+        Poll::Ready(())
+    }
+
+    /// Learns how a try ended.
+    pub(super) fn note<T>(&self, result: &io::Result<T>) {
+        let mut state = self.lock();
+        match result {
+            Err(error) if is_exhausted(error) => {
+                let pause = FIRST * (1 << state.failures.min(MOST_DOUBLINGS));
+                state.failures = state.failures.saturating_add(1);
+                state.until = Some(Instant::now() + pause);
+            }
+            _ => *state = State::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The timer of one who waits for the end of a pause. In a box: there is none, but in
+/// need.
+#[derive(Default)]
+pub(super) struct Pause(Option<(Instant, Pin<Box<Sleep>>)>);
+
+impl fmt::Debug for Pause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pause").field(&self.0.as_ref().map(|(until, _)| until)).finish()
+    }
+}
+
+/// Returns true if the process or the system has no descriptor or no memory left.
+fn is_exhausted(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    const CODES: [i32; 4] = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+    // WSAEMFILE, WSAENOBUFS.
+    #[cfg(windows)]
+    const CODES: [i32; 2] = [10024, 10055];
+    error.raw_os_error().is_some_and(|code| CODES.contains(&code))
+}

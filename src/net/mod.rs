@@ -1,0 +1,46 @@
+//! Sockets, served by whichever loop runs.
+//!
+//! They are std's, made to wait: no executor is named, and each may be used with any
+//! loop. A socket belongs to the loop that runs when it has to be waited for first, and
+//! stays there; to take it to another loop, go by [`TcpStream::into_std`] and
+//! [`TcpStream::from_std`]. Waiting where nobody would notice the end of it (no loop
+//! runs, or the socket's is closed) is an error with a
+//! [`policy::Error`](crate::Error) inside, never a hang.
+//!
+//! | I want to … | use |
+//! |---|---|
+//! | connect to a host by name or address | [`TcpStream::connect`] |
+//! | serve connections | [`TcpListener::bind`], [`TcpListener::incoming`] |
+//! | send and receive datagrams | [`UdpSocket`] |
+//! | talk to processes on this machine | [`UnixStream`], [`UnixListener`], [`UnixDatagram`] |
+//! | find the addresses of a name | [`lookup_host`] |
+//!
+//! Streams read and write by the traits of [futures-io](futures_io), whose methods come
+//! from an extension trait such as `futures_lite::{AsyncReadExt, AsyncWriteExt}`. They do
+//! so by shared reference as well: one task may read from `&stream` while another
+//! writes to it. Several tasks may wait for the same socket, and no wake-up is lost.
+//!
+//! Everything that waits is cancel safe, if it says nothing else: a read, an accept or a
+//! receive that is dropped has taken nothing. No call allocates, but for those that make
+//! sockets.
+
+#[macro_use]
+mod traits;
+#[macro_use]
+mod split;
+
+mod addr;
+mod backoff;
+mod buffer;
+mod connect;
+mod lookup;
+mod socket;
+mod sys;
+pub mod tcp;
+
+pub use addr::ToSocketAddrs;
+pub use connect::ConnectError;
+pub use lookup::lookup_host;
+pub use tcp::{TcpListener, TcpStream};
+
+pub use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6};

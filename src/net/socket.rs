@@ -1,0 +1,195 @@
+//! A non-blocking socket of any kind, and the system calls on it.
+
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut, Read};
+use std::net::{Shutdown, SocketAddr};
+use std::task::{Context, Poll};
+
+use policy_core::Interest;
+use socket2::{SockAddr, SockRef};
+
+use super::{buffer, sys};
+use crate::io::anchor::{Anchor, Op};
+use crate::io::{BorrowedIo, OwnedIo};
+
+pub(crate) struct Socket {
+    anchor: Anchor,
+}
+
+impl Socket {
+    /// Takes a socket over, and makes it non-blocking.
+    pub(crate) fn new(io: impl Into<OwnedIo>) -> io::Result<Self> {
+        let socket = Self::nonblocking(io);
+        socket.as_ref().set_nonblocking(true)?;
+        Ok(socket)
+    }
+
+    /// Takes a socket over that is non-blocking already.
+    pub(crate) fn nonblocking(io: impl Into<OwnedIo>) -> Self {
+        Self { anchor: Anchor::new(io.into()) }
+    }
+
+    /// Gives the socket back as std has it: blocking, and of no loop.
+    pub(crate) fn into_std<T: From<OwnedIo>>(self) -> io::Result<T> {
+        let io = self.anchor.into_io()?;
+        SockRef::from(&io).set_nonblocking(false)?;
+        Ok(T::from(io))
+    }
+
+    /// Returns the socket with all its options.
+    pub(crate) fn as_ref(&self) -> SockRef<'_> {
+        SockRef::from(self.anchor.io())
+    }
+
+    pub(crate) fn io(&self) -> &OwnedIo {
+        self.anchor.io()
+    }
+
+    pub(crate) fn poll_io(
+        &self,
+        cx: &mut Context<'_>,
+        interest: Interest,
+        op: &mut Op<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.anchor.poll_io(cx, interest, op)
+    }
+
+    /// Tries once, without waiting.
+    pub(crate) fn try_io(&self, op: &mut Op<'_>) -> io::Result<usize> {
+        self.anchor.try_io(op)
+    }
+
+    /// Waits as [`poll_io`](Self::poll_io) does, for an operation with a result of its own.
+    pub(crate) fn poll_with<T>(
+        &self,
+        cx: &mut Context<'_>,
+        interest: Interest,
+        mut op: impl FnMut(&BorrowedIo<'_>) -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        let mut done = None;
+        let polled = self.poll_io(cx, interest, &mut |io| {
+            done = Some(op(&io)?);
+            Ok(0)
+        });
+        match (polled, done) {
+            (Poll::Ready(Ok(_)), Some(done)) => Poll::Ready(Ok(done)),
+            (Poll::Ready(Err(error)), _) => Poll::Ready(Err(error)),
+            (Poll::Pending | Poll::Ready(Ok(_)), _) => Poll::Pending,
+        }
+    }
+
+    /// As [`poll_with`](Self::poll_with), to be awaited. Cancel safe: nothing is done
+    /// unless it is ready.
+    pub(crate) async fn with<T>(
+        &self,
+        interest: Interest,
+        mut op: impl FnMut(&BorrowedIo<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        std::future::poll_fn(|cx| self.poll_with(cx, interest, &mut op)).await
+    }
+
+    /// Waits until the socket is ready, and does nothing with it.
+    pub(crate) async fn ready(&self, interest: Interest) -> io::Result<()> {
+        self.with(interest, |io| {
+            if sys::is_ready(io, interest)? {
+                Ok(())
+            } else {
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+        })
+        .await
+    }
+
+    pub(crate) fn poll_read(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_io(cx, Interest::Readable, &mut |io| recv(&io, buf))
+    }
+
+    pub(crate) fn poll_read_vectored(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let most = bufs.len().min(sys::MAX_SLICES);
+        let bufs = bufs.get_mut(..most).unwrap_or_default();
+        self.poll_io(cx, Interest::Readable, &mut |io| (&*SockRef::from(&io)).read_vectored(bufs))
+    }
+
+    pub(crate) fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_io(cx, Interest::Writable, &mut |io| send(&io, buf))
+    }
+
+    pub(crate) fn poll_write_vectored(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_io(cx, Interest::Writable, &mut |io| send_vectored(&io, bufs))
+    }
+
+    /// Ends the writing side: the peer reads what is on its way, and then the end.
+    pub(crate) fn poll_close(&self) -> Poll<io::Result<()>> {
+        Poll::Ready(match self.as_ref().shutdown(Shutdown::Write) {
+            // The peer has gone: it will hear of no end.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            result => result,
+        })
+    }
+
+    pub(crate) fn ttl(&self) -> io::Result<u32> {
+        if self.local_addr()?.is_ipv6() {
+            self.as_ref().unicast_hops_v6()
+        } else {
+            self.as_ref().ttl_v4()
+        }
+    }
+
+    pub(crate) fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        if self.local_addr()?.is_ipv6() {
+            self.as_ref().set_unicast_hops_v6(ttl)
+        } else {
+            self.as_ref().set_ttl_v4(ttl)
+        }
+    }
+
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.as_ref().local_addr().and_then(internet)
+    }
+
+    pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.as_ref().peer_addr().and_then(internet)
+    }
+}
+
+pub(crate) fn recv(io: &BorrowedIo<'_>, buf: &mut [u8]) -> io::Result<usize> {
+    (&*SockRef::from(io)).read(buf)
+}
+
+pub(crate) fn send(io: &BorrowedIo<'_>, buf: &[u8]) -> io::Result<usize> {
+    SockRef::from(io).send_with_flags(buf, sys::NO_SIGNAL)
+}
+
+pub(crate) fn send_vectored(io: &BorrowedIo<'_>, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+    let bufs = bufs.get(..sys::MAX_SLICES).unwrap_or(bufs);
+    SockRef::from(io).send_vectored_with_flags(bufs, sys::NO_SIGNAL)
+}
+
+pub(crate) fn peek(io: &BorrowedIo<'_>, buf: &mut [u8]) -> io::Result<usize> {
+    SockRef::from(io).peek(buffer::uninit(buf))
+}
+
+/// Returns the address of a socket of the internet families.
+pub(crate) fn internet(address: SockAddr) -> io::Result<SocketAddr> {
+    address.as_socket().ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidInput, "this is no internet socket; check its family")
+    })
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.anchor.fmt(f)
+    }
+}

@@ -1,0 +1,148 @@
+//! The halves of streams, for all streams.
+
+/// Makes the halves of a stream with a method `socket`, and their reunion.
+macro_rules! halves {
+    ($stream:ident) => {
+        use std::fmt;
+        use std::sync::Arc;
+
+        use $crate::net::socket::Socket;
+
+        /// The reading half of a stream that is borrowed: of its `split`.
+        #[derive(Debug)]
+        pub struct ReadHalf<'a>(&'a $stream);
+
+        /// The writing half of a stream that is borrowed: of its `split`.
+        ///
+        /// Closing it ends the writing side; dropping it does nothing.
+        #[derive(Debug)]
+        pub struct WriteHalf<'a>(&'a $stream);
+
+        /// The reading half of a stream, for a task of its own: of its `into_split`.
+        #[derive(Debug)]
+        pub struct OwnedReadHalf(Arc<$stream>);
+
+        /// The writing half of a stream, for a task of its own: of its `into_split`.
+        ///
+        /// Dropping it ends the writing side, as closing it does: the peer reads the end.
+        #[derive(Debug)]
+        pub struct OwnedWriteHalf {
+            stream: Arc<$stream>,
+            /// Whether dropping it ends the writing side.
+            ends: bool,
+        }
+
+        /// Two halves that are not of the same stream, handed back.
+        #[derive(Debug)]
+        pub struct ReuniteError(pub OwnedReadHalf, pub OwnedWriteHalf);
+
+        pub(super) fn borrowed(stream: &$stream) -> (ReadHalf<'_>, WriteHalf<'_>) {
+            (ReadHalf(stream), WriteHalf(stream))
+        }
+
+        pub(super) fn owned(stream: $stream) -> (OwnedReadHalf, OwnedWriteHalf) {
+            let stream = Arc::new(stream);
+            (OwnedReadHalf(stream.clone()), OwnedWriteHalf { stream, ends: true })
+        }
+
+        impl ReadHalf<'_> {
+            fn socket(&self) -> &Socket {
+                self.0.socket()
+            }
+        }
+
+        impl AsRef<$stream> for ReadHalf<'_> {
+            fn as_ref(&self) -> &$stream {
+                self.0
+            }
+        }
+
+        impl WriteHalf<'_> {
+            fn socket(&self) -> &Socket {
+                self.0.socket()
+            }
+        }
+
+        impl AsRef<$stream> for WriteHalf<'_> {
+            fn as_ref(&self) -> &$stream {
+                self.0
+            }
+        }
+
+        impl OwnedReadHalf {
+            fn socket(&self) -> &Socket {
+                self.0.socket()
+            }
+
+            /// Puts the stream together again.
+            ///
+            /// # Errors
+            /// The halves, if they are of two streams.
+            pub fn reunite(self, other: OwnedWriteHalf) -> Result<$stream, ReuniteError> {
+                other.reunite(self)
+            }
+        }
+
+        impl AsRef<$stream> for OwnedReadHalf {
+            fn as_ref(&self) -> &$stream {
+                &self.0
+            }
+        }
+
+        impl OwnedWriteHalf {
+            fn socket(&self) -> &Socket {
+                self.stream.socket()
+            }
+
+            /// Puts the stream together again.
+            ///
+            /// # Errors
+            /// The halves, if they are of two streams.
+            pub fn reunite(mut self, other: OwnedReadHalf) -> Result<$stream, ReuniteError> {
+                if !Arc::ptr_eq(&self.stream, &other.0) {
+                    return Err(ReuniteError(other, self));
+                }
+                self.ends = false;
+                drop(other);
+                let stream = self.stream.clone();
+                drop(self);
+                // There are two halves and no third: this is the last.
+                Arc::try_unwrap(stream).map_err(|stream| {
+                    let (read, write) = (OwnedReadHalf(stream.clone()), stream);
+                    ReuniteError(read, OwnedWriteHalf { stream: write, ends: true })
+                })
+            }
+
+            /// Drops the half without ending the writing side: that ends with the other
+            /// half.
+            pub fn forget(mut self) {
+                self.ends = false;
+            }
+        }
+
+        impl AsRef<$stream> for OwnedWriteHalf {
+            fn as_ref(&self) -> &$stream {
+                &self.stream
+            }
+        }
+
+        impl Drop for OwnedWriteHalf {
+            fn drop(&mut self) {
+                if self.ends {
+                    let _gone = self.socket().poll_close();
+                }
+            }
+        }
+
+        impl fmt::Display for ReuniteError {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("these halves are of two streams; reunite those of one `into_split`")
+            }
+        }
+
+        impl std::error::Error for ReuniteError {}
+
+        reads!(ReadHalf<'_>, OwnedReadHalf);
+        writes!(WriteHalf<'_>, OwnedWriteHalf);
+    };
+}

@@ -1,0 +1,81 @@
+//! What differs between systems.
+
+use std::io;
+use std::net::SocketAddr;
+
+use policy_core::Interest;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+use socket2::SockRef;
+#[cfg(windows)]
+use socket2::Type;
+
+use crate::io::{BorrowedIo, OwnedIo};
+
+/// The most buffers of one vectored call: with more, the system refuses.
+pub(super) const MAX_SLICES: usize = 1024;
+
+/// A flag of `send`: a peer that is gone is an error, and no SIGPIPE.
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly"
+))]
+pub(super) const NO_SIGNAL: i32 = libc::MSG_NOSIGNAL;
+/// Windows has no such signal, and Apple's systems an option that std and socket2 set.
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly"
+)))]
+pub(super) const NO_SIGNAL: i32 = 0;
+
+/// Accepts a connection, as a socket that is neither blocking nor inherited.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn accept(io: &BorrowedIo<'_>) -> io::Result<(OwnedIo, SocketAddr)> {
+    use rustix::net::{SocketFlags, acceptfrom_with};
+
+    // By one call instead of three.
+    let (io, address) = acceptfrom_with(io, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    let address = address.ok_or(io::ErrorKind::NotConnected)?;
+    Ok((io, SocketAddr::try_from(address)?))
+}
+
+/// Accepts a connection, as a socket that is neither blocking nor inherited.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn accept(io: &BorrowedIo<'_>) -> io::Result<(OwnedIo, SocketAddr)> {
+    let (socket, address) = SockRef::from(io).accept()?;
+    socket.set_nonblocking(true)?;
+    Ok((socket.into(), super::socket::internet(address)?))
+}
+
+/// Returns true if an operation would not block.
+#[cfg(unix)]
+pub(super) fn is_ready(io: &BorrowedIo<'_>, interest: Interest) -> io::Result<bool> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    let flags = match interest {
+        Interest::Readable => PollFlags::IN,
+        Interest::Writable => PollFlags::OUT,
+    };
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    // An error or an end is told whatever was asked for, and is ready.
+    Ok(poll(&mut [PollFd::new(io, flags)], Some(&now))? > 0)
+}
+
+/// Returns true if an operation would not block.
+#[cfg(windows)]
+pub(super) fn is_ready(io: &BorrowedIo<'_>, interest: Interest) -> io::Result<bool> {
+    let tried = match interest {
+        Interest::Readable => SockRef::from(io).peek(super::buffer::uninit(&mut [0])),
+        // Datagrams go or are dropped; an empty one would be one.
+        Interest::Writable if SockRef::from(io).r#type()? != Type::STREAM => Ok(0),
+        Interest::Writable => SockRef::from(io).send(&[]),
+    };
+    Ok(!matches!(tried, Err(error) if error.kind() == io::ErrorKind::WouldBlock))
+}

@@ -1,0 +1,210 @@
+//! Listeners, and the connections that come in.
+
+use std::fmt;
+use std::io;
+use std::net::{self, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use policy_core::Interest;
+
+use super::TcpStream;
+use crate::net::addr::ToSocketAddrs;
+use crate::net::backoff::{Backoff, Pause};
+use crate::net::socket::Socket;
+use crate::net::sys;
+
+/// A socket that TCP connections come in by.
+///
+/// ```
+/// use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt};
+/// use policy::net::{TcpListener, TcpStream};
+///
+/// policy::run(async {
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let address = listener.local_addr()?;
+///     let server = policy::spawn(async move {
+///         let mut incoming = listener.incoming();
+///         while let Some(stream) = incoming.next().await {
+///             let mut stream = stream?;
+///             let echo = async move {
+///                 let (reader, writer) = stream.split();
+///                 policy::io::copy(reader, writer).await
+///             };
+///             drop(policy::spawn(echo)); // goes on by itself
+///         }
+///         std::io::Result::Ok(())
+///     });
+///     let mut client = TcpStream::connect(address).await?;
+///     client.write_all(b"hello").await?;
+///     let mut echo = [0; 5];
+///     client.read_exact(&mut echo).await?;
+///     assert_eq!(&echo, b"hello");
+///     server.abort();
+///     std::io::Result::Ok(())
+/// })?;
+/// # std::io::Result::Ok(())
+/// ```
+pub struct TcpListener {
+    socket: Socket,
+    backoff: Backoff,
+}
+
+impl TcpListener {
+    /// Listens at the first of the addresses that can be had.
+    ///
+    /// On Unix an address can be had again at once after its listener was closed
+    /// (`SO_REUSEADDR`, as with std). Port 0 lets the system choose; ask
+    /// [`local_addr`](Self::local_addr).
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AddrInUse`], [`io::ErrorKind::PermissionDenied`] for low ports,
+    /// [`io::ErrorKind::AddrNotAvailable`]: those of the last address. Those of
+    /// [`lookup_host`](crate::net::lookup_host).
+    ///
+    /// ```
+    /// use policy::net::TcpListener;
+    ///
+    /// policy::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let taken = TcpListener::bind(listener.local_addr()?).await;
+    ///     assert_eq!(taken.unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
+        let target = address.target()?;
+        drop(address);
+        Self::from_std(net::TcpListener::bind(&*target.resolve().await?)?)
+    }
+
+    /// Takes over a listener of std, and makes it non-blocking: also the way to options
+    /// that are set before it listens.
+    ///
+    /// # Errors
+    /// If the system refuses that.
+    pub fn from_std(listener: net::TcpListener) -> io::Result<Self> {
+        Ok(Self { socket: Socket::new(listener)?, backoff: Backoff::default() })
+    }
+
+    /// Turns it into a listener of std, which blocks and belongs to no loop.
+    ///
+    /// # Errors
+    /// If the system refuses to make it blocking.
+    pub fn into_std(self) -> io::Result<net::TcpListener> {
+        self.socket.into_std()
+    }
+
+    fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    /// Waits for a connection, and returns it with the peer's address.
+    ///
+    /// Any number of tasks may wait at once. Cancel safe: a connection that was not
+    /// returned is still in the queue.
+    ///
+    /// # Errors
+    /// Those of one connection, after which the listener goes on. If no descriptor is
+    /// left (EMFILE, ENFILE), the connection stays in the queue, and the next call waits
+    /// a moment before it asks again: a loop that logs the error and goes on does not
+    /// spin.
+    pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let mut pause = Pause::default();
+        std::future::poll_fn(|cx| self.poll_accept(cx, &mut pause)).await
+    }
+
+    fn poll_accept(
+        &self,
+        cx: &mut Context<'_>,
+        pause: &mut Pause,
+    ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        if self.backoff.poll(cx, pause).is_pending() {
+            return Poll::Pending;
+        }
+        let accepted = self.socket.poll_with(cx, Interest::Readable, sys::accept);
+        accepted.map(|accepted| {
+            self.backoff.note(&accepted);
+            let (io, peer) = accepted?;
+            Ok((TcpStream::of(Socket::nonblocking(io)), peer))
+        })
+    }
+
+    /// Returns the connections as a stream, which never ends. An error is an item, after
+    /// which it goes on; see [`accept`](Self::accept).
+    pub fn incoming(&self) -> Incoming<'_> {
+        Incoming { listener: self, pause: Pause::default() }
+    }
+
+    /// Returns the address that it listens at.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Takes the error that is pending on the socket.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.socket.as_ref().take_error()
+    }
+
+    /// Returns the hops that a packet may take.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.socket.ttl()
+    }
+
+    /// Sets the hops that a packet may take, of connections to come too.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.socket.set_ttl(ttl)
+    }
+}
+
+impl TryFrom<net::TcpListener> for TcpListener {
+    type Error = io::Error;
+
+    fn try_from(listener: net::TcpListener) -> io::Result<Self> {
+        Self::from_std(listener)
+    }
+}
+
+impl fmt::Debug for TcpListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpListener")
+            .field("local", &self.local_addr().ok())
+            .field("io", &self.socket)
+            .finish()
+    }
+}
+
+has_descriptor!(TcpListener);
+
+/// The connections of [`TcpListener::incoming`].
+#[derive(Debug)]
+#[must_use = "streams do nothing unless they are polled"]
+pub struct Incoming<'a> {
+    listener: &'a TcpListener,
+    pause: Pause,
+}
+
+impl Stream for Incoming<'_> {
+    type Item = io::Result<TcpStream>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        this.listener
+            .poll_accept(cx, &mut this.pause)
+            .map(|accepted| Some(accepted.map(|(stream, _)| stream)))
+    }
+}

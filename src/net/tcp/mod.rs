@@ -1,0 +1,9 @@
+//! TCP: streams, listeners, and the halves of streams.
+
+mod listener;
+mod split;
+mod stream;
+
+pub use listener::{Incoming, TcpListener};
+pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
+pub use stream::TcpStream;

@@ -1,0 +1,5 @@
+//! The halves of a [`TcpStream`].
+
+use super::TcpStream;
+
+halves!(TcpStream);

@@ -1,0 +1,340 @@
+//! Connections.
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::net::{self, Shutdown, SocketAddr};
+use std::time::Duration;
+
+use policy_core::Interest;
+
+use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
+use crate::net::addr::ToSocketAddrs;
+use crate::net::connect;
+use crate::net::socket::{self, Socket};
+
+/// A TCP connection.
+///
+/// Reads and writes by the traits of futures-io, of `TcpStream` and of `&TcpStream`.
+/// Closing it (`close` of the extension traits) ends the writing side only; dropping it
+/// ends both.
+///
+/// ```
+/// use futures_lite::{AsyncReadExt, AsyncWriteExt};
+/// use policy::net::{TcpListener, TcpStream};
+///
+/// policy::run(async {
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let mut client = TcpStream::connect(listener.local_addr()?).await?;
+///     let (mut server, _) = listener.accept().await?;
+///     client.write_all(b"hello").await?;
+///     client.close().await?;
+///     let mut text = String::new();
+///     server.read_to_string(&mut text).await?;
+///     assert_eq!(text, "hello");
+///     std::io::Result::Ok(())
+/// })?;
+/// # std::io::Result::Ok(())
+/// ```
+pub struct TcpStream {
+    socket: Socket,
+}
+
+impl TcpStream {
+    /// Connects to the first of the addresses that answers.
+    ///
+    /// A host is looked up on another thread. Of several addresses each is given a head
+    /// start of 250 milliseconds before the next is tried beside it, IPv6 and IPv4 in
+    /// turn ([RFC 8305](https://www.rfc-editor.org/rfc/rfc8305), "happy eyeballs"); who
+    /// is first wins, and the others are dropped.
+    ///
+    /// There is no time limit but the system's, of minutes; put
+    /// [`timeout`](crate::time::timeout) around it. Cancel safe: nothing is left behind.
+    ///
+    /// # Errors
+    /// A [`ConnectError`](crate::net::ConnectError) inside, with the reason of each
+    /// address, and the last one's [`kind`](io::Error::kind). Those of
+    /// [`lookup_host`](crate::net::lookup_host). A [`policy::Error`](crate::Error) inside,
+    /// if no loop runs here; nothing was sent then.
+    ///
+    /// ```
+    /// use policy::net::TcpStream;
+    /// use policy::time::{timeout, Duration};
+    ///
+    /// let refused = policy::run(async {
+    ///     let free = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    ///     timeout(Duration::from_secs(20), TcpStream::connect(free)).await?
+    /// });
+    /// assert_eq!(refused.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
+    /// ```
+    pub async fn connect(address: impl ToSocketAddrs) -> io::Result<Self> {
+        let target = address.target()?;
+        drop(address);
+        let socket = connect::first_of(target.resolve().await?).await?;
+        Ok(Self { socket })
+    }
+
+    /// Takes over a stream of std, and makes it non-blocking.
+    ///
+    /// # Errors
+    /// If the system refuses that.
+    ///
+    /// ```
+    /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let stream = std::net::TcpStream::connect(listener.local_addr()?)?;
+    /// let stream = policy::net::TcpStream::from_std(stream)?;
+    /// assert_eq!(stream.peer_addr()?, listener.local_addr()?);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn from_std(stream: net::TcpStream) -> io::Result<Self> {
+        Ok(Self { socket: Socket::new(stream)? })
+    }
+
+    /// Turns it into a stream of std, which blocks and belongs to no loop: also the way to
+    /// another loop.
+    ///
+    /// # Errors
+    /// If the system refuses to make it blocking.
+    ///
+    /// ```
+    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// use std::io::Write;
+    ///
+    /// let stream = policy::net::TcpStream::from_std(std::net::TcpStream::connect(listener.local_addr()?)?)?;
+    /// stream.into_std()?.write_all(b"hello")?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn into_std(self) -> io::Result<net::TcpStream> {
+        self.socket.into_std()
+    }
+
+    pub(super) fn of(socket: Socket) -> Self {
+        Self { socket }
+    }
+
+    pub(super) fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    /// Lends the two directions to two parts of one task, without a cost.
+    ///
+    /// ```
+    /// # async fn example(stream: &mut policy::net::TcpStream) -> std::io::Result<u64> {
+    /// let (reader, writer) = stream.split();
+    /// policy::io::copy(reader, writer).await // an echo
+    /// # }
+    /// ```
+    pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
+        split::borrowed(self)
+    }
+
+    /// Takes the two directions apart, for a task each.
+    ///
+    /// ```
+    /// # async fn example(stream: policy::net::TcpStream) -> Result<(), Box<dyn std::error::Error>> {
+    /// use futures_lite::AsyncWriteExt;
+    ///
+    /// let (reader, mut writer) = stream.into_split();
+    /// let task = policy::spawn(async move { writer.write_all(b"ping").await.map(|()| writer) });
+    /// let writer = task.await??;
+    /// let stream = reader.reunite(writer)?;
+    /// # let _stream = stream;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+        split::owned(self)
+    }
+
+    /// Reads what is there without taking it. Cancel safe.
+    ///
+    /// # Errors
+    /// Those of a read.
+    pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.socket.with(Interest::Readable, |io| socket::peek(io, buf)).await
+    }
+
+    /// Waits until the stream is ready in this direction: for a read, that is also an end
+    /// or an error. Cancel safe.
+    ///
+    /// # Errors
+    /// If it can't be waited for here.
+    pub async fn ready(&self, interest: Interest) -> io::Result<()> {
+        self.socket.ready(interest).await
+    }
+
+    /// Waits until a read would not wait; see [`ready`](Self::ready).
+    ///
+    /// # Errors
+    /// As [`ready`](Self::ready).
+    pub async fn readable(&self) -> io::Result<()> {
+        self.ready(Interest::Readable).await
+    }
+
+    /// Waits until a write would not wait; see [`ready`](Self::ready).
+    ///
+    /// # Errors
+    /// As [`ready`](Self::ready).
+    pub async fn writable(&self) -> io::Result<()> {
+        self.ready(Interest::Writable).await
+    }
+
+    /// Reads what is there, without waiting.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`], if there is nothing.
+    pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.socket.try_io(&mut |io| socket::recv(&io, buf))
+    }
+
+    /// Writes what there is room for, without waiting.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`], if there is none.
+    pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
+        self.socket.try_io(&mut |io| socket::send(&io, buf))
+    }
+
+    /// As [`try_write`](Self::try_write), from several buffers.
+    ///
+    /// # Errors
+    /// As [`try_write`](Self::try_write).
+    pub fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.socket.try_io(&mut |io| socket::send_vectored(&io, bufs))
+    }
+
+    /// Ends one direction or both, for all who share the connection.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotConnected`], if the peer has gone.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.socket.as_ref().shutdown(how)
+    }
+
+    /// Returns our address.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Returns the peer's address.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotConnected`], if the peer has gone.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.peer_addr()
+    }
+
+    /// Takes the error that is pending on the socket.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.socket.as_ref().take_error()
+    }
+
+    /// Returns true if small writes are sent at once (`TCP_NODELAY`).
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn nodelay(&self) -> io::Result<bool> {
+        self.socket.as_ref().tcp_nodelay()
+    }
+
+    /// Sends small writes at once, or collects them (Nagle's algorithm, the default).
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
+        self.socket.as_ref().set_tcp_nodelay(nodelay)
+    }
+
+    /// Returns how long closing goes on sending (`SO_LINGER`).
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn linger(&self) -> io::Result<Option<Duration>> {
+        self.socket.as_ref().linger()
+    }
+
+    /// Sets how long closing goes on sending what was written; zero resets the connection
+    /// instead, `None` leaves it to the system, in the background.
+    ///
+    /// Anything but zero and `None` makes dropping the stream block its thread.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
+        self.socket.as_ref().set_linger(linger)
+    }
+
+    /// Returns how long the connection may be idle before the peer is asked whether it is
+    /// still there (`SO_KEEPALIVE`, `TCP_KEEPIDLE`); `None` if it is never.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn keepalive(&self) -> io::Result<Option<Duration>> {
+        let socket = self.socket.as_ref();
+        if socket.keepalive()? { socket.tcp_keepalive_time().map(Some) } else { Ok(None) }
+    }
+
+    /// Asks an idle peer whether it is still there, after this time and then every so
+    /// often; `None` never does.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn set_keepalive(&self, idle: Option<Duration>) -> io::Result<()> {
+        let socket = self.socket.as_ref();
+        match idle {
+            Some(idle) => socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(idle)),
+            None => socket.set_keepalive(false),
+        }
+    }
+
+    /// Returns the hops that a packet may take.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.socket.ttl()
+    }
+
+    /// Sets the hops that a packet may take.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.socket.set_ttl(ttl)
+    }
+}
+
+impl TryFrom<net::TcpStream> for TcpStream {
+    type Error = io::Error;
+
+    fn try_from(stream: net::TcpStream) -> io::Result<Self> {
+        Self::from_std(stream)
+    }
+}
+
+impl TryFrom<TcpStream> for net::TcpStream {
+    type Error = io::Error;
+
+    fn try_from(stream: TcpStream) -> io::Result<Self> {
+        stream.into_std()
+    }
+}
+
+impl fmt::Debug for TcpStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpStream")
+            .field("local", &self.local_addr().ok())
+            .field("peer", &self.peer_addr().ok())
+            .field("io", &self.socket)
+            .finish()
+    }
+}
+
+reads!(TcpStream, &TcpStream);
+writes!(TcpStream, &TcpStream);
+has_descriptor!(TcpStream);
