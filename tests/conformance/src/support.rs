@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
@@ -9,6 +10,7 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
+use policy::net::{TcpListener, TcpStream};
 use policy::task::JoinHandle;
 use policy::{ErrorKind, EventLoop, Runner};
 
@@ -83,6 +85,35 @@ pub(crate) fn needs_local_tasks(make: Make<'_>) -> Result<(), Skipped> {
         Err(error) if error.kind() == ErrorKind::Unsupported => Err(Skipped(error.to_string())),
         _ => Ok(()),
     }
+}
+
+/// Gives the loop's own reason for not being a selector, on which sockets stand.
+pub(crate) fn needs_selector(make: Make<'_>) -> Result<(), Skipped> {
+    match new_loop(make).selector() {
+        Err(error) if error.kind() == ErrorKind::Unsupported => Err(Skipped(error.to_string())),
+        _ => Ok(()),
+    }
+}
+
+/// Runs `future` on a loop of the policy, if that is a selector.
+pub(crate) fn on_selector(make: Make<'_>, future: impl Future<Output = ()>) -> Result<(), Skipped> {
+    needs_selector(make)?;
+    run(make, future);
+    Ok(())
+}
+
+/// Makes a connection, and returns both ends.
+pub(crate) async fn connected() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (server, peer) = listener.accept().await.unwrap();
+    assert_eq!(peer, client.local_addr().unwrap());
+    (client, server)
+}
+
+/// The kind of this crate's error inside an error of I/O.
+pub(crate) fn inner_kind(error: &io::Error) -> Option<ErrorKind> {
+    error.get_ref()?.downcast_ref().map(policy::Error::kind)
 }
 
 /// The kind of an error that must have been one.

@@ -242,6 +242,24 @@ macro_rules! __clauses {
                 a_task_is_aborted_from_another_loop "decision 8"
                 ambient_calls_follow_the_loop_that_runs_the_code "decision 3, decision 5"
             }
+            net {
+                a_stream_carries_bytes_both_ways "issue 4 'half-close'"
+                what_is_larger_than_any_buffer_arrives_whole "issue 4 'writes of 64 MiB'"
+                several_buffers_go_by_one_call "issue 4 'Streams implement futures-io'"
+                two_tasks_use_one_stream_at_once "issue 4 'split'"
+                halves_go_apart_and_come_together "issue 4 'split, into_split'"
+                a_read_that_is_dropped_loses_nothing "issue 4 'cancelled reads and accepts (nothing lost)'"
+                an_accept_that_is_dropped_loses_nothing "issue 4 'cancelled reads and accepts (nothing lost)'"
+                many_tasks_accept_from_one_listener "issue 4 'right result or typed error on every loop'"
+                two_waits_of_one_task_are_both_served "issue 4 'right result or typed error on every loop'"
+                a_stream_moves_between_tasks "issue 4 'moving a stream between tasks of a multi-threaded loop'"
+                a_loop_that_closes_drops_who_waits "issue 4 'dropping … a stream'"
+                a_stream_outlives_its_loop_and_says_so "decision 4, issue 4 'a typed error, not a hang'"
+                without_a_loop_nothing_is_waited_for "decision 5, decision 11"
+                a_stream_of_a_loop_at_rest_says_so "issue 4 'a stream polled where its loop can't serve it'"
+                readiness_is_told_and_takes_nothing "issue 4 'right result or typed error on every loop'"
+                streams_go_anywhere "decision 7"
+            }
         }
     };
 }
