@@ -46,7 +46,6 @@ pub mod context;
 pub mod cross_loop;
 pub mod join_set;
 pub mod local_tasks;
-#[cfg(unix)]
 pub mod net;
 pub mod panics;
 pub mod policy;
