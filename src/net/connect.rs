@@ -210,9 +210,10 @@ mod tests {
     fn families_take_turns_beginning_with_the_resolvers_first() {
         let given = ["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "1.1.1.2:1"];
         let sorted = ["[::1]:1", "1.1.1.1:1", "[::2]:1", "1.1.1.2:1", "[::3]:1"];
-        let parse = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
-        let given: Vec<SocketAddr> = parse(&given);
-        assert_eq!(interleave(given), parse(&sorted) as Vec<SocketAddr>);
-        assert_eq!(interleave(Vec::new()), []);
+        let parse = |texts: &[&str]| -> Vec<SocketAddr> {
+            texts.iter().map(|text| text.parse().unwrap()).collect()
+        };
+        assert_eq!(interleave(parse(&given)), parse(&sorted));
+        assert_eq!(interleave(Vec::new()), Vec::new());
     }
 }

@@ -11,8 +11,6 @@
 //! |---|---|
 //! | connect to a host by name or address | [`TcpStream::connect`] |
 //! | serve connections | [`TcpListener::bind`], [`TcpListener::incoming`] |
-//! | send and receive datagrams | [`UdpSocket`] |
-//! | talk to processes on this machine | [`UnixStream`], [`UnixListener`], [`UnixDatagram`] |
 //! | find the addresses of a name | [`lookup_host`] |
 //!
 //! Streams read and write by the traits of [futures-io](futures_io), whose methods come
