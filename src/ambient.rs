@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+#[cfg(unix)]
+use policy_core::clock::Outside;
 use policy_core::{Error, ErrorKind, EventLoop, context};
 
 /// Calls `f` with the loop that ambient calls mean here.
@@ -33,7 +35,25 @@ pub(crate) fn event_loop() -> Result<Arc<dyn EventLoop>, Error> {
 /// Returns the loop that this code is inside of, if any: never one that would be
 /// made for the purpose.
 pub(crate) fn here() -> Option<Arc<dyn EventLoop>> {
-    context::with_ambient(Arc::clone).or_else(adopted)
+    with_here(Arc::clone)
+}
+
+/// Calls `f` with the loop that this code is inside of, as [`here`] finds it.
+pub(crate) fn with_here<R>(f: impl FnOnce(&Arc<dyn EventLoop>) -> R) -> Option<R> {
+    let mut f = Some(f);
+    let found = context::with_ambient(|event_loop| f.take().map(|f| f(event_loop)));
+    match (found, f) {
+        (Some(result), _) => result,
+        (None, Some(f)) => adopted().map(|event_loop| f(&event_loop)),
+        (None, None) => None,
+    }
+}
+
+/// Says to the loop that this code is inside of that something outside is waited for,
+/// so that its clock, while paused, does not jump.
+#[cfg(unix)]
+pub(crate) fn outside() -> Option<Outside> {
+    context::with_ambient(|event_loop| event_loop.state().clock().outside())
 }
 
 /// Returns the loop that runs on this thread, a foreign runtime included.

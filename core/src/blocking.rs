@@ -2,12 +2,12 @@
 //! down waits for them.
 
 use std::fmt;
-use std::pin::pin;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use crate::Error;
+use crate::clock;
 use crate::task::{self, JoinHandle, Task};
 
 /// A closure of any type, on its way to a thread where it may block.
@@ -41,10 +41,11 @@ impl Job {
     /// assert!(handle.is_finished());
     /// ```
     pub fn run(self) {
-        let Self { task, mut ticket } = self;
+        let Self { mut task, mut ticket } = self;
         ticket.start();
         // One poll runs the closure: see `Gauge::job`.
-        let _ready = pin!(task).poll(&mut Context::from_waker(Waker::noop()));
+        // Not as a task of the loop: while it blocks, a paused clock is free to advance.
+        let _ready = task.poll_unmarked(&mut Context::from_waker(Waker::noop()));
     }
 }
 
@@ -125,15 +126,17 @@ impl Executor {
 /// let (job, _handle) = state.blocking().job(|| 1);
 /// job.run();
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Gauge {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Shared {
     counts: Mutex<Counts>,
     changed: Condvar,
+    /// Looks, when a job has ended, whether time can move on.
+    clock: OnceLock<Weak<clock::Shared>>,
 }
 
 #[derive(Debug, Default)]
@@ -195,6 +198,17 @@ impl Gauge {
         self.wait(limit, |counts| counts.queued + counts.running)
     }
 
+    /// Returns true if no job is queued or runs.
+    pub(crate) fn is_empty(&self) -> bool {
+        let counts = self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.queued + counts.running == 0
+    }
+
+    pub(crate) fn tell_when_done(&self, clock: Weak<clock::Shared>) {
+        // There is one clock per gauge.
+        let _told_before = self.shared.clock.set(clock);
+    }
+
     fn wait(&self, limit: Duration, left: impl Fn(&Counts) -> usize) -> usize {
         // A limit that no clock can hold is no limit.
         let end = Instant::now().checked_add(limit);
@@ -216,6 +230,13 @@ impl Gauge {
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
+    }
+}
+
+impl fmt::Debug for Gauge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.fmt(f)
     }
 }
 
@@ -249,5 +270,10 @@ impl Drop for Ticket {
             true => counts.running -= 1,
             false => counts.queued -= 1,
         });
+        if clock::any_paused() {
+            if let Some(clock) = self.shared.clock.get().and_then(Weak::upgrade) {
+                clock.check();
+            }
+        }
     }
 }

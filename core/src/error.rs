@@ -92,6 +92,8 @@ pub enum ErrorKind {
     StatusLost,
     /// A limit that was asked for is reached.
     LimitReached,
+    /// The loop's clock is not paused.
+    NotPaused,
     /// The time that was allowed is over.
     TimedOut,
     /// The operating system refused: see the source.
@@ -163,6 +165,9 @@ impl ErrorKind {
                 "the child has exited, but its status was taken by somebody else; find the call of `waitpid(-1)`, or the ignored SIGCHLD"
             }
             Self::LimitReached => "a limit is reached; wait for others to finish, or raise it",
+            Self::NotPaused => {
+                "the clock of this event loop is not paused; call `policy::time::pause` first"
+            }
             Self::TimedOut => "the time allowed is over; allow more",
             Self::Io => "the operating system refused; see the source of this error",
         }

@@ -157,6 +157,13 @@ pub trait EventLoop: Debug + Send + Sync + 'static {
         false
     }
 
+    /// Returns false if tasks run here that were not spawned through this loop, so
+    /// that nobody can know when everything is idle: then a paused clock does not
+    /// jump, and [`pause`](EventLoop#method.pause) is [`ErrorKind::Unsupported`].
+    fn knows_idle(&self) -> bool {
+        true
+    }
+
     /// Drops every task that is left, and waits until none is being polled and
     /// no worker thread is left; at most for `limit`.
     ///

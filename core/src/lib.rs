@@ -14,6 +14,7 @@
 
 pub mod blocking;
 mod callbacks;
+pub mod clock;
 pub mod context;
 mod debug;
 mod error;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 
 use crate::blocking::{Executor, Gauge};
 use crate::callbacks::Callbacks;
+use crate::clock::Clock;
 use crate::debug;
 use crate::exception::Handlers;
 use crate::{Error, ErrorKind, LoopKind};
@@ -47,6 +48,7 @@ pub struct LoopState {
     /// Goes with the loop: what others keep for it goes when they notice.
     alive: Arc<()>,
     executor: Executor,
+    clock: Clock,
     #[cfg(unix)]
     generation: u64,
 }
@@ -67,6 +69,7 @@ impl LoopState {
     /// ```
     pub fn new(name: impl Into<String>, kind: LoopKind) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
+        let blocking = Gauge::default();
         Self {
             id: LoopId(NEXT.fetch_add(1, Ordering::Relaxed)),
             name: name.into(),
@@ -75,7 +78,8 @@ impl LoopState {
             callbacks: Arc::new(Callbacks::new(debug::from_env())),
             has_timers: AtomicBool::new(false),
             handlers: Handlers::default(),
-            blocking: Gauge::default(),
+            clock: Clock::new(blocking.clone()),
+            blocking,
             alive: Arc::new(()),
             executor: Executor::default(),
             #[cfg(unix)]
@@ -177,6 +181,19 @@ impl LoopState {
         &self.blocking
     }
 
+    /// Returns the loop's clock.
+    ///
+    /// ```
+    /// use policy_core::{LoopKind, LoopState};
+    ///
+    /// let state = LoopState::new("my-executor", LoopKind::Selector);
+    /// assert!(!state.clock().is_paused());
+    /// ```
+    #[inline]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// Checks that the loop may be used.
     ///
     /// # Errors
@@ -257,7 +274,10 @@ impl LoopState {
             return Ok(self.phase.swap(CLOSED, Ordering::AcqRel) != CLOSED);
         }
         match self.phase.compare_exchange(IDLE, CLOSED, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => Ok(true),
+            Ok(_) => {
+                self.clock.close();
+                Ok(true)
+            }
             Err(CLOSED) => Ok(false),
             Err(_) => Err(ErrorKind::CloseWhileRunning.into()),
         }
@@ -277,6 +297,7 @@ impl LoopState {
         let closed = self.phase.swap(CLOSED, Ordering::AcqRel) != CLOSED;
         if closed && !self.is_forked() {
             self.callbacks.close();
+            self.clock.close();
         }
         closed
     }

@@ -4,6 +4,10 @@ use std::fmt;
 use std::ops::{Add, AddAssign, Sub, SubAssign};
 use std::time::Duration;
 
+use policy_core::clock::all_real;
+
+use crate::ambient;
+
 /// A moment by the monotonic clock of the loops.
 ///
 /// A type of its own, because a loop's clock can differ from the system's: in a
@@ -19,7 +23,8 @@ use std::time::Duration;
 pub struct Instant(std::time::Instant);
 
 impl Instant {
-    /// Returns the present moment.
+    /// Returns the present moment, by the clock of the loop that runs here: it stands
+    /// still while that is [paused](super::pause). Outside any loop it is the system's.
     ///
     /// ```
     /// use policy::time::Instant;
@@ -28,7 +33,17 @@ impl Instant {
     /// assert!(Instant::now() >= first);
     /// ```
     pub fn now() -> Self {
-        Self(std::time::Instant::now())
+        // Looking for the loop costs more than asking the system.
+        if all_real() {
+            return Self(std::time::Instant::now());
+        }
+        Self::now_here()
+    }
+
+    #[cold]
+    fn now_here() -> Self {
+        let here = ambient::with_here(|event_loop| event_loop.time());
+        Self(here.unwrap_or_else(std::time::Instant::now))
     }
 
     /// Returns how long ago this was; zero if it is yet to come.

@@ -171,7 +171,7 @@ impl Interval {
     pub fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
         ready!(self.sleep.as_mut().poll(cx));
         let due = self.sleep.deadline();
-        let next = self.missed.next(due, Instant::now(), self.period);
+        let next = self.missed.next(due, self.sleep.now(), self.period);
         self.sleep.as_mut().reset(next);
         Poll::Ready(due)
     }
@@ -186,7 +186,7 @@ impl Interval {
     /// });
     /// ```
     pub fn reset(&mut self) {
-        self.reset_at(Instant::now() + self.period);
+        self.reset_at(self.sleep.now() + self.period);
     }
 
     /// Makes the next tick come at `deadline`.
@@ -216,7 +216,7 @@ impl Interval {
     /// });
     /// ```
     pub fn reset_immediately(&mut self) {
-        self.reset_at(Instant::now());
+        self.reset_at(self.sleep.now());
     }
 
     /// Returns the period.

@@ -5,7 +5,9 @@
 //! | to wait | [`sleep`], [`sleep_until`] |
 //! | to wait no longer than | [`timeout`], [`timeout_at`] |
 //! | a beat | [`interval`], [`interval_at`] |
+//! | a test not to wait | [`pause`], [`advance`], [`resume`]; `#[policy::test(clock = virtual)]` |
 
+mod clock;
 mod instant;
 mod interval;
 mod sleep;
@@ -13,6 +15,7 @@ mod timeout;
 
 pub use std::time::Duration;
 
+pub use clock::{Advance, advance, pause, pause_without_jumping, resume};
 pub use instant::Instant;
 pub use interval::{
     Interval, MissedTickBehavior, interval, interval_at, try_interval, try_interval_at,

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
+use policy_core::clock::{Place, Wait, all_real};
 use policy_core::{Error, ErrorKind, EventLoop, Timer, context, task};
 
 use super::Instant;
@@ -45,8 +46,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// assert!(Instant::now() >= deadline);
 /// ```
 pub fn sleep_until(deadline: impl Into<Instant>) -> Sleep {
-    let event_loop = ambient::here().as_ref().map(Arc::downgrade);
-    Sleep { deadline: deadline.into(), event_loop, timer: None }
+    Sleep::new(deadline.into(), ambient::with_here(Arc::downgrade))
 }
 
 /// As [`sleep`], with an error where there is no loop.
@@ -74,8 +74,8 @@ pub fn try_sleep(duration: Duration) -> Result<Sleep, Error> {
 /// assert!(try_sleep_until(Instant::now()).is_err()); // no loop runs here
 /// ```
 pub fn try_sleep_until(deadline: impl Into<Instant>) -> Result<Sleep, Error> {
-    let event_loop = Some(Arc::downgrade(&ambient::event_loop()?));
-    Ok(Sleep { deadline: deadline.into(), event_loop, timer: None })
+    let event_loop = ambient::with(Arc::downgrade)?;
+    Ok(Sleep::new(deadline.into(), Some(event_loop)))
 }
 
 pin_project! {
@@ -95,6 +95,11 @@ pin_project! {
         // The loop that it belongs to; `None` until there is one. Weak: a task that
         // sleeps does not keep its own loop open.
         event_loop: Option<Weak<dyn EventLoop>>,
+        // With the loop's clock, from the first poll on. A pause of the clock wakes
+        // who has one.
+        place: Place,
+        // What the timer waits for, by the system's clock.
+        real: Option<std::time::Instant>,
         // Made by the first poll: a timeout whose future is ready at once needs none.
         #[pin]
         timer: Option<Timer>,
@@ -102,6 +107,10 @@ pin_project! {
 }
 
 impl Sleep {
+    fn new(deadline: Instant, event_loop: Option<Weak<dyn EventLoop>>) -> Self {
+        Self { deadline, event_loop, place: Place::default(), real: None, timer: None }
+    }
+
     /// Returns when it is over.
     ///
     /// ```
@@ -122,7 +131,15 @@ impl Sleep {
     /// assert!(sleep_until(Instant::now()).is_elapsed());
     /// ```
     pub fn is_elapsed(&self) -> bool {
-        Instant::now() >= self.deadline
+        self.now() >= self.deadline
+    }
+
+    /// Returns the time by the clock of the loop that it belongs to.
+    pub(super) fn now(&self) -> Instant {
+        if all_real() {
+            return Instant::from_std(std::time::Instant::now());
+        }
+        now_of(self.event_loop.as_ref())
     }
 
     /// Waits until `deadline` instead, also after it was over.
@@ -139,6 +156,7 @@ impl Sleep {
     pub fn reset(self: Pin<&mut Self>, deadline: impl Into<Instant>) {
         let mut this = self.project();
         *this.deadline = deadline.into();
+        this.place.leave();
         this.timer.set(None);
     }
 }
@@ -161,41 +179,64 @@ impl Sleep {
     pub(super) fn try_poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let mut this = self.project();
         loop {
-            let owner = this.event_loop.as_ref().and_then(Weak::upgrade).filter(is_open);
             if let Some(timer) = this.timer.as_mut().as_pin_mut() {
-                if timer.poll(cx).is_ready() {
-                    // A loop that shuts down may wake its timers early.
-                    if Instant::now() >= *this.deadline {
-                        return Poll::Ready(Ok(()));
-                    }
-                } else if owner.is_some() {
+                let ended = timer.poll(cx).is_ready();
+                if !ended && this.place.holds(cx.waker()) {
                     return Poll::Pending;
                 }
+                if ended {
+                    this.timer.set(None);
+                }
+            }
+            let Some(owner) = this.event_loop.as_ref().and_then(Weak::upgrade).filter(is_open)
+            else {
                 this.timer.set(None);
-            }
-            if Instant::now() >= *this.deadline {
-                return Poll::Ready(Ok(()));
-            }
-            let owner = match owner {
-                Some(owner) => owner,
+                this.place.leave();
+                if now_of(this.event_loop.as_ref()) >= *this.deadline {
+                    return Poll::Ready(Ok(()));
+                }
                 // The loop that it belongs to is closed: whoever polls takes it over.
-                None => match ambient::event_loop() {
+                match ambient::event_loop() {
                     Ok(event_loop) if is_open(&event_loop) => {
                         *this.event_loop = Some(Arc::downgrade(&event_loop));
-                        event_loop
+                        continue;
                     }
                     // A worker may poll a task of a loop that closes once more before
                     // it drops it: no reason for a panic.
                     Ok(_) if is_being_cancelled() => return Poll::Pending,
                     Ok(_) => return Poll::Ready(Err(ErrorKind::LoopClosed.into())),
                     Err(error) => return Poll::Ready(Err(error)),
-                },
+                }
             };
-            match owner.timer(this.deadline.into_std()) {
-                Ok(timer) => this.timer.set(Some(timer)),
-                Err(error) => return Poll::Ready(Err(error)),
+            let clock = owner.state().clock();
+            match clock.wait(this.place, this.deadline.into_std(), cx.waker()) {
+                Wait::Over => return Poll::Ready(Ok(())),
+                Wait::Woken => {
+                    this.timer.set(None);
+                    return Poll::Pending;
+                }
+                // Another waker; the timer is as good as before.
+                Wait::Until(real) if this.timer.is_some() && *this.real == Some(real) => {
+                    return Poll::Pending;
+                }
+                Wait::Until(real) => match owner.timer(real) {
+                    Ok(timer) => {
+                        *this.real = Some(real);
+                        this.timer.set(Some(timer));
+                    }
+                    Err(error) => return Poll::Ready(Err(error)),
+                },
             }
         }
+    }
+}
+
+/// The time by the clock of a loop, also of one that is closed; without one, of
+/// whoever asks.
+fn now_of(event_loop: Option<&Weak<dyn EventLoop>>) -> Instant {
+    match event_loop.and_then(Weak::upgrade) {
+        Some(event_loop) => Instant::from_std(event_loop.time()),
+        None => Instant::now(),
     }
 }
 

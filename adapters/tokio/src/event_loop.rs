@@ -214,6 +214,11 @@ impl EventLoop for TokioLoop {
         }
     }
 
+    fn knows_idle(&self) -> bool {
+        // The tasks of a runtime that somebody else owns are not only ours.
+        matches!(self.tenure, Tenure::Owned(_))
+    }
+
     fn shutdown(&self, limit: Duration) {
         local::remove(self.state.id());
         match &self.tenure {

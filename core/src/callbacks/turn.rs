@@ -2,16 +2,16 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Waker};
+use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use super::Driver;
 use super::handle::{Entry, Handle};
 use super::queue::discard;
+use crate::clock::Alarm;
 use crate::task::quietly;
-use crate::{EventLoop, ExceptionContext, Timer};
+use crate::{EventLoop, ExceptionContext};
 
 /// Beyond this room for a batch is given back.
 const KEPT: usize = 4096;
@@ -20,10 +20,7 @@ const KEPT: usize = 4096;
 #[derive(Default)]
 pub(crate) struct Turn {
     batch: VecDeque<Entry>,
-    /// Boxed when the first is needed, and then used again.
-    timer: Option<Pin<Box<Option<Timer>>>>,
-    /// What the timer waits for.
-    armed: Option<Instant>,
+    alarm: Alarm,
 }
 
 impl Turn {
@@ -50,38 +47,16 @@ impl Turn {
     }
 
     fn arm(&mut self, event_loop: &Arc<dyn EventLoop>, earliest: Option<Instant>) {
-        let waker = || Waker::from(event_loop.state().callbacks().clone());
-        if let Some(timer) = self.timer.as_mut().filter(|_| self.armed.is_some()) {
-            // A timer that has ended and whose callback is not due was early: it
-            // has to be set anew.
-            let ended = timer
-                .as_mut()
-                .as_pin_mut()
-                .is_none_or(|timer| timer.poll(&mut Context::from_waker(&waker())).is_ready());
-            if ended {
-                self.armed = None;
-            }
-        }
-        if self.armed == earliest {
-            return;
-        }
-        self.armed = earliest;
-        let made = match earliest.map(|deadline| event_loop.timer(deadline)).transpose() {
-            Ok(made) => made,
+        let Some(earliest) = earliest else { return self.alarm.clear() };
+        let waker = Waker::from(event_loop.state().callbacks().clone());
+        match self.alarm.set(&**event_loop, earliest, &waker) {
+            Ok(Poll::Pending) => {}
+            Ok(Poll::Ready(())) => waker.wake(),
             Err(error) => {
                 let context = ExceptionContext::new(
                     "a loop without timers can't run `call_later` in time; use a loop that has some",
                 );
                 event_loop.call_exception_handler(&context.with_error(error));
-                return;
-            }
-        };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(None));
-        timer.set(made);
-        if let Some(timer) = timer.as_mut().as_pin_mut() {
-            let waker = waker();
-            if timer.poll(&mut Context::from_waker(&waker)).is_ready() {
-                waker.wake();
             }
         }
     }

@@ -1,15 +1,16 @@
 //! What a user calls: the methods of `dyn EventLoop`. They do the checks that are the
 //! same for every executor, and then call what the adapter implements.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::main_future::Main;
 use super::{EventLoop, LoopKind};
+use crate::clock::{self, Advance, Drive};
 use crate::task::{self, JoinHandle, LocalTask, Task};
 use crate::{
     BlockingExecutor, Error, ErrorKind, Job, ProactorHandle, SelectorHandle, context, debug,
@@ -135,7 +136,95 @@ impl dyn EventLoop {
     /// # }
     /// ```
     pub fn time(&self) -> Instant {
-        Instant::now()
+        self.state().clock().now()
+    }
+
+    /// Pauses the loop's clock: [`time`](#method.time) stands still, and when
+    /// everything else is idle, jumps to the next deadline of whoever waits for one.
+    ///
+    /// For tests: hours pass in no time, and in the right order. All of this loop
+    /// follows, what waited before, too: sleeps, intervals and timeouts. Sockets,
+    /// blocking jobs and children go on as ever; while a job runs or a child is
+    /// waited for, time does not jump. [`timer`](EventLoop::timer), the executor's
+    /// own, does not follow. Pauses nest: time goes on after as many calls of
+    /// [`resume`](#method.resume). Other loops are not concerned.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`], with nothing changed, if the loop can't know when
+    /// everything is idle ([`pause_without_jumping`](#method.pause_without_jumping)
+    /// works there); [`ErrorKind::LoopClosed`].
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// event_loop.pause()?;
+    /// assert_eq!(event_loop.time(), event_loop.time());
+    /// event_loop.resume()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pause(self: &Arc<Self>) -> Result<(), Error> {
+        clock::pause(self, true)
+    }
+
+    /// As [`pause`](#method.pause), on every loop: time moves by
+    /// [`advance`](#method.advance) only.
+    ///
+    /// # Errors
+    /// [`ErrorKind::LoopClosed`].
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// use std::time::Duration;
+    ///
+    /// event_loop.pause_without_jumping()?;
+    /// let before = event_loop.time();
+    /// event_loop.run_until_complete(event_loop.advance(Duration::from_secs(3600)))??;
+    /// assert_eq!(event_loop.time() - before, Duration::from_secs(3600));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pause_without_jumping(self: &Arc<Self>) -> Result<(), Error> {
+        clock::pause(self, false)
+    }
+
+    /// Takes back one [`pause`](#method.pause). With the last, time goes on, from where
+    /// it has come to.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotPaused`].
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// assert!(event_loop.resume().is_err()); // it is not paused
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn resume(&self) -> Result<(), Error> {
+        clock::resume(self.state().clock())
+    }
+
+    /// Moves the time of a paused loop on by `duration`.
+    ///
+    /// Whoever waits for a deadline up to then is woken, in the order of deadlines
+    /// and, among equal ones, of coming; at each deadline time stands until the tasks
+    /// that were woken wait again. Tasks that have something to do come first: also
+    /// for a duration of zero.
+    ///
+    /// # Errors
+    /// Awaiting it gives [`ErrorKind::NotPaused`], also if the clock is resumed
+    /// meanwhile; [`ErrorKind::InvalidInput`] for a time that no clock can hold.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// use std::time::Duration;
+    ///
+    /// event_loop.pause()?;
+    /// event_loop.run_until_complete(event_loop.advance(Duration::from_secs(60)))??;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn advance(&self, duration: Duration) -> Advance {
+        Advance::new(self.state().clock(), duration)
     }
 
     /// Runs the loop on this thread until `future` is done, and returns its result.
@@ -211,7 +300,9 @@ impl dyn EventLoop {
         self.state().check_open()?;
         context::refuse_nesting(self)?;
         let _running = self.state().begin_run()?;
-        let mut main = pin!(Main::new(self, poll, location));
+        let mut main = Main::new(self, poll, location);
+        let mut drive = Drive::new(self.state().clock());
+        let mut main = pin!(poll_fn(|cx| drive.poll(cx, |cx| Pin::new(&mut main).poll(cx))));
         context::scope(self, || self.drive(main.as_mut()))
     }
 
@@ -255,7 +346,7 @@ impl dyn EventLoop {
         let (task, handle) = task::new(future);
         if self.state().check_open().is_ok() {
             // A task that is refused is dropped: the handle knows.
-            let _cancelled = self.submit(self.watched(task));
+            let _cancelled = self.give_task(self.watched(task));
         }
         handle
     }
@@ -285,7 +376,7 @@ impl dyn EventLoop {
     {
         self.state().check_open()?;
         let (task, handle) = task::new(future);
-        self.submit(self.watched(task))?;
+        self.give_task(self.watched(task))?;
         Ok(handle)
     }
 
@@ -298,6 +389,31 @@ impl dyn EventLoop {
             true => debug::watch(task, callbacks, Location::caller()),
             false => task,
         }
+    }
+
+    fn give_task(&self, task: Task) -> Result<(), Error> {
+        if clock::any_paused() {
+            return self.give_noted(task.id(), || self.submit(task));
+        }
+        self.submit(task)
+    }
+
+    fn give_local(&self, task: LocalTask) -> Result<(), Error> {
+        if clock::any_paused() {
+            return self.give_noted(task.id(), || self.submit_local(task));
+        }
+        self.submit_local(task)
+    }
+
+    #[cold]
+    fn give_noted(
+        &self,
+        id: task::Id,
+        submit: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let clock = self.state().clock();
+        clock.spawned(id);
+        submit().inspect_err(|_| clock.refused(id))
     }
 
     /// Runs `future`, which need not be `Send`, on this thread.
@@ -329,7 +445,7 @@ impl dyn EventLoop {
     {
         self.state().check_open()?;
         let (task, handle) = task::new_local(future);
-        self.submit_local(self.watched_local(task))?;
+        self.give_local(self.watched_local(task))?;
         Ok(handle)
     }
 
@@ -364,7 +480,7 @@ impl dyn EventLoop {
     {
         let (task, handle) = task::new_local(future);
         if self.state().check_open().is_ok() {
-            let _cancelled = self.submit_local(self.watched_local(task));
+            let _cancelled = self.give_local(self.watched_local(task));
         }
         handle
     }

@@ -26,6 +26,7 @@ pub use error::JoinError;
 pub use handle::{AbortHandle, JoinHandle};
 pub(crate) use header::quietly;
 
+use crate::clock;
 use cell::{Run, Runner};
 
 /// Splits `future` into what the executor runs and what the caller keeps.
@@ -125,7 +126,15 @@ macro_rules! future_of_runner {
 
             #[inline]
             fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-                self.get_mut().runner.poll(cx)
+                let runner = &mut self.get_mut().runner;
+                if clock::any_paused() {
+                    return clock::poll_task(runner.id(), cx, |cx| runner.poll(cx));
+                }
+                let polled = runner.poll(cx);
+                if clock::any_paused() {
+                    clock::paused_meanwhile(runner.id(), cx, polled);
+                }
+                polled
             }
         }
 
@@ -135,6 +144,13 @@ macro_rules! future_of_runner {
             }
         }
     };
+}
+
+impl Task {
+    /// Polls it as what a clock does not see.
+    pub(crate) fn poll_unmarked(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.runner.poll(cx)
+    }
 }
 
 future_of_runner!(Task);
