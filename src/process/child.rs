@@ -19,6 +19,7 @@ use super::sys::Whom;
 use super::tree::Descendants;
 use super::wakers::lock;
 use super::watcher::handlers::returncode;
+use crate::ambient;
 
 /// A child process.
 ///
@@ -208,6 +209,8 @@ impl Child {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub async fn wait_with_output(mut self) -> Result<Output, Error> {
+        // While it runs, also while its pipes are read, a paused clock does not jump.
+        let _outside = ambient::outside();
         drop(self.stdin.take());
         let (stdout, stderr) = (self.stdout.take(), self.stderr.take());
         let held = &self.held;
@@ -359,6 +362,7 @@ impl Held {
         if let Some(outcome) = record.outcome() {
             return outcome.into_result();
         }
+        let _outside = ambient::outside();
         let begun = lock(&self.first).take();
         let exit = match begun {
             Some(exit) => Ok(exit),
@@ -430,7 +434,10 @@ pub fn watch(pid: u32) -> ExitFuture {
         crate::get_child_watcher()?.watch(&claim.record().id())
     });
     match begun {
-        Ok(exit) => exit,
+        Ok(exit) => ExitFuture::new(async {
+            let _outside = ambient::outside();
+            exit.await
+        }),
         Err(error) => ExitFuture::new(async { Err(error) }),
     }
 }
@@ -458,6 +465,10 @@ pub struct Starting {
 
 impl Starting {
     pub(super) fn new(future: impl Future<Output = Result<Child, Error>> + Send + 'static) -> Self {
+        let future = async {
+            let _outside = ambient::outside();
+            future.await
+        };
         Self { future: Box::pin(future) }
     }
 }
