@@ -5,6 +5,7 @@ mod calls;
 mod diagnostics;
 mod main_future;
 
+use std::any::Any;
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
@@ -149,6 +150,12 @@ pub trait EventLoop: Debug + Send + Sync + 'static {
     /// [`ErrorKind::Unsupported`] if it can't be one (the default).
     fn as_proactor(&self) -> Result<&dyn Proactor, Error> {
         Err(unsupported(self.state(), "a proactor"))
+    }
+
+    /// Returns the adapter's own type, for what only its loops have: see
+    /// [`downcast_ref`](#method.downcast_ref).
+    fn as_any(&self) -> Option<&dyn Any> {
+        None
     }
 
     /// Returns true if tasks make progress while nobody drives the loop, on

@@ -98,6 +98,20 @@ impl dyn EventLoop {
         ProactorHandle::new(self.clone())
     }
 
+    /// Returns the loop as the adapter's own type, for what only its loops have;
+    /// `None` if it is another, or its adapter shows nothing.
+    ///
+    /// ```
+    /// # fn example<MyEventLoop: policy_core::EventLoop>(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) {
+    /// if let Some(event_loop) = event_loop.downcast_ref::<MyEventLoop>() {
+    ///     println!("{event_loop:?}");
+    /// }
+    /// # }
+    /// ```
+    pub fn downcast_ref<T: EventLoop>(&self) -> Option<&T> {
+        self.as_any()?.downcast_ref()
+    }
+
     /// Returns true while the loop is run, by any thread.
     ///
     /// ```
