@@ -54,6 +54,8 @@ pub use within::within;
 
 #[cfg(feature = "async-std")]
 pub use policy_async_std::AsyncStdPolicy;
+#[cfg(feature = "compio")]
+pub use policy_compio::{CompioPolicy, Driver as CompioDriver, ProactorEventLoop};
 #[cfg(feature = "macros")]
 pub use policy_macros::{main, test};
 #[cfg(any(feature = "default-loop", feature = "smol"))]

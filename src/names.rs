@@ -68,11 +68,25 @@ fn known() -> Vec<Entry> {
             threads: false,
             make: |_| Arc::new(crate::AsyncStdPolicy::new()),
         },
+        #[cfg(feature = "compio")]
+        Entry { name: "compio", threads: false, make: |_| Arc::new(crate::CompioPolicy::new()) },
+        #[cfg(all(feature = "compio", target_os = "linux"))]
+        Entry {
+            name: "compio:io_uring",
+            threads: false,
+            make: |_| Arc::new(crate::CompioPolicy::new().driver(crate::CompioDriver::IoUring)),
+        },
+        #[cfg(all(feature = "compio", unix))]
+        Entry {
+            name: "compio:polling",
+            threads: false,
+            make: |_| Arc::new(crate::CompioPolicy::new().driver(crate::CompioDriver::Polling)),
+        },
     ]
 }
 
 /// Features that this crate has; a name of one that is off gets its own remedy.
-const FEATURES: [&str; 3] = ["tokio", "smol", "async-std"];
+const FEATURES: [&str; 4] = ["tokio", "smol", "async-std", "compio"];
 
 /// Returns the names that [`from_name`] knows: those of the adapters compiled in.
 ///
@@ -87,8 +101,9 @@ pub fn policy_names() -> Vec<&'static str> {
 /// `executor:flavour:threads`, as in `tokio:multi_thread:4`.
 ///
 /// Known are `default`, `smol:current_thread`, `smol:multi_thread`,
-/// `tokio:multi_thread`, `tokio:current_thread` and `async-std`, as far as their
-/// features are on. A bare executor means the first of its flavours.
+/// `tokio:multi_thread`, `tokio:current_thread`, `async-std`, `compio`,
+/// `compio:io_uring` and `compio:polling`, as far as their features are on and the
+/// system has them. A bare executor means the first of its flavours.
 ///
 /// # Errors
 /// [`ErrorKind::UnknownPolicy`], listing the names that are compiled in;

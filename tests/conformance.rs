@@ -47,3 +47,14 @@ mod tokio_handle {
 mod async_std {
     policy_conformance::suite!(policy::AsyncStdPolicy::new());
 }
+
+#[cfg(feature = "compio")]
+mod compio {
+    policy_conformance::suite!(policy::CompioPolicy::new());
+}
+
+/// Where io_uring is refused, as `tests/compio_refused.rs` shows, or there is none.
+#[cfg(all(feature = "compio", target_os = "linux"))]
+mod compio_polling {
+    policy_conformance::suite!(policy::CompioPolicy::new().driver(policy::CompioDriver::Polling));
+}

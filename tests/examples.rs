@@ -93,12 +93,13 @@ fn build() -> PathBuf {
     profile.join("examples")
 }
 
-const FEATURES: [(&str, bool); 5] = [
+const FEATURES: [(&str, bool); 6] = [
     ("default-loop", cfg!(feature = "default-loop")),
     ("macros", cfg!(feature = "macros")),
     ("tokio", cfg!(feature = "tokio")),
     ("smol", cfg!(feature = "smol")),
     ("async-std", cfg!(feature = "async-std")),
+    ("compio", cfg!(feature = "compio")),
 ];
 
 /// A folder of this test's own, empty.

@@ -140,13 +140,14 @@ async fn a_test_runs_once_per_policy() {
     assert!(std::sync::Arc::ptr_eq(&here, &there));
 }
 
-#[cfg(all(feature = "tokio", feature = "smol", feature = "async-std"))]
+#[cfg(all(feature = "tokio", feature = "smol", feature = "async-std", feature = "compio"))]
 #[policy::test(policies(
     policy::TokioPolicy::current_thread(),
     policy::TokioPolicy::multi_thread().worker_threads(1),
     policy::SmolPolicy::current_thread(),
     policy::SmolPolicy::multi_thread().worker_threads(1),
     policy::AsyncStdPolicy::new(),
+    policy::CompioPolicy::new(),
 ))]
 async fn a_test_runs_on_every_executor() -> Result<(), policy::task::JoinError> {
     let (one, two) = (policy::spawn(async { 1 }), policy::spawn_blocking(|| 2));

@@ -102,6 +102,7 @@ pub const LOOPS: &[&str] = &[
     "tokio:current_thread",
     "tokio:multi_thread",
     "async-std",
+    "compio",
 ];
 pub const DEFAULT_LOOP: &[&str] = &["default"];
 /// A reactor of each kind.

@@ -47,12 +47,13 @@ pub fn example(name: &str) -> PathBuf {
     profile.join("examples").join(format!("{name}{}", env::consts::EXE_SUFFIX))
 }
 
-const FEATURES: [(&str, bool); 5] = [
+const FEATURES: [(&str, bool); 6] = [
     ("default-loop", cfg!(feature = "default-loop")),
     ("macros", cfg!(feature = "macros")),
     ("tokio", cfg!(feature = "tokio")),
     ("smol", cfg!(feature = "smol")),
     ("async-std", cfg!(feature = "async-std")),
+    ("compio", cfg!(feature = "compio")),
 ];
 
 /// A folder of this test's own, empty.

@@ -9,13 +9,12 @@
 //! | [`selector`] | descriptors in that reactor |
 //! | [`timer`] | timers in that reactor |
 //! | [`local`] | tasks that stay on the thread that drives their loop |
-//! | [`blocking`] | the pool for jobs that block |
+//! | [`blocking`] | the pool for jobs that block, which others share |
 //! | [`reactor`] | the start of async-io, with errors instead of panics |
 //! | [`start`] | the same for whatever starts once |
 //!
 //! Users call the crate `policy`; a third adapter on async-io would use this one.
 
-pub mod blocking;
 pub mod drive;
 pub mod local;
 pub mod reactor;
@@ -24,6 +23,8 @@ pub mod start;
 pub mod timer;
 
 use std::time::Duration;
+
+pub use policy_blocking as blocking;
 
 /// How long a loop that shuts down waits for threads that are not busy, whatever
 /// its limit: they need microseconds, and `close` promises that the tasks are

@@ -71,7 +71,7 @@ pub fn try_threads(count: usize) -> Result<(), Error> {
         match thread::Builder::new().name("policy-try".into()).spawn(thread::park) {
             Ok(thread) => threads.push(thread),
             Err(error) => {
-                result = Err(no_thread(error));
+                result = Err(policy_blocking::no_thread(error));
                 break;
             }
         }
@@ -82,11 +82,6 @@ pub fn try_threads(count: usize) -> Result<(), Error> {
         let _ended = thread.join();
     }
     result
-}
-
-/// Makes the error for a thread that the system refused.
-pub(crate) fn no_thread(error: std::io::Error) -> Error {
-    Error::io("can't start a thread; end others, or raise the limit (`ulimit -u`)", error)
 }
 
 /// A child has its parent's reactor, by one epoll descriptor, and no thread that

@@ -1,10 +1,14 @@
-//! The pool for jobs that block.
+//! The pool for jobs that block, of every loop whose executor has none that will do:
+//! smol's, async-std's and compio's.
 //!
 //! Not the crate `blocking`, which smol and async-std use: where the system has
 //! no thread to give, its `unblock` tries again for ever while it holds the
 //! pool's lock (1.7, `grow_pool`: the limit that it lowers is not the one that
 //! its loop reads). The loop's own thread would spin there, and the threads that
-//! are left could take no job. This pool answers with an error, or queues.
+//! are left could take no job. Nor compio's own, which spins on the loop's thread when
+//! its 256 threads are busy. This pool answers with an error, or queues.
+//!
+//! Users call the crate `policy`.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,8 +16,6 @@ use std::thread;
 use std::time::Duration;
 
 use policy_core::{Error, Job};
-
-use crate::start;
 
 /// As many as `blocking` and tokio would start: jobs wait for disks and children,
 /// they do not compute.
@@ -35,7 +37,7 @@ static POOL: Pool = Pool { inner: Mutex::new(Inner::new()), more: Condvar::new()
 ///
 /// let gauge = policy_core::blocking::Gauge::default();
 /// let (job, handle) = gauge.job(|| 6 * 7);
-/// policy_async_io::blocking::submit(job)?;
+/// policy_blocking::submit(job)?;
 /// assert_eq!(gauge.wait_finished(Duration::from_secs(10)), 0);
 /// assert!(handle.is_finished());
 /// # Ok::<(), policy_core::Error>(())
@@ -58,7 +60,7 @@ pub fn submit(job: Job) -> Result<(), Error> {
                 drop(inner);
                 // Outside the lock: dropping a job runs destructors of its own.
                 drop(refused);
-                return Err(start::no_thread(error));
+                return Err(no_thread(error));
             }
             // Those that are there will come to it.
             Err(error) => {
@@ -67,6 +69,16 @@ pub fn submit(job: Job) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Makes the error for a thread that the system refused.
+///
+/// ```
+/// let error = policy_blocking::no_thread(std::io::Error::from_raw_os_error(11));
+/// assert_eq!(error.kind(), policy_core::ErrorKind::Io);
+/// ```
+pub fn no_thread(error: std::io::Error) -> Error {
+    Error::io("can't start a thread; end others, or raise the limit (`ulimit -u`)", error)
 }
 
 struct Pool {

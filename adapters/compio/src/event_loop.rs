@@ -1,0 +1,161 @@
+//! The event loop on compio.
+
+#[cfg(unix)]
+use policy_core::os::OwnedIo;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use compio_runtime::Runtime;
+use policy_core::task::{LocalTask, Task};
+use policy_core::{Error, ErrorKind, EventLoop, Job, LoopKind, LoopState, Timer};
+#[cfg(unix)]
+use policy_core::{Selector, Source};
+
+use crate::shared::Shared;
+use crate::{Driver, local, timer, turns};
+
+/// The event loop on compio (asyncio's `ProactorEventLoop`): io_uring, IOCP, or polling
+/// where the system has neither.
+///
+/// It stays on the thread that runs it first, which has compio's runtime, until that
+/// thread ends: run elsewhere it answers [`ErrorKind::WrongThread`]. Everything else
+/// may be asked of it from any thread. Closed or dropped on another thread, its tasks
+/// go there and then; compio's runtime, and tasks that were spawned with `spawn_local`,
+/// go when their own thread runs another such loop, or ends.
+#[derive(Debug)]
+pub struct ProactorEventLoop {
+    state: LoopState,
+    shared: Arc<Shared>,
+    asked: Option<Driver>,
+}
+
+impl ProactorEventLoop {
+    /// Makes a loop. It does not run yet, and no policy knows it.
+    ///
+    /// # Errors
+    /// None today.
+    ///
+    /// ```
+    /// let event_loop = policy_compio::ProactorEventLoop::new()?;
+    /// assert_eq!(event_loop.name(), "compio");
+    /// event_loop.close()?;
+    /// # Ok::<(), policy_core::Error>(())
+    /// ```
+    #[allow(clippy::new_ret_no_self, reason = "loops are shared: every call takes an `Arc`")]
+    pub fn new() -> Result<Arc<dyn EventLoop>, Error> {
+        Self::on(None)
+    }
+
+    /// Makes a loop that takes this driver, and no other.
+    pub(crate) fn on(asked: Option<Driver>) -> Result<Arc<dyn EventLoop>, Error> {
+        let name = match asked {
+            None => "compio",
+            Some(Driver::IoUring) => "compio:io_uring",
+            Some(Driver::Polling) => "compio:polling",
+            Some(Driver::Iocp) => "compio:iocp",
+        };
+        asked.map(Driver::check).transpose()?;
+        let state = LoopState::new(name, LoopKind::Proactor);
+        let shared = Arc::new(Shared::new(state.id()));
+        Ok(Arc::new(Self { state, shared, asked }))
+    }
+
+    /// Returns which driver the loop has: `None` before its first run, which starts it.
+    ///
+    /// ```
+    /// use policy_compio::{Driver, ProactorEventLoop};
+    ///
+    /// let event_loop = ProactorEventLoop::new()?;
+    /// event_loop.run_until_complete(async {})?;
+    /// let proactor = event_loop.downcast_ref::<ProactorEventLoop>().expect("it is one");
+    /// if proactor.driver() == Some(Driver::Polling) {
+    ///     println!("io_uring is forbidden here");
+    /// }
+    /// event_loop.close()?;
+    /// # Ok::<(), policy_core::Error>(())
+    /// ```
+    pub fn driver(&self) -> Option<Driver> {
+        self.shared.driver()
+    }
+}
+
+impl EventLoop for ProactorEventLoop {
+    fn state(&self) -> &LoopState {
+        &self.state
+    }
+
+    fn as_any(&self) -> Option<&dyn std::any::Any> {
+        Some(self)
+    }
+
+    fn drive(&self, main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), Error> {
+        refuse_nesting()?;
+        local::drive(&self.shared, self.asked, |part, runtime| turns::run(part, runtime, main))
+    }
+
+    fn submit(&self, task: Task) -> Result<(), Error> {
+        match local::submit(self.state.id(), task) {
+            Ok(()) => Ok(()),
+            Err(task) => self.shared.submit(task),
+        }
+    }
+
+    fn submit_local(&self, task: LocalTask) -> Result<(), Error> {
+        local::submit_local(self.state.id(), task)
+    }
+
+    fn submit_blocking(&self, job: Job) -> Result<(), Error> {
+        policy_blocking::submit(job)
+    }
+
+    fn timer(&self, deadline: Instant) -> Result<Timer, Error> {
+        Ok(timer::at(self.shared.clone(), deadline))
+    }
+
+    #[cfg(unix)]
+    fn as_selector(&self) -> Result<&dyn Selector, Error> {
+        Ok(self)
+    }
+
+    fn shutdown(&self, _limit: Duration) {
+        let left = self.shared.close();
+        // Outside the lock: destructors of tasks are user code.
+        drop(left);
+        local::remove(self.state.id());
+        self.shared.timers.close();
+        #[cfg(unix)]
+        self.shared.reactor.close();
+    }
+}
+
+#[cfg(unix)]
+impl Selector for ProactorEventLoop {
+    fn register(&self, fd: Arc<OwnedIo>) -> Result<Box<dyn Source>, Error> {
+        crate::selector::register(&self.shared, fd)
+    }
+}
+
+/// Inside another runtime of compio's on this thread, both would stand still: the
+/// inner one waits, and the outer one can't go on.
+fn refuse_nesting() -> Result<(), Error> {
+    match Runtime::try_with_current(|_| ()) {
+        Err(_) => Ok(()),
+        Ok(()) => Err(Error::new(
+            ErrorKind::OtherLoopRunning,
+            "a compio runtime is running on this thread; `.await` the future there, or run this loop on a thread of its own",
+        )),
+    }
+}
+
+impl Drop for ProactorEventLoop {
+    fn drop(&mut self) {
+        if self.state.is_forked() {
+            // Of the parent's loop only memory is here.
+            self.shared.forget();
+        } else if self.state.close_on_drop() {
+            self.shutdown(Duration::ZERO);
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! compio for `event-loop-policy`: [`ProactorEventLoop`] and [`CompioPolicy`].
+//!
+//! compio's driver waits for completion: by io_uring where the system has it, else by
+//! polling ([`Driver`] says which), and by IOCP on Windows. compio's own calls work in
+//! tasks of the loop: its runtime is entered while the loop runs.
+//!
+//! What runs the tasks is not compio's executor, but a queue of this crate. A waker of
+//! compio's that is used on another thread goes through a queue of a fixed size, and
+//! spins while that is full: for as long as nobody runs the loop, and for ever if the
+//! loop's thread waits for a lock that the other holds meanwhile. And what a
+//! destructor wakes or spawns while compio's executor is cleared reaches into tables
+//! that are being emptied.
+//!
+//! Users name these types through the crate `policy`.
+//!
+//! ```
+//! let event_loop = policy_compio::ProactorEventLoop::new()?;
+//! assert_eq!(event_loop.run_until_complete(async { 6 * 7 })?, 42);
+//! event_loop.close()?;
+//! # Ok::<(), policy_core::Error>(())
+//! ```
+
+mod driver;
+mod event_loop;
+mod local;
+mod policy;
+mod shared;
+mod tasks;
+mod timer;
+mod turns;
+
+#[cfg(unix)]
+mod poller;
+#[cfg(unix)]
+mod selector;
+
+pub use driver::Driver;
+pub use event_loop::ProactorEventLoop;
+pub use policy::CompioPolicy;

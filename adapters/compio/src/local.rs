@@ -1,0 +1,251 @@
+//! The part of a loop that one thread has: compio's runtime, the tasks while they are
+//! run, and those that stay on that thread.
+//!
+//! It lives in a thread-local, so nothing of it is ever touched from elsewhere. It is
+//! made by the first run and goes when the loop is closed on that thread, when that
+//! thread runs another loop after it was closed elsewhere, or when the thread ends:
+//! then the loop may settle on another.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Waker;
+
+use compio_runtime::Runtime;
+use policy_core::task::{LocalTask, Task};
+use policy_core::{Error, ErrorKind, LoopId};
+
+use crate::Driver;
+use crate::driver;
+use crate::shared::{MainWaker, Shared};
+use crate::tasks::{Node, Tasks};
+
+thread_local! {
+    /// The parts of this thread.
+    static PARTS: RefCell<Vec<Rc<Part>>> = const { RefCell::new(Vec::new()) };
+    /// The one that this thread drives.
+    static DRIVEN: RefCell<Option<Rc<Part>>> = const { RefCell::new(None) };
+}
+
+pub(crate) struct Part {
+    pub(crate) shared: Arc<Shared>,
+    /// `None` only while it is dropped.
+    runtime: Option<Runtime>,
+    pub(crate) main: Waker,
+    /// compio's own, which wakes its driver.
+    pub(crate) driver: Waker,
+    pub(crate) ready: RefCell<VecDeque<Arc<Node>>>,
+    pub(crate) tasks: RefCell<Tasks<Task>>,
+    pub(crate) locals: RefCell<Tasks<LocalTask>>,
+    #[cfg(unix)]
+    pub(crate) watch: crate::selector::Watch,
+    #[cfg(unix)]
+    generation: u64,
+}
+
+/// Calls `run` with this thread's part of the loop, made if there is none.
+///
+/// # Errors
+/// [`ErrorKind::WrongThread`], if another thread has it, or this one is ending;
+/// [`ErrorKind::Io`], if the system gives no driver.
+pub(crate) fn drive(
+    shared: &Arc<Shared>,
+    asked: Option<Driver>,
+    run: impl FnOnce(&Part, &Runtime),
+) -> Result<(), Error> {
+    let part = part(shared, asked)?;
+    let Some(runtime) = &part.runtime else {
+        return Err(ErrorKind::LoopClosed.into());
+    };
+    let leave = Leave::enter(&part)?;
+    runtime.enter(|| run(&part, runtime));
+    drop(leave);
+    Ok(())
+}
+
+fn part(shared: &Arc<Shared>, asked: Option<Driver>) -> Result<Rc<Part>, Error> {
+    let (found, closed) = PARTS
+        .try_with(|parts| {
+            let mut parts = parts.borrow_mut();
+            // Loops that were closed elsewhere, and left their runtimes here.
+            let closed: Vec<_> = parts.extract_if(.., |part| part.shared.is_closed()).collect();
+            (parts.iter().find(|part| part.shared.id == shared.id).cloned(), closed)
+        })
+        .map_err(|_| ending())?;
+    // Outside the borrow: destructors of tasks are user code.
+    drop(closed);
+    if let Some(part) = found {
+        return Ok(part);
+    }
+    shared.settle()?;
+    let runtime = start(shared, asked).inspect_err(|_| shared.leave())?;
+    shared.started(Driver::of(&runtime), runtime.waker());
+    let part = Rc::new(Part::new(shared.clone(), runtime));
+    PARTS.try_with(|parts| parts.borrow_mut().push(part.clone())).map_err(|_| ending())?;
+    Ok(part)
+}
+
+fn start(shared: &Shared, asked: Option<Driver>) -> Result<Runtime, Error> {
+    // Now, and not when the first descriptor is registered: who runs the loop is told
+    // when there are no descriptors left for it, not a task in the middle of its work.
+    #[cfg(unix)]
+    shared.reactor.start()?;
+    driver::start(asked)
+}
+
+fn ending() -> Error {
+    Error::new(
+        ErrorKind::WrongThread,
+        "this thread is ending and can't run an event loop any more; run it on another thread",
+    )
+}
+
+/// Drops this thread's part of the loop `id`. Others have none while that lives.
+pub(crate) fn remove(id: LoopId) {
+    let removed = PARTS.try_with(|parts| {
+        let mut parts = parts.borrow_mut();
+        let at = parts.iter().position(|part| part.shared.id == id)?;
+        Some(parts.swap_remove(at))
+    });
+    // Outside the borrow: destructors of tasks are user code.
+    drop(removed);
+}
+
+/// Gives a task to this thread, if it drives the loop; else gives it back.
+pub(crate) fn submit(id: LoopId, task: Task) -> Result<(), Task> {
+    with_driven(id, task, |part, task| part.spawn(task))
+}
+
+/// Gives a local task to this thread.
+///
+/// # Errors
+/// [`ErrorKind::WrongThread`], unless this thread drives the loop; the task is dropped.
+pub(crate) fn submit_local(id: LoopId, task: LocalTask) -> Result<(), Error> {
+    with_driven(id, task, |part, task| part.spawn_local(task)).map_err(|refused| {
+        drop(refused);
+        ErrorKind::WrongThread.into()
+    })
+}
+
+/// Queues a task that was woken.
+pub(crate) fn schedule(node: Arc<Node>) {
+    let id = node.shared.id;
+    let elsewhere = with_driven(id, node, |part, node| part.ready.borrow_mut().push_back(node));
+    if let Err(node) = elsewhere {
+        let shared = node.shared.clone();
+        shared.schedule(node);
+    }
+}
+
+pub(crate) fn is_driven_here(id: LoopId) -> bool {
+    with_driven(id, (), |_, ()| ()).is_ok()
+}
+
+/// Calls `f` with `given` if this thread drives the loop `id`; else gives it back.
+fn with_driven<T>(id: LoopId, given: T, f: impl FnOnce(&Part, T)) -> Result<(), T> {
+    let mut given = Some(given);
+    // On a thread that is ending nothing is driven.
+    let _ending = DRIVEN.try_with(|driven| {
+        if let Some(part) = driven.borrow().as_deref().filter(|part| part.shared.id == id)
+            && let Some(given) = given.take()
+        {
+            f(part, given);
+        }
+    });
+    given.map_or(Ok(()), Err)
+}
+
+impl Part {
+    fn new(shared: Arc<Shared>, runtime: Runtime) -> Self {
+        let main = Waker::from(Arc::new(MainWaker(shared.clone())));
+        let driver = runtime.waker();
+        Self {
+            shared,
+            runtime: Some(runtime),
+            main,
+            driver,
+            ready: RefCell::default(),
+            tasks: RefCell::new(Tasks::new()),
+            locals: RefCell::new(Tasks::new()),
+            #[cfg(unix)]
+            watch: crate::selector::Watch::default(),
+            #[cfg(unix)]
+            generation: policy_core::local::fork_generation(),
+        }
+    }
+
+    pub(crate) fn spawn(&self, task: Task) {
+        let id = task.id();
+        let key = self.tasks.borrow_mut().insert(id, task);
+        self.ready.borrow_mut().push_back(Node::queued(self.shared.clone(), id, key, false));
+    }
+
+    fn spawn_local(&self, task: LocalTask) {
+        let id = task.id();
+        let key = self.locals.borrow_mut().insert(id, task);
+        self.ready.borrow_mut().push_back(Node::queued(self.shared.clone(), id, key, true));
+    }
+
+    fn is_forked(&self) -> bool {
+        #[cfg(unix)]
+        return self.generation != policy_core::local::fork_generation();
+        #[cfg(not(unix))]
+        false
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        let Some(runtime) = self.runtime.take() else { return };
+        let locals = self.locals.replace(Tasks::new());
+        if self.is_forked() {
+            // The ring is the parent's, and its memory is not even mapped here.
+            mem::forget((runtime, locals));
+            #[cfg(unix)]
+            self.watch.forget();
+            return;
+        }
+        // Those that wait for their turn are in no table any more.
+        self.ready.take();
+        // In a thread-local's destructor a panic would end the process. Those of the
+        // tasks are caught already; what is caught here is compio's.
+        let dropped = catch_unwind(AssertUnwindSafe(|| {
+            runtime.enter(|| {
+                drop(locals);
+                #[cfg(unix)]
+                self.watch.clear();
+            });
+            drop(runtime);
+        }));
+        drop(dropped);
+        self.shared.leave();
+    }
+}
+
+/// A run: takes the tasks out for it, and puts them back however it ends.
+struct Leave<'a> {
+    part: &'a Part,
+    before: Option<Rc<Part>>,
+}
+
+impl<'a> Leave<'a> {
+    fn enter(part: &'a Rc<Part>) -> Result<Self, Error> {
+        let before =
+            DRIVEN.try_with(|driven| driven.replace(Some(part.clone()))).map_err(|_| ending())?;
+        part.tasks.replace(part.shared.take_tasks());
+        Ok(Self { part, before })
+    }
+}
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        let before = self.before.take();
+        drop(DRIVEN.try_with(|driven| driven.replace(before)));
+        let tasks = self.part.tasks.replace(Tasks::new());
+        let ready = self.part.ready.take();
+        self.part.shared.put_tasks(tasks, ready.into_iter());
+    }
+}
