@@ -1,13 +1,13 @@
 //! The event loop on compio.
 
-#[cfg(unix)]
-use policy_core::os::OwnedIo;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use compio_runtime::Runtime;
+#[cfg(unix)]
+use policy_core::os::OwnedIo;
 use policy_core::task::{LocalTask, Task};
 use policy_core::{Error, ErrorKind, EventLoop, Job, LoopKind, LoopState, Timer};
 #[cfg(unix)]
