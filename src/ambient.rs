@@ -84,6 +84,8 @@ fn elsewhere() -> Result<Arc<dyn EventLoop>, Error> {
 }
 
 /// Returns the foreign runtime of this thread, as a loop.
+// Not inlined: it would make the way of those longer whose loop runs here.
+#[inline(never)]
 fn adopted() -> Option<Arc<dyn EventLoop>> {
     know_foreign_runtimes();
     #[cfg(feature = "tokio")]

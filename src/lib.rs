@@ -6,6 +6,7 @@ pub mod io;
 mod names;
 pub mod net;
 mod policy;
+pub mod prelude;
 #[doc(hidden)]
 pub mod private;
 pub mod process;
@@ -44,13 +45,13 @@ pub use process::watcher::{
     AutoChildWatcher, FastChildWatcher, MultiLoopChildWatcher, PidfdChildWatcher, SafeChildWatcher,
     ThreadedChildWatcher,
 };
-pub use process::{create_subprocess_exec, create_subprocess_shell};
+pub use process::{EventLoopExt, create_subprocess_exec, create_subprocess_shell};
 pub use run::{run, try_run};
 pub use runner::Runner;
 pub use task::{
     spawn, spawn_blocking, spawn_local, try_spawn, try_spawn_blocking, try_spawn_local,
 };
-pub use within::within;
+pub use within::{Within, within};
 
 #[cfg(feature = "async-std")]
 pub use policy_async_std::AsyncStdPolicy;

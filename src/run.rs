@@ -49,6 +49,7 @@ pub fn run<F: Future>(future: F) -> F::Output {
 ///     assert_eq!(error.kind(), policy::ErrorKind::OtherLoopRunning);
 /// });
 /// ```
+#[track_caller]
 pub fn try_run<F: Future>(future: F) -> Result<F::Output, Error> {
     Runner::new().run(future)
 }

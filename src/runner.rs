@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::marker::PhantomData;
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -125,6 +126,7 @@ impl Runner {
     /// assert_eq!(runner.run(async { 1 })? + runner.run(async { 2 })?, 3);
     /// # Ok::<(), policy::Error>(())
     /// ```
+    #[track_caller]
     pub fn run<F: Future>(&mut self, future: F) -> Result<F::Output, Error> {
         // Before a loop is made: a refused run has no side effects.
         if ambient::is_polling() {
@@ -133,12 +135,12 @@ impl Runner {
                 "an event loop is running on this thread, and runs can't be nested; `.await` the future, or run it on a thread of its own",
             ));
         }
-        let event_loop = self.get_loop()?;
+        let (event_loop, location) = (self.get_loop()?, Location::caller());
         match &self.policy {
             Some(policy) => {
-                registry::scoped(policy.0.clone(), || event_loop.run_until_complete(future))
+                registry::scoped(policy.0.clone(), || event_loop.run_located(future, location))
             }
-            None => event_loop.run_until_complete(future),
+            None => event_loop.run_located(future, location),
         }
     }
 

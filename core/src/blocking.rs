@@ -6,9 +6,9 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use crate::Error;
 use crate::clock;
 use crate::task::{self, JoinHandle, Task};
+use crate::{Error, EventLoop, context};
 
 /// A closure of any type, on its way to a thread where it may block.
 ///
@@ -26,6 +26,9 @@ use crate::task::{self, JoinHandle, Task};
 pub struct Job {
     task: Task,
     ticket: Ticket,
+    /// The loop that ambient calls mean inside of it. Weak: a job that runs for ever
+    /// does not keep its loop open.
+    home: Option<Weak<dyn EventLoop>>,
 }
 
 impl Job {
@@ -41,11 +44,21 @@ impl Job {
     /// assert!(handle.is_finished());
     /// ```
     pub fn run(self) {
-        let Self { mut task, mut ticket } = self;
+        let Self { mut task, mut ticket, home } = self;
         ticket.start();
         // One poll runs the closure: see `Gauge::job`.
         // Not as a task of the loop: while it blocks, a paused clock is free to advance.
-        let _ready = task.poll_unmarked(&mut Context::from_waker(Waker::noop()));
+        let mut run = || {
+            let _ready = task.poll_unmarked(&mut Context::from_waker(Waker::noop()));
+        };
+        match home {
+            Some(home) => context::blocking_scope(home, run),
+            None => run(),
+        }
+    }
+
+    pub(crate) fn set_home(&mut self, event_loop: &Arc<dyn EventLoop>) {
+        self.home = Some(Arc::downgrade(event_loop));
     }
 }
 
@@ -162,7 +175,8 @@ impl Gauge {
     {
         let (task, handle) = task::new(async move { f() });
         self.shared.change(|counts| counts.queued += 1);
-        (Job { task, ticket: Ticket { shared: self.shared.clone(), started: false } }, handle)
+        let ticket = Ticket { shared: self.shared.clone(), started: false };
+        (Job { task, ticket, home: None }, handle)
     }
 
     /// Waits, on this thread, until each job that was accepted has begun; at most

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use crate::LoopState;
 use crate::callbacks::Callbacks;
 use crate::task::{self, Id, LocalTask, Task};
 
@@ -53,31 +54,47 @@ impl Slow {
     }
 }
 
-/// Wraps a task so that its slow polls are reported. Costs an allocation, and no task
-/// pays anything that was spawned without debug mode.
-#[cold]
-pub(crate) fn watch(
-    task: Task,
-    callbacks: &Arc<Callbacks>,
+/// In debug mode: wraps a task so that its slow polls are reported. That costs an
+/// allocation; decided at the spawn, it costs other tasks' polls nothing.
+#[inline]
+pub(crate) fn watched(task: Task, state: &LoopState, location: &'static Location<'static>) -> Task {
+    match state.callbacks().is_debug() {
+        true => watch(task, state, location),
+        false => task,
+    }
+}
+
+/// As [`watched`].
+#[inline]
+pub(crate) fn watched_local(
+    task: LocalTask,
+    state: &LoopState,
     location: &'static Location<'static>,
-) -> Task {
+) -> LocalTask {
+    match state.callbacks().is_debug() {
+        true => watch_local(task, state, location),
+        false => task,
+    }
+}
+
+#[cold]
+fn watch(task: Task, state: &LoopState, location: &'static Location<'static>) -> Task {
     let id = task.id();
-    let (watched, detached) =
-        task::new(Watched { task, id, location, callbacks: callbacks.clone() });
+    let callbacks = state.callbacks().clone();
+    let (watched, detached) = task::new(Watched { task, id, location, callbacks });
     drop(detached);
     watched
 }
 
-/// As [`watch`].
 #[cold]
-pub(crate) fn watch_local(
+fn watch_local(
     task: LocalTask,
-    callbacks: &Arc<Callbacks>,
+    state: &LoopState,
     location: &'static Location<'static>,
 ) -> LocalTask {
     let id = task.id();
-    let (watched, detached) =
-        task::new_local(Watched { task, id, location, callbacks: callbacks.clone() });
+    let callbacks = state.callbacks().clone();
+    let (watched, detached) = task::new_local(Watched { task, id, location, callbacks });
     drop(detached);
     watched
 }

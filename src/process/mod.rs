@@ -32,6 +32,7 @@ mod identity;
 mod in_child;
 mod interop;
 mod limit;
+mod on_loop;
 mod output;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod pass_fd;
@@ -59,6 +60,7 @@ pub use child::{Child, Starting, watch};
 pub use command::Command;
 pub use interop::{ChildOwner, ForeignChild};
 pub use limit::{max_children, set_max_children};
+pub use on_loop::EventLoopExt;
 pub use output::Output;
 pub use pipe::{ChildStderr, ChildStdin, ChildStdout};
 pub use shell::quote;

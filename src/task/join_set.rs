@@ -123,6 +123,7 @@ impl<T: Send + 'static> JoinSet<T> {
     /// let mut set = policy::task::JoinSet::new();
     /// assert!(set.try_spawn(async {}).is_err()); // no loop runs here
     /// ```
+    #[track_caller]
     pub fn try_spawn(
         &mut self,
         future: impl Future<Output = T> + Send + 'static,
@@ -141,6 +142,7 @@ impl<T: Send + 'static> JoinSet<T> {
     /// event_loop.close()?;
     /// # Ok::<(), policy::Error>(())
     /// ```
+    #[track_caller]
     pub fn spawn_on(
         &mut self,
         future: impl Future<Output = T> + Send + 'static,

@@ -16,6 +16,7 @@ mod join_set;
 mod yield_now;
 
 use std::future::Future;
+use std::panic::Location;
 
 use policy_core::Error;
 pub use policy_core::task::{AbortHandle, Id, JoinError, JoinHandle, try_id};
@@ -47,7 +48,8 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    match ambient::with(|event_loop| event_loop.spawn(future)) {
+    let location = Location::caller();
+    match ambient::with(|event_loop| event_loop.spawn_located(future, location)) {
         Ok(handle) => handle,
         Err(error) => ambient::fail(&error),
     }
@@ -63,12 +65,14 @@ where
 /// let error = policy::try_spawn(async {}).unwrap_err();
 /// assert_eq!(error.kind(), policy::ErrorKind::NoRunningLoop);
 /// ```
+#[track_caller]
 pub fn try_spawn<F>(future: F) -> Result<JoinHandle<F::Output>, Error>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    ambient::with(|event_loop| event_loop.try_spawn(future))?
+    let location = Location::caller();
+    ambient::with(|event_loop| event_loop.try_spawn_located(future, location))?
 }
 
 /// Runs `future`, which need not be `Send`, on this thread, which must be the one
@@ -111,12 +115,14 @@ where
 /// let error = policy::try_spawn_local(async {}).unwrap_err();
 /// assert_eq!(error.kind(), policy::ErrorKind::NoRunningLoop);
 /// ```
+#[track_caller]
 pub fn try_spawn_local<F>(future: F) -> Result<JoinHandle<F::Output>, Error>
 where
     F: Future + 'static,
     F::Output: 'static,
 {
-    ambient::with(|event_loop| event_loop.try_spawn_local(future))?
+    let location = Location::caller();
+    ambient::with(|event_loop| event_loop.try_spawn_local_located(future, location))?
 }
 
 /// Runs `f` on a thread where it may block (asyncio's `to_thread`).

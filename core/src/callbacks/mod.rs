@@ -20,5 +20,5 @@ pub use handle::{Handle, TimerHandle};
 
 pub(crate) use handle::{new, new_timed};
 pub(crate) use pump::start;
-pub(crate) use queue::{Callbacks, DEBUG, Driver, STOP, WORK};
+pub(crate) use queue::{Callbacks, Driver, STOP, WORK};
 pub(crate) use turn::Turn;

@@ -17,7 +17,7 @@ pub(crate) const WORK: u8 = 1;
 /// The run should end.
 pub(crate) const STOP: u8 = 1 << 1;
 /// The loop is in debug mode.
-pub(crate) const DEBUG: u8 = 1 << 2;
+const DEBUG: u8 = 1 << 2;
 
 /// How many cancelled timers are kept before they are looked for (asyncio's number).
 const CANCELLED_LIMIT: usize = 100;

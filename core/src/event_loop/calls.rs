@@ -266,6 +266,20 @@ impl dyn EventLoop {
     /// ```
     #[track_caller]
     pub fn run_until_complete<F: Future>(self: &Arc<Self>, future: F) -> Result<F::Output, Error> {
+        self.run_located(future, Location::caller())
+    }
+
+    /// As [`run_until_complete`](#method.run_until_complete), for functions that wrap
+    /// it.
+    ///
+    /// # Errors
+    /// As [`run_until_complete`](#method.run_until_complete).
+    #[doc(hidden)]
+    pub fn run_located<F: Future>(
+        self: &Arc<Self>,
+        future: F,
+        location: &'static Location<'static>,
+    ) -> Result<F::Output, Error> {
         let mut future = pin!(future);
         let mut result = None;
         let poll = |cx: &mut Context<'_>| {
@@ -278,7 +292,7 @@ impl dyn EventLoop {
             }
             Poll::Ready(())
         };
-        let ran = self.run(poll, Location::caller());
+        let ran = self.run(poll, location);
         match result {
             Some(Ok(output)) => Ok(output),
             Some(Err(payload)) => resume_unwind(payload),
@@ -357,10 +371,26 @@ impl dyn EventLoop {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        self.spawn_located(future, Location::caller())
+    }
+
+    /// As [`spawn`](#method.spawn), for functions that wrap it: `location` is where
+    /// they were called, for debug mode.
+    #[doc(hidden)]
+    pub fn spawn_located<F>(
+        &self,
+        future: F,
+        location: &'static Location<'static>,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
         let (task, handle) = task::new(future);
-        if self.state().check_open().is_ok() {
+        let state = self.state();
+        if state.check_open().is_ok() {
             // A task that is refused is dropped: the handle knows.
-            let _cancelled = self.give_task(self.watched(task));
+            let _cancelled = self.give_task(debug::watched(task, state, location));
         }
         handle
     }
@@ -388,21 +418,28 @@ impl dyn EventLoop {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.state().check_open()?;
-        let (task, handle) = task::new(future);
-        self.give_task(self.watched(task))?;
-        Ok(handle)
+        self.try_spawn_located(future, Location::caller())
     }
 
-    /// Decided at the spawn, so that the polls pay nothing.
-    #[inline]
-    #[track_caller]
-    fn watched(&self, task: Task) -> Task {
-        let callbacks = self.state().callbacks();
-        match callbacks.is_debug() {
-            true => debug::watch(task, callbacks, Location::caller()),
-            false => task,
-        }
+    /// As [`try_spawn`](#method.try_spawn), for functions that wrap it.
+    ///
+    /// # Errors
+    /// As [`try_spawn`](#method.try_spawn).
+    #[doc(hidden)]
+    pub fn try_spawn_located<F>(
+        &self,
+        future: F,
+        location: &'static Location<'static>,
+    ) -> Result<JoinHandle<F::Output>, Error>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let state = self.state();
+        state.check_open()?;
+        let (task, handle) = task::new(future);
+        self.give_task(debug::watched(task, state, location))?;
+        Ok(handle)
     }
 
     fn give_task(&self, task: Task) -> Result<(), Error> {
@@ -457,20 +494,28 @@ impl dyn EventLoop {
         F: Future + 'static,
         F::Output: 'static,
     {
-        self.state().check_open()?;
-        let (task, handle) = task::new_local(future);
-        self.give_local(self.watched_local(task))?;
-        Ok(handle)
+        self.try_spawn_local_located(future, Location::caller())
     }
 
-    #[inline]
-    #[track_caller]
-    fn watched_local(&self, task: LocalTask) -> LocalTask {
-        let callbacks = self.state().callbacks();
-        match callbacks.is_debug() {
-            true => debug::watch_local(task, callbacks, Location::caller()),
-            false => task,
-        }
+    /// As [`try_spawn_local`](#method.try_spawn_local), for functions that wrap it.
+    ///
+    /// # Errors
+    /// As [`try_spawn_local`](#method.try_spawn_local).
+    #[doc(hidden)]
+    pub fn try_spawn_local_located<F>(
+        &self,
+        future: F,
+        location: &'static Location<'static>,
+    ) -> Result<JoinHandle<F::Output>, Error>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let state = self.state();
+        state.check_open()?;
+        let (task, handle) = task::new_local(future);
+        self.give_local(debug::watched_local(task, state, location))?;
+        Ok(handle)
     }
 
     /// As [`try_spawn_local`](#method.try_spawn_local); where that gives an error,
@@ -493,8 +538,10 @@ impl dyn EventLoop {
         F::Output: 'static,
     {
         let (task, handle) = task::new_local(future);
-        if self.state().check_open().is_ok() {
-            let _cancelled = self.give_local(self.watched_local(task));
+        let state = self.state();
+        if state.check_open().is_ok() {
+            let task = debug::watched_local(task, state, Location::caller());
+            let _cancelled = self.give_local(task);
         }
         handle
     }
@@ -592,9 +639,9 @@ impl dyn EventLoop {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        // Weak: a job that runs for ever does not keep its loop open.
-        let event_loop = Arc::downgrade(self);
-        self.state().blocking().job(move || context::blocking_scope(event_loop, f))
+        let (mut job, handle) = self.state().blocking().job(f);
+        job.set_home(self);
+        (job, handle)
     }
 
     /// Closes the loop: drops the tasks that are left, does not wait for blocking

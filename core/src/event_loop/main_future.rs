@@ -4,24 +4,28 @@ use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::EventLoop;
-use crate::callbacks::{self, DEBUG, Driver, STOP, Turn, WORK};
+use crate::callbacks::{self, Callbacks, Driver, STOP, Turn, WORK};
 
 /// The future that an executor sees while its loop is run. It runs the loop's
 /// callbacks, too: a batch per turn, before the user's future.
 pub(super) struct Main<'a, P> {
-    event_loop: &'a Arc<dyn EventLoop>,
+    /// The loop's, here, because each poll looks at them twice.
+    callbacks: &'a Callbacks,
     poll: P,
-    location: &'static Location<'static>,
-    turn: Turn,
     /// The address of the waker that `stop` and `call_soon` have, to register it only
     /// when it changes. Not `will_wake`: executors lend wakers whose clones have
     /// another table (tokio's `block_on`), so that it says no every time.
     registered: Option<(usize, usize)>,
     progress: Progress,
+    event_loop: &'a Arc<dyn EventLoop>,
+    turn: Turn,
+    location: &'static Location<'static>,
+    /// When the user's future was polled, in debug mode.
+    began: Option<Instant>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,44 +43,96 @@ impl<'a, P> Main<'a, P> {
         location: &'static Location<'static>,
     ) -> Self {
         Self {
-            event_loop,
+            callbacks: event_loop.state().callbacks(),
             poll,
-            location,
-            turn: Turn::default(),
             registered: None,
             progress: Progress::NotBegun,
+            event_loop,
+            turn: Turn::default(),
+            location,
+            began: None,
         }
     }
 
-    /// Runs a batch of callbacks, if there is something to do for one.
+    /// What a poll begins with, when it is not like any other. Returns true if there
+    /// is nothing to poll any more.
     #[cold]
-    fn run_callbacks(&mut self, signals: u8) {
+    fn begin_poll(&mut self) -> bool {
+        match self.progress {
+            Progress::Runs | Progress::LastTurn => {}
+            Progress::NotBegun => {
+                self.progress = Progress::Runs;
+                self.callbacks.begin_run();
+            }
+            // An executor may poll once too often; a user's future must not notice.
+            Progress::Done => return true,
+        }
+        self.run_callbacks();
+        if self.callbacks.is_debug() {
+            self.began = Some(Instant::now());
+        }
+        false
+    }
+
+    /// Runs a batch of callbacks, if there is something to do for one.
+    fn run_callbacks(&mut self) {
         // In the last turn none are run: what comes after `stop` waits for the next
         // run.
-        if signals & WORK != 0 && self.progress == Progress::Runs {
+        if self.callbacks.signals() & WORK != 0 && self.progress == Progress::Runs {
             // Whoever set the bit may have taken the waker.
             self.registered = None;
             self.turn.run(self.event_loop, Driver::Main);
         }
     }
-}
 
-impl<P: FnMut(&mut Context<'_>) -> Poll<()>> Main<'_, P> {
-    #[inline]
-    fn poll_user(&mut self, cx: &mut Context<'_>, signals: u8) -> Poll<()> {
-        if signals & DEBUG == 0 { (self.poll)(cx) } else { self.poll_measured(cx) }
+    /// The user's future is done.
+    #[cold]
+    fn finish(&mut self) {
+        self.report_slow();
+        // What it gave to the loop while it ran is still called, as in asyncio, where
+        // the end of a future is a callback, too.
+        self.run_callbacks();
+        self.progress = Progress::Done;
     }
 
+    /// Leaves the waker where `stop` and `call_soon` find it.
     #[cold]
-    fn poll_measured(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let began = Instant::now();
-        let polled = (self.poll)(cx);
-        let location = self.location;
-        let callbacks = self.event_loop.state().callbacks();
-        callbacks
-            .slow()
-            .check(began, format_args!("a poll of the future that is run at {location}"));
-        polled
+    fn register(&mut self, waker: &Waker, address: (usize, usize)) {
+        let clone = waker.clone();
+        // A clone with the same data keeps it alive, so that the address is not used
+        // again; else it may come to mean another waker.
+        self.registered = (clone.data() == waker.data()).then_some(address);
+        self.callbacks.register(Driver::Main, clone);
+    }
+
+    /// What a poll ends with, when there were signals. Returns true if the run is over.
+    #[cold]
+    fn end_poll(&mut self, waker: &Waker) -> bool {
+        self.report_slow();
+        let signals = self.callbacks.signals();
+        if signals & STOP == 0 {
+            if signals & WORK != 0 {
+                waker.wake_by_ref();
+            }
+            return false;
+        }
+        // One more turn for what is ready now, as asyncio's loop finishes its batch
+        // after `stop`.
+        if self.progress == Progress::Runs {
+            self.progress = Progress::LastTurn;
+            waker.wake_by_ref();
+            return false;
+        }
+        self.progress = Progress::Done;
+        true
+    }
+
+    fn report_slow(&mut self) {
+        if let Some(began) = self.began.take() {
+            let location = self.location;
+            let what = format_args!("a poll of the future that is run at {location}");
+            self.callbacks.slow().check(began, what);
+        }
     }
 }
 
@@ -87,54 +143,23 @@ impl<P: FnMut(&mut Context<'_>) -> Poll<()>> Future for Main<'_, P> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        let callbacks = this.event_loop.state().callbacks();
-        match this.progress {
-            Progress::Runs | Progress::LastTurn => {}
-            Progress::NotBegun => {
-                this.progress = Progress::Runs;
-                callbacks.begin_run();
-            }
-            // An executor may poll once too often; a user's future must not notice.
-            Progress::Done => return Poll::Ready(()),
+        if (this.progress != Progress::Runs || this.callbacks.signals() != 0) && this.begin_poll() {
+            return Poll::Ready(());
         }
-        let signals = callbacks.signals();
-        if signals != 0 {
-            this.run_callbacks(signals);
-        }
-        if this.poll_user(cx, signals).is_ready() {
-            // What it gave to the loop while it ran is still called, as in asyncio,
-            // where the end of a future is a callback, too.
-            this.run_callbacks(callbacks.signals());
-            this.progress = Progress::Done;
+        if (this.poll)(cx).is_ready() {
+            this.finish();
             return Poll::Ready(());
         }
         let waker = cx.waker();
         let address = (waker.data() as usize, std::ptr::from_ref(waker.vtable()) as usize);
         if this.registered != Some(address) {
-            let clone = waker.clone();
-            // A clone with the same data keeps it alive, so that the address is not
-            // used again; else it may come to mean another waker.
-            this.registered = (clone.data() == waker.data()).then_some(address);
-            callbacks.register(Driver::Main, clone);
+            this.register(waker, address);
         }
-        match callbacks.signals() {
-            signals if signals & STOP != 0 => {}
-            signals => {
-                if signals & WORK != 0 {
-                    waker.wake_by_ref();
-                }
-                return Poll::Pending;
-            }
+        // After the waker is left: who comes now finds it, or is found.
+        if this.callbacks.signals() != 0 && this.end_poll(waker) {
+            return Poll::Ready(());
         }
-        // One more turn for what is ready now, as asyncio's loop finishes its
-        // batch after `stop`.
-        if this.progress == Progress::Runs {
-            this.progress = Progress::LastTurn;
-            waker.wake_by_ref();
-            return Poll::Pending;
-        }
-        this.progress = Progress::Done;
-        Poll::Ready(())
+        Poll::Pending
     }
 }
 
@@ -142,9 +167,8 @@ impl<P> Drop for Main<'_, P> {
     fn drop(&mut self) {
         // A run that was refused did not make the turn that `stop` asks for.
         if self.progress != Progress::NotBegun {
-            let event_loop = self.event_loop;
-            let pump = event_loop.state().callbacks().end_run(event_loop.is_self_driving());
-            callbacks::start(event_loop, pump);
+            let pump = self.callbacks.end_run(self.event_loop.is_self_driving());
+            callbacks::start(self.event_loop, pump);
         }
     }
 }

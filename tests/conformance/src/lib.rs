@@ -44,6 +44,8 @@ pub mod blocking;
 pub mod callbacks;
 pub mod context;
 pub mod cross_loop;
+pub mod debug;
+pub mod exceptions;
 pub mod join_set;
 pub mod local_tasks;
 pub mod net;

@@ -176,6 +176,22 @@ macro_rules! __clauses {
                 a_closed_loop_drops_its_callbacks "B74, B75"
                 handles_may_outlive_their_loop "B45, B75"
             }
+            exceptions {
+                the_panic_of_a_callback_is_told "B91"
+                a_panic_that_nobody_asks_for_is_told "asyncio's 'Task exception was never retrieved', decision 8"
+                the_panic_of_a_detached_job_is_told "B98, decision 8"
+                the_panic_of_a_detached_local_task_is_told "decision 8"
+                a_panic_at_the_end_is_told "B57, B74"
+                a_handler_that_panics_ends_nothing "B92"
+                a_handler_may_use_its_loop "B92, B93"
+                each_loop_has_a_handler_of_its_own "B74, decision 4"
+            }
+            debug {
+                debug_mode_is_off_until_it_is_turned_on "B62, B97"
+                tasks_are_the_same_in_debug_mode "decision 8, B97"
+                local_tasks_are_the_same_in_debug_mode "decision 8, B97"
+                a_call_from_the_wrong_thread_is_found "B90"
+            }
             time {
                 a_sleep_is_never_over_early "B101"
                 sleeps_end_in_the_order_of_their_deadlines "B83"
