@@ -2,6 +2,7 @@
 
 mod ambient;
 mod default;
+mod interrupt;
 pub mod io;
 mod names;
 pub mod net;
@@ -12,6 +13,7 @@ pub mod private;
 pub mod process;
 mod run;
 mod runner;
+pub mod signal;
 pub mod task;
 pub mod time;
 mod within;

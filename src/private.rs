@@ -49,7 +49,8 @@ pub fn test_default<F: Future>(test: impl FnOnce() -> F) -> F::Output {
 /// Runs a `#[policy::test]` on a loop of `policy`.
 #[track_caller]
 pub fn test_with<P: IntoPolicy, F: Future>(policy: P, test: impl FnOnce() -> F) -> F::Output {
-    let mut runner = Runner::with_policy(policy);
+    // With one thread for tests that is the main one; Ctrl-C ends them all.
+    let mut runner = Runner::with_policy(policy).handle_sigint(false);
     match runner.run(async { test().await }) {
         Ok(output) => output,
         Err(error) => ambient::fail(&error),

@@ -10,7 +10,7 @@ use policy_core::{
     CurrentLoop, Error, ErrorKind, EventLoop, EventLoopPolicy, IntoPolicy, ShutdownReport, registry,
 };
 
-use crate::ambient;
+use crate::{ambient, interrupt};
 
 /// Runs futures one after the other on one event loop (asyncio's `Runner`).
 ///
@@ -31,6 +31,7 @@ pub struct Runner {
     policy: Option<PolicyRef>,
     debug: Option<bool>,
     limit: Duration,
+    handle_sigint: bool,
     state: State,
     /// The loop is the current one of this thread's context.
     _stays_here: PhantomData<*const ()>,
@@ -65,6 +66,7 @@ impl Runner {
             policy: None,
             debug: None,
             limit: SHUTDOWN_LIMIT,
+            handle_sigint: true,
             state: State::Created,
             _stays_here: PhantomData,
         }
@@ -111,10 +113,31 @@ impl Runner {
         self
     }
 
+    /// Says whether Ctrl-C ends a run; it does unless this says no.
+    ///
+    /// As in asyncio, it does so only where nobody has said what SIGINT means: on the
+    /// main thread, where the signal has its default action, and while the program
+    /// neither listens to it nor puts a handler of its own in place. The first Ctrl-C
+    /// then makes [`run`](Self::run) drop its future and give
+    /// [`ErrorKind::Interrupted`]; a second one, before or after that, ends the process
+    /// at once. Not on Windows.
+    ///
+    /// ```
+    /// let mut runner = policy::Runner::new().handle_sigint(false);
+    /// runner.run(async {})?; // Ctrl-C would have ended the process
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    #[must_use]
+    pub fn handle_sigint(mut self, handle_sigint: bool) -> Self {
+        self.handle_sigint = handle_sigint;
+        self
+    }
+
     /// Runs `future` to its end, and returns its result.
     ///
     /// # Errors
-    /// [`ErrorKind::RunnerClosed`]; [`ErrorKind::OtherLoopRunning`] inside a running
+    /// [`ErrorKind::Interrupted`] after the first Ctrl-C, see
+    /// [`handle_sigint`](Self::handle_sigint); [`ErrorKind::RunnerClosed`]; [`ErrorKind::OtherLoopRunning`] inside a running
     /// loop, with no loop made; what making the loop gives; and what
     /// [`run_until_complete`](trait.EventLoop.html#method.run_until_complete) gives.
     ///
@@ -136,11 +159,10 @@ impl Runner {
             ));
         }
         let (event_loop, location) = (self.get_loop()?, Location::caller());
+        let run = || interrupt::run(&event_loop, self.handle_sigint, location, future);
         match &self.policy {
-            Some(policy) => {
-                registry::scoped(policy.0.clone(), || event_loop.run_located(future, location))
-            }
-            None => event_loop.run_located(future, location),
+            Some(policy) => registry::scoped(policy.0.clone(), run),
+            None => run(),
         }
     }
 

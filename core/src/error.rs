@@ -76,6 +76,10 @@ pub enum ErrorKind {
     UnknownPolicy,
     /// An argument has no meaning.
     InvalidInput,
+    /// The signal can't be caught.
+    UncatchableSignal,
+    /// The run was ended by Ctrl-C.
+    Interrupted,
     /// The policy has no child watcher yet.
     NoChildWatcher,
     /// The child watcher is not ready to use.
@@ -145,6 +149,10 @@ impl ErrorKind {
                 "no event loop policy has this name; turn on the feature of its adapter, or choose another name"
             }
             Self::InvalidInput => "an argument is invalid; see the documentation of the call",
+            Self::UncatchableSignal => "the signal can't be caught; choose another",
+            Self::Interrupted => {
+                "interrupted by Ctrl-C; end the program, or say what SIGINT means: `policy::signal::ctrl_c`"
+            }
             Self::NoChildWatcher => {
                 "the policy has no child watcher; set one with `policy::set_child_watcher`"
             }
@@ -264,7 +272,9 @@ impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = error.io_kind().unwrap_or(match error.kind() {
             ErrorKind::Unsupported | ErrorKind::NotImplemented => io::ErrorKind::Unsupported,
-            ErrorKind::InvalidInput | ErrorKind::UnknownPolicy => io::ErrorKind::InvalidInput,
+            ErrorKind::InvalidInput | ErrorKind::UnknownPolicy | ErrorKind::UncatchableSignal => {
+                io::ErrorKind::InvalidInput
+            }
             ErrorKind::TimedOut => io::ErrorKind::TimedOut,
             ErrorKind::NoSuchProcess | ErrorKind::NotOurChild => io::ErrorKind::NotFound,
             _ => io::ErrorKind::Other,

@@ -4,6 +4,7 @@ mod callbacks;
 mod calls;
 mod diagnostics;
 mod main_future;
+mod signals;
 
 use std::any::Any;
 use std::fmt::Debug;

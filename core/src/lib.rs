@@ -11,6 +11,7 @@
 //! | wait for children in a new way | [`ChildWatcher`] |
 //! | carry a task through an executor | [`task::Task`] |
 //! | know which loop runs this code | [`context`] |
+//! | hear of signals of the process | [`signal`] |
 
 pub mod blocking;
 mod callbacks;
@@ -27,6 +28,7 @@ mod policy;
 mod proactor;
 pub mod registry;
 mod selector;
+pub mod signal;
 mod state;
 pub mod task;
 mod timer;

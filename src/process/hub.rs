@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use policy_core::{Error, local::fork_generation};
+use policy_core::{Error, local::fork_generation, signal::Hold};
 
 use super::identity::{Outcome, Record};
 use super::sigchld;
@@ -44,6 +44,7 @@ struct Hub {
     children: Option<HashMap<u32, Arc<Record>>>,
     /// Open watchers: the handler stays while there are any.
     watchers: usize,
+    handler: Option<Hold>,
     /// Those that reap everything.
     fast: usize,
     /// Those that reap orphans, and the longest time that they leave them alone.
@@ -90,13 +91,19 @@ impl Membership {
                 hub.grace = hub.grace.max(grace);
             }
         }
-        let begun = match strangers {
-            Strangers::Leave => sigchld::install(),
-            _ => sigchld::install().and_then(|()| hub.ensure_thread()),
-        };
-        if let Err(error) = begun {
-            // Tried again for each child; and the watchdog needs no handler.
-            log::warn!("SIGCHLD can't be handled now: {error}");
+        // Also if another watcher has it: somebody may have put another in its place.
+        match sigchld::install() {
+            Ok(handler) => {
+                let former = hub.handler.replace(handler);
+                drop(former);
+            }
+            // The watchdog needs no handler.
+            Err(error) => log::warn!("SIGCHLD can't be handled now: {error}"),
+        }
+        let thread = if strangers == Strangers::Leave { Ok(()) } else { hub.ensure_thread() };
+        if let Err(error) = thread {
+            // Tried again for each child.
+            log::warn!("the thread `policy-sigchld` can't be had now: {error}");
         }
         Self { strangers, generation: hub.generation }
     }
@@ -116,7 +123,7 @@ impl Drop for Membership {
         }
         if hub.watchers == 0 {
             hub.recent.clear();
-            if !sigchld::uninstall() {
+            if !hub.handler.take().is_none_or(Hold::release) {
                 log::warn!(
                     "the handler of SIGCHLD was replaced; it is left as it is, and not put back"
                 );
@@ -172,6 +179,7 @@ impl Hub {
         Self {
             children: None,
             watchers: 0,
+            handler: None,
             fast: 0,
             subreapers: 0,
             grace: Duration::ZERO,
@@ -223,9 +231,7 @@ impl Hub {
         if !self.has_thread {
             let generation = self.generation;
             std::thread::Builder::new().name("policy-sigchld".into()).spawn(move || {
-                sys::block_signals();
-                // Where everybody else blocks it, the signal comes here.
-                sigchld::unblock();
+                sigchld::take_only_this();
                 serve(generation);
             })?;
             self.has_thread = true;

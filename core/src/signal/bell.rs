@@ -1,0 +1,187 @@
+//! What a signal handler rings, and a thread or a loop hears.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
+use std::{process, ptr};
+
+use super::handler;
+use super::hub::lock;
+
+/// Rung by SIGCHLD, while anything holds that: for a thread that waits for children.
+pub static CHILDREN: Bell = Bell::new();
+
+/// Rung by every signal that has a listener.
+pub(super) static LISTENERS: Bell = Bell::new();
+
+/// A pair of sockets: a signal handler writes a byte to one, others wait at the other.
+///
+/// It does nothing until it is [opened](Self::open). Its descriptors are never closed,
+/// because a handler may be about to write; a child of `fork` opens a pair of its own.
+///
+/// ```
+/// use policy_core::signal::Bell;
+///
+/// static BELL: Bell = Bell::new();
+///
+/// BELL.open()?;
+/// BELL.ring();
+/// assert!(BELL.wait(1_000)); // at most a second
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Bell {
+    /// What the handler reads; -1 before there is one.
+    write: AtomicI32,
+    /// The process that these ends belong to: a forked child has copies that its
+    /// parent hears.
+    owner: AtomicI32,
+    /// Leaked, so that it is there for ever.
+    ends: AtomicPtr<Ends>,
+    opening: Mutex<()>,
+}
+
+struct Ends {
+    read: UnixStream,
+    /// Kept open.
+    _write: UnixStream,
+}
+
+impl Bell {
+    /// Makes a bell without descriptors.
+    ///
+    /// ```
+    /// use policy_core::signal::Bell;
+    ///
+    /// static BELL: Bell = Bell::new();
+    /// BELL.ring(); // nothing happens
+    /// ```
+    pub const fn new() -> Self {
+        Self {
+            write: AtomicI32::new(-1),
+            owner: AtomicI32::new(0),
+            ends: AtomicPtr::new(ptr::null_mut()),
+            opening: Mutex::new(()),
+        }
+    }
+
+    /// Makes the descriptors, unless this process has them.
+    ///
+    /// # Errors
+    /// If there are none left.
+    ///
+    /// ```
+    /// use policy_core::signal::Bell;
+    ///
+    /// static BELL: Bell = Bell::new();
+    /// BELL.open()?;
+    /// BELL.open()?; // does nothing
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn open(&self) -> io::Result<()> {
+        let _one_at_a_time = lock(&self.opening);
+        if self.is_open() {
+            return Ok(());
+        }
+        let (read, write) = UnixStream::pair()?;
+        read.set_nonblocking(true)?;
+        write.set_nonblocking(true)?;
+        let fd = write.as_raw_fd();
+        self.ends.store(Box::into_raw(Box::new(Ends { read, _write: write })), Ordering::Release);
+        self.write.store(fd, Ordering::Release);
+        self.owner.store(pid(), Ordering::Release);
+        Ok(())
+    }
+
+    /// Rings. Async-signal-safe, and never blocks: a bell that rings already stays so.
+    ///
+    /// ```
+    /// # use policy_core::signal::Bell;
+    /// # static BELL: Bell = Bell::new();
+    /// BELL.open()?;
+    /// BELL.ring();
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn ring(&self) {
+        if self.is_open() {
+            handler::write_byte(self.write.load(Ordering::Acquire));
+        }
+    }
+
+    /// Waits on this thread until it rings, or so long at most; -1 is for ever. Returns
+    /// true if it rang. May return early without that.
+    ///
+    /// ```
+    /// # use policy_core::signal::Bell;
+    /// # static BELL: Bell = Bell::new();
+    /// BELL.open()?;
+    /// assert!(!BELL.wait(0)); // it does not ring
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn wait(&self, milliseconds: i32) -> bool {
+        let Some(ends) = self.ends() else {
+            // No descriptors were left; nothing rings.
+            let pause = u64::try_from(milliseconds).unwrap_or(1_000);
+            std::thread::sleep(std::time::Duration::from_millis(pause));
+            return false;
+        };
+        if !handler::wait_readable(ends.read.as_fd(), milliseconds) {
+            return false;
+        }
+        self.silence();
+        true
+    }
+
+    /// Takes the bytes that were rung, and returns how many there were.
+    pub(super) fn silence(&self) -> usize {
+        let Some(ends) = self.ends() else { return 0 };
+        let (mut buffer, mut taken) = ([0; 512], 0);
+        loop {
+            match (&ends.read).read(&mut buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) | Ok(0) => return taken,
+                Ok(read) => taken += read,
+            }
+        }
+    }
+
+    /// Returns another descriptor of the end that is waited at: a reactor takes each
+    /// descriptor once.
+    pub(super) fn duplicate(&self) -> io::Result<OwnedFd> {
+        match self.ends() {
+            Some(ends) => ends.read.as_fd().try_clone_to_owned(),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    fn ends(&self) -> Option<&'static Ends> {
+        if !self.is_open() {
+            return None;
+        }
+        handler::leaked(&self.ends)
+    }
+
+    fn is_open(&self) -> bool {
+        self.owner.load(Ordering::Acquire) == pid()
+    }
+}
+
+impl Default for Bell {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Bell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bell").field("open", &self.is_open()).finish()
+    }
+}
+
+/// This process; async-signal-safe.
+pub(super) fn pid() -> i32 {
+    // Within `i32`: the system's type is.
+    process::id() as i32
+}

@@ -1,0 +1,149 @@
+//! Callbacks of loops for signals: asyncio's `add_signal_handler`.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::task::{Context, Poll};
+
+use super::hub::lock;
+use super::reader::pause;
+use super::{Listener, SignalKind};
+use crate::local::fork_generation;
+use crate::task::AbortHandle;
+use crate::{Error, EventLoop, LoopId};
+
+type Key = (LoopId, SignalKind);
+
+static CALLBACKS: Mutex<Option<HashMap<Key, Added>>> = Mutex::new(None);
+
+struct Added {
+    shared: Arc<Shared>,
+    task: AbortHandle,
+}
+
+/// What the table and the task on the loop share.
+#[derive(Debug)]
+struct Shared {
+    key: Key,
+    /// `None` once the callback was removed: the signal is given up at once, and not
+    /// when the loop comes to drop the task.
+    listener: Mutex<Option<Listener>>,
+    is_removed: AtomicBool,
+    generation: u64,
+}
+
+/// Adds a callback, or replaces the one that is there.
+pub(crate) fn add(
+    event_loop: &Arc<dyn EventLoop>,
+    kind: SignalKind,
+    callback: impl FnMut() + Send + 'static,
+) -> Result<(), Error> {
+    event_loop.state().check_open()?;
+    let shared = Arc::new(Shared {
+        key: (event_loop.state().id(), kind),
+        listener: Mutex::new(Some(Listener::new(kind)?)),
+        is_removed: AtomicBool::new(false),
+        generation: fork_generation(),
+    });
+    let guard = Guard(shared.clone());
+    let home = Arc::downgrade(event_loop);
+    let task = event_loop.try_spawn(serve(guard, home, callback))?.abort_handle();
+    let former = {
+        let mut table = lock(&CALLBACKS);
+        table.get_or_insert_default().insert(shared.key, Added { shared: shared.clone(), task })
+    };
+    if let Some(former) = former {
+        former.shared.retire();
+        former.task.abort();
+    }
+    // The loop may have dropped the task before it was in the table.
+    if shared.is_removed.load(Ordering::Acquire) {
+        forget(&shared);
+    }
+    Ok(())
+}
+
+/// Removes a callback. Returns false if there is none.
+pub(crate) fn remove(event_loop: LoopId, kind: SignalKind) -> bool {
+    let removed = lock(&CALLBACKS).as_mut().and_then(|table| table.remove(&(event_loop, kind)));
+    let Some(removed) = removed else { return false };
+    let was_there = removed.shared.retire();
+    if was_there {
+        removed.task.abort();
+    }
+    was_there
+}
+
+async fn serve(guard: Guard, home: Weak<dyn EventLoop>, mut callback: impl FnMut() + Send) {
+    let shared = &guard.0;
+    loop {
+        let came = std::future::poll_fn(|cx| shared.poll(cx, &home)).await;
+        let Some(times) = came else { return };
+        for _ in 0..times {
+            if shared.is_removed.load(Ordering::Acquire) {
+                return;
+            }
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(&mut callback)) {
+                report(&home, shared.key.1, payload);
+            }
+        }
+        pause().await;
+    }
+}
+
+impl Shared {
+    /// `None` when there is nothing more to come.
+    fn poll(&self, cx: &mut Context<'_>, home: &Weak<dyn EventLoop>) -> Poll<Option<u64>> {
+        let mut listener = lock(&self.listener);
+        let Some(listener) = &mut *listener else { return Poll::Ready(None) };
+        let home = home.upgrade();
+        listener.poll_recv(cx, home.as_ref()).map(|came| match came {
+            Ok(times) => Some(times),
+            Err(error) => {
+                log::error!("no callback for {:?} any more: {error}", self.key.1);
+                None
+            }
+        })
+    }
+
+    /// Gives the signal up. Returns false if that was done before.
+    fn retire(&self) -> bool {
+        self.is_removed.store(true, Ordering::Release);
+        let listener = lock(&self.listener).take();
+        listener.is_some() && self.generation == fork_generation()
+    }
+}
+
+/// The end of the task, also by the end of its loop.
+struct Guard(Arc<Shared>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.retire();
+        forget(&self.0);
+    }
+}
+
+/// Takes this callback, and not the one that replaced it, off the table.
+fn forget(shared: &Arc<Shared>) {
+    let mut table = lock(&CALLBACKS);
+    let forgotten = table.as_mut().and_then(|table| {
+        let is_there = table.get(&shared.key).is_some_and(|at| Arc::ptr_eq(&at.shared, shared));
+        if is_there { table.remove(&shared.key) } else { None }
+    });
+    drop(table);
+    drop(forgotten);
+}
+
+fn report(home: &Weak<dyn EventLoop>, kind: SignalKind, payload: Box<dyn std::any::Any + Send>) {
+    let name = home.upgrade().map_or_else(String::new, |home| home.name().to_string());
+    let said = payload
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    log::error!("the callback of event loop {name} for {kind:?} panicked: {said}");
+    // One whose destructor panics is as good as leaked.
+    let _dropped = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+}

@@ -1,0 +1,323 @@
+//! The signal handler, and the system calls around it.
+//!
+//! Everything that it touches is atomic and lives for ever. There are several entries
+//! of the same handler per signal: if others put theirs over ours and call ours from
+//! it, and we are put over theirs in turn, each entry has one to call, and nobody is
+//! left out or called in a circle.
+#![allow(unsafe_code, reason = "a signal handler, and what it may touch")]
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::ptr;
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+
+use super::bell::{CHILDREN, LISTENERS, pid};
+
+/// More signals than any system has.
+pub(super) const SIGNALS: usize = 129;
+
+/// The place of the holds of runs, which want SIGINT if nobody else does. There is no
+/// signal 0.
+pub(super) const INTERRUPTS: usize = 0;
+
+/// How often ours is put over one that calls ours, before an entry is used again.
+pub(super) const ENTRIES: usize = 4;
+
+/// The process that holds signals: in a forked child nobody does until somebody comes.
+pub(super) static OWNER: AtomicI32 = AtomicI32::new(0);
+
+static SLOTS: [Slot; SIGNALS] = [const { Slot::new() }; SIGNALS];
+
+/// What the handler knows of a signal.
+pub(super) struct Slot {
+    /// Who wants it handled.
+    pub(super) holders: AtomicUsize,
+    /// Those of them who hear of it by the bell of all listeners.
+    pub(super) listeners: AtomicUsize,
+    /// How often it came.
+    pub(super) count: AtomicU64,
+    /// The thread that calls the one before, as far as is known: others may overwrite
+    /// it, which costs a count too many, or a circle another round.
+    chaining: AtomicUsize,
+    /// What each entry calls after that. Never freed: a handler may be running.
+    previous: [AtomicPtr<Previous>; ENTRIES],
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Previous {
+    function: libc::sighandler_t,
+    flags: libc::c_int,
+}
+
+impl Slot {
+    const fn new() -> Self {
+        Self {
+            holders: AtomicUsize::new(0),
+            listeners: AtomicUsize::new(0),
+            count: AtomicU64::new(0),
+            chaining: AtomicUsize::new(0),
+            previous: [const { AtomicPtr::new(ptr::null_mut()) }; ENTRIES],
+        }
+    }
+}
+
+/// Returns the slot of a signal; that of no signal for what is none.
+pub(super) fn slot(signal: usize) -> &'static Slot {
+    let [none, ..] = &SLOTS;
+    SLOTS.get(signal).unwrap_or(none)
+}
+
+type Handler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
+
+/// A static, since functions made from a generic one have no fixed address otherwise.
+static HANDLERS: [Handler; ENTRIES] = [handle::<0>, handle::<1>, handle::<2>, handle::<3>];
+
+/// Async-signal-safe: atomics, `getpid`, `sigaction`, `raise`, `write`, and the handler
+/// before.
+extern "C" fn handle<const ENTRY: usize>(
+    signal: libc::c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) {
+    // SAFETY: always valid, and of this thread; what was interrupted finds its errno.
+    let before = unsafe { *errno() };
+    let slot = slot(signal as usize);
+    // The signal is blocked here, so only a call by the one before comes back on this
+    // thread.
+    // SAFETY: takes nothing and can't fail.
+    let this_thread = unsafe { libc::pthread_self() } as usize;
+    let is_chained = slot.chaining.swap(this_thread, Ordering::AcqRel) == this_thread;
+    if !is_chained {
+        deliver(signal, slot, ENTRY);
+    }
+    // The last entry is used again and again: it may be a circle.
+    if !(is_chained && ENTRY == ENTRIES - 1) {
+        call_previous(slot, ENTRY, signal, info, context);
+    }
+    if !is_chained {
+        let _other =
+            slot.chaining.compare_exchange(this_thread, 0, Ordering::AcqRel, Ordering::Relaxed);
+    }
+    // SAFETY: as above.
+    unsafe { *errno() = before };
+}
+
+fn deliver(signal: libc::c_int, slot: &Slot, entry: usize) {
+    let is_owner = OWNER.load(Ordering::Acquire) == pid();
+    if is_owner && slot.holders.load(Ordering::Acquire) > 0 {
+        slot.count.fetch_add(1, Ordering::AcqRel);
+        if slot.listeners.load(Ordering::Acquire) > 0 {
+            LISTENERS.ring();
+        }
+        if signal == libc::SIGCHLD {
+            CHILDREN.ring();
+        }
+        return;
+    }
+    if current(signal).ok().and_then(|top| entry_of(&top)).is_none() {
+        // Somebody else's handler called this one: what becomes of the signal is up to
+        // them.
+        return;
+    }
+    let runs = self::slot(INTERRUPTS);
+    if is_owner && signal == libc::SIGINT && runs.holders.load(Ordering::Acquire) > 0 {
+        // The next Ctrl-C ends the process, whatever the run is doing.
+        let _default = replace(signal, &default_action());
+        runs.count.fetch_add(1, Ordering::AcqRel);
+        LISTENERS.ring();
+        return;
+    }
+    // Nobody wants it: the last has just gone, or this is a forked child. Then it is as
+    // if we were not there.
+    if previous(slot, entry).is_none_or(|previous| previous.function == libc::SIG_DFL)
+        && replace(signal, &default_action()).is_ok()
+    {
+        // Blocked here, so it comes when the handler has returned.
+        // SAFETY: takes a number.
+        unsafe { libc::raise(signal) };
+    }
+}
+
+fn call_previous(
+    slot: &Slot,
+    entry: usize,
+    signal: libc::c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) {
+    let Some(previous) = previous(slot, entry) else { return };
+    if !is_function(previous.function) {
+        return;
+    }
+    if signal == libc::SIGCHLD && previous.flags & libc::SA_NOCLDSTOP != 0 && !info.is_null() {
+        // SAFETY: the system gives a valid one, and so does who calls us from another
+        // handler that was given it.
+        let code = unsafe { (*info).si_code };
+        if code == libc::CLD_STOPPED || code == libc::CLD_CONTINUED {
+            return;
+        }
+    }
+    if previous.flags & libc::SA_SIGINFO != 0 {
+        // SAFETY: the flag says that it is such a function, by whoever put it there.
+        let call: Handler = unsafe { std::mem::transmute(previous.function) };
+        call(signal, info, context);
+    } else {
+        // SAFETY: without the flag it is a function of the signal alone.
+        let call: extern "C" fn(libc::c_int) = unsafe { std::mem::transmute(previous.function) };
+        call(signal);
+    }
+}
+
+fn previous(slot: &Slot, entry: usize) -> Option<Previous> {
+    slot.previous.get(entry).and_then(leaked).copied()
+}
+
+/// Puts an entry in place, which calls `before`.
+pub(super) fn install(signal: i32, entry: usize, before: &libc::sigaction) -> io::Result<()> {
+    let chained = Previous { function: before.sa_sigaction, flags: before.sa_flags };
+    let slot = slot(signal as usize);
+    // First what is to be called, then who calls it: a signal may come in between.
+    if previous(slot, entry) != Some(chained) {
+        let leaked = Box::into_raw(Box::new(chained));
+        slot.previous.get(entry).into_iter().for_each(|at| at.store(leaked, Ordering::Release));
+    }
+    let mut action = default_action();
+    action.sa_sigaction = HANDLERS.get(entry).map_or(libc::SIG_DFL, address);
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
+    if is_function(before.sa_sigaction) {
+        // What it wants blocked while it runs.
+        action.sa_mask = before.sa_mask;
+    }
+    replace(signal, &action)
+}
+
+/// Returns which entry of ours an action is.
+pub(super) fn entry_of(action: &libc::sigaction) -> Option<usize> {
+    HANDLERS.iter().position(|handler| address(handler) == action.sa_sigaction)
+}
+
+fn address(handler: &Handler) -> libc::sighandler_t {
+    *handler as libc::sighandler_t
+}
+
+pub(super) fn is_function(function: libc::sighandler_t) -> bool {
+    function != libc::SIG_DFL && function != libc::SIG_IGN
+}
+
+fn default_action() -> libc::sigaction {
+    // SAFETY: all zeroes is a valid `sigaction`: the default, with an empty mask.
+    unsafe { std::mem::zeroed() }
+}
+
+/// Returns what is in place; fails for what is no signal.
+pub(super) fn current(signal: i32) -> io::Result<libc::sigaction> {
+    let mut action = default_action();
+    // SAFETY: only asks.
+    check(unsafe { libc::sigaction(signal, ptr::null(), &raw mut action) })?;
+    Ok(action)
+}
+
+pub(super) fn replace(signal: i32, action: &libc::sigaction) -> io::Result<()> {
+    // SAFETY: the action is the default, ours, which is async-signal-safe, or the one
+    // that was in place before.
+    check(unsafe { libc::sigaction(signal, action, ptr::null_mut()) })
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Ends the process as SIGINT would have done, so that its parent sees that: a shell
+/// then stops its script. What was printed is written first.
+///
+/// ```no_run
+/// # let interrupted = true;
+/// if interrupted {
+///     policy_core::signal::die_of_interrupt();
+/// }
+/// ```
+pub fn die_of_interrupt() -> ! {
+    let _flushed = io::Write::flush(&mut io::stdout());
+    let _default = replace(libc::SIGINT, &default_action());
+    block_all_but(&mut std::iter::once(libc::SIGINT));
+    // SAFETY: takes a number.
+    unsafe { libc::raise(libc::SIGINT) };
+    // Only as PID 1 of a container, which the default does not end.
+    std::process::exit(130)
+}
+
+/// Keeps signals away from this thread but for some: for threads of ours, since
+/// handlers belong to the program's.
+///
+/// ```
+/// use policy_core::signal::{SignalKind, block_all_but};
+///
+/// let child = SignalKind::child().as_raw();
+/// std::thread::spawn(move || block_all_but(&mut [child].into_iter())).join().unwrap();
+/// ```
+pub fn block_all_but(signals: &mut dyn Iterator<Item = i32>) {
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: `sigfillset` initializes the set; only this thread's mask is changed.
+    unsafe {
+        libc::sigfillset(set.as_mut_ptr());
+        for signal in signals {
+            libc::sigdelset(set.as_mut_ptr(), signal);
+        }
+        libc::pthread_sigmask(libc::SIG_SETMASK, set.as_ptr(), ptr::null_mut());
+    }
+}
+
+/// Returns true if this thread does not get the signal.
+pub(super) fn is_blocked(signal: i32) -> bool {
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: `sigemptyset` initializes the set, in case the question is refused; a
+    // null set asks without changing.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_BLOCK, ptr::null(), set.as_mut_ptr());
+        libc::sigismember(set.as_ptr(), signal) == 1
+    }
+}
+
+/// Waits on this thread until a descriptor can be read from; -1 is for ever.
+pub(super) fn wait_readable(fd: BorrowedFd<'_>, milliseconds: i32) -> bool {
+    let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one valid entry.
+    unsafe { libc::poll(&raw mut poll, 1, milliseconds) == 1 }
+}
+
+/// Writes a byte to a non-blocking descriptor that stays open, or does not.
+/// Async-signal-safe.
+pub(super) fn write_byte(fd: RawFd) {
+    // SAFETY: one byte is read from a valid place; whatever the descriptor is, it is
+    // not memory.
+    unsafe { libc::write(fd, ptr::from_ref(&1u8).cast(), 1) };
+}
+
+/// Returns what was leaked into this place, if anything was.
+pub(super) fn leaked<T>(place: &AtomicPtr<T>) -> Option<&'static T> {
+    // SAFETY: in this module and its siblings such a place is null or holds what
+    // `Box::into_raw` gave, which is never freed and never written again.
+    unsafe { place.load(Ordering::Acquire).as_ref() }
+}
+
+unsafe fn errno() -> *mut libc::c_int {
+    // SAFETY: takes nothing; the result is valid while the thread lives.
+    unsafe {
+        #[cfg(target_os = "android")]
+        return libc::__errno();
+        #[cfg(any(target_vendor = "apple", target_os = "freebsd"))]
+        return libc::__error();
+        #[cfg(any(target_os = "netbsd", target_os = "openbsd"))]
+        return libc::__errno();
+        #[cfg(not(any(
+            target_os = "android",
+            target_vendor = "apple",
+            target_os = "freebsd",
+            target_os = "netbsd",
+            target_os = "openbsd"
+        )))]
+        return libc::__errno_location();
+    }
+}

@@ -1,0 +1,257 @@
+//! Who wants which signals handled, and what was in place before.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+
+use super::SignalKind;
+use super::bell::pid;
+use super::handler::{self, ENTRIES, INTERRUPTS, OWNER, slot};
+use super::hub::lock;
+use crate::{Error, ErrorKind};
+
+static TABLE: Mutex<BTreeMap<i32, Place>> = Mutex::new(BTreeMap::new());
+
+/// What is known of a signal that is, or was, handled.
+struct Place {
+    /// The entry that is in place, or would be next.
+    entry: usize,
+    /// Put in place and not put back: then it is there, or somebody came after us.
+    is_installed: bool,
+    /// What was there before each entry.
+    previous: [Option<libc::sigaction>; ENTRIES],
+}
+
+/// Keeps a signal handled, until it is dropped.
+///
+/// The handler calls whoever was there before. The last to go puts that back.
+///
+/// ```
+/// use policy_core::signal::{Hold, SignalKind, is_first};
+///
+/// let hold = Hold::new(SignalKind::user_defined2())?;
+/// assert!(is_first(SignalKind::user_defined2()));
+/// assert!(hold.release()); // it was put back
+/// assert!(!is_first(SignalKind::user_defined2()));
+/// # Ok::<(), policy_core::Error>(())
+/// ```
+#[must_use = "the signal is handled until this is dropped"]
+pub struct Hold {
+    wanted: Wanted,
+    /// The process that it is of: a forked child's copy means nothing.
+    owner: i32,
+    is_released: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Signal(i32),
+    Listener(i32),
+    Interrupt,
+}
+
+impl Wanted {
+    fn signal(self) -> i32 {
+        match self {
+            Self::Signal(signal) | Self::Listener(signal) => signal,
+            Self::Interrupt => libc::SIGINT,
+        }
+    }
+
+    fn slot(self) -> &'static handler::Slot {
+        match self {
+            Self::Signal(signal) | Self::Listener(signal) => slot(signal as usize),
+            Self::Interrupt => slot(INTERRUPTS),
+        }
+    }
+}
+
+impl Hold {
+    /// Puts the handler in place, unless it is.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for what is no signal;
+    /// [`ErrorKind::UncatchableSignal`] for SIGKILL and SIGSTOP, which the system keeps
+    /// for itself, and for SIGSEGV, SIGBUS, SIGILL and SIGFPE, where a handler that
+    /// returns repeats the fault.
+    ///
+    /// ```
+    /// use policy_core::{ErrorKind, signal::{Hold, SignalKind}};
+    ///
+    /// let Err(error) = Hold::new(SignalKind::from_raw(9)) else { unreachable!() };
+    /// assert_eq!(error.kind(), ErrorKind::UncatchableSignal);
+    /// let Err(error) = Hold::new(SignalKind::from_raw(0)) else { unreachable!() };
+    /// assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    /// ```
+    pub fn new(kind: SignalKind) -> Result<Self, Error> {
+        check(kind)?;
+        Self::acquire(Wanted::Signal(kind.as_raw()))
+    }
+
+    /// As `new`, for one that hears of it by the bell of all listeners.
+    pub(super) fn listener(kind: SignalKind) -> Result<Self, Error> {
+        check(kind)?;
+        Self::acquire(Wanted::Listener(kind.as_raw()))
+    }
+
+    /// Returns true where SIGINT has its default.
+    pub(super) fn may_interrupt() -> bool {
+        handler::current(libc::SIGINT).is_ok_and(|top| top.sa_sigaction == libc::SIG_DFL)
+    }
+
+    /// Wants SIGINT if nobody else does, once.
+    pub(super) fn interrupt() -> Result<Self, Error> {
+        Self::acquire(Wanted::Interrupt)
+    }
+
+    fn acquire(wanted: Wanted) -> Result<Self, Error> {
+        let mut table = lock(&TABLE);
+        let owner = pid();
+        if OWNER.load(Ordering::Acquire) != owner {
+            // The parent's holds mean nothing in a forked child.
+            for signal in 0..handler::SIGNALS {
+                slot(signal).holders.store(0, Ordering::Release);
+                slot(signal).listeners.store(0, Ordering::Release);
+            }
+            OWNER.store(owner, Ordering::Release);
+        }
+        // Before the handler is there, so that none of its signals is nobody's.
+        wanted.slot().holders.fetch_add(1, Ordering::AcqRel);
+        if let Wanted::Listener(_) = wanted {
+            wanted.slot().listeners.fetch_add(1, Ordering::AcqRel);
+        }
+        let hold = Self { wanted, owner, is_released: false };
+        if let Err(error) = put_in_place(&mut table, wanted.signal()) {
+            drop(table);
+            drop(hold);
+            return Err(refused(error));
+        }
+        Ok(hold)
+    }
+
+    /// Gives the signal up. Returns false if this was the last hold and what was there
+    /// before could not be put back, because somebody has put another handler in place
+    /// of ours; that is left as it is.
+    ///
+    /// ```
+    /// use policy_core::signal::{Hold, SignalKind};
+    ///
+    /// let hold = Hold::new(SignalKind::user_defined2())?;
+    /// let other = Hold::new(SignalKind::user_defined2())?;
+    /// assert!(hold.release());
+    /// assert!(other.release());
+    /// # Ok::<(), policy_core::Error>(())
+    /// ```
+    pub fn release(mut self) -> bool {
+        self.let_go()
+    }
+
+    fn let_go(&mut self) -> bool {
+        let table = lock(&TABLE);
+        if std::mem::replace(&mut self.is_released, true) || self.owner != pid() {
+            return true;
+        }
+        let slot = self.wanted.slot();
+        if let Wanted::Listener(_) = self.wanted {
+            slot.listeners.fetch_sub(1, Ordering::AcqRel);
+        }
+        slot.holders.fetch_sub(1, Ordering::AcqRel);
+        let signal = self.wanted.signal();
+        is_wanted(signal) || put_back(table, signal)
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.let_go();
+    }
+}
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Hold").field(&self.wanted).finish()
+    }
+}
+
+/// Returns true while a signal calls our handler, and calls it first.
+///
+/// ```
+/// use policy_core::signal::{SignalKind, is_first};
+///
+/// assert!(!is_first(SignalKind::window_change()));
+/// ```
+pub fn is_first(kind: SignalKind) -> bool {
+    handler::current(kind.as_raw()).is_ok_and(|top| handler::entry_of(&top).is_some())
+}
+
+fn check(kind: SignalKind) -> Result<(), Error> {
+    const UNCATCHABLE: [i32; 6] =
+        [libc::SIGKILL, libc::SIGSTOP, libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
+    let signal = kind.as_raw();
+    if UNCATCHABLE.contains(&signal) {
+        return Err(Error::new(
+            ErrorKind::UncatchableSignal,
+            format!("{kind:?} ({signal}) can't be caught; choose another signal"),
+        ));
+    }
+    let in_range = usize::try_from(signal).is_ok_and(|at| at > 0 && at < handler::SIGNALS);
+    // The C library keeps some of the real-time signals for itself.
+    if !in_range || handler::current(signal).is_err() {
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("{signal} is not the number of a signal; choose one, or use `SignalKind`"),
+        ));
+    }
+    Ok(())
+}
+
+fn refused(error: io::Error) -> Error {
+    Error::io("can't handle the signal; choose another, or raise the limit of descriptors", error)
+}
+
+fn is_wanted(signal: i32) -> bool {
+    let runs = slot(INTERRUPTS).holders.load(Ordering::Acquire);
+    slot(signal as usize).holders.load(Ordering::Acquire) > 0 || signal == libc::SIGINT && runs > 0
+}
+
+fn put_in_place(table: &mut BTreeMap<i32, Place>, signal: i32) -> io::Result<()> {
+    let top = handler::current(signal)?;
+    let place = table.entry(signal).or_insert(Place {
+        entry: 0,
+        is_installed: false,
+        previous: [None; ENTRIES],
+    });
+    if let Some(entry) = handler::entry_of(&top) {
+        place.entry = entry;
+        place.is_installed = true;
+        return Ok(());
+    }
+    if !handler::is_function(top.sa_sigaction) {
+        // Nobody is there who could call us.
+        place.entry = 0;
+    } else if place.is_installed {
+        // Whoever came after us may call us, so that entry goes on being theirs.
+        place.entry = (place.entry + 1).min(ENTRIES - 1);
+    }
+    handler::install(signal, place.entry, &top)?;
+    if let Some(previous) = place.previous.get_mut(place.entry) {
+        *previous = Some(top);
+    }
+    place.is_installed = true;
+    Ok(())
+}
+
+fn put_back(mut table: std::sync::MutexGuard<'_, BTreeMap<i32, Place>>, signal: i32) -> bool {
+    let Some(place) = table.get_mut(&signal) else { return true };
+    let Ok(top) = handler::current(signal) else { return false };
+    let Some(entry) = handler::entry_of(&top) else {
+        // The handler itself may have put the default back.
+        return top.sa_sigaction == libc::SIG_DFL;
+    };
+    let Some(previous) = place.previous.get(entry).copied().flatten() else { return false };
+    place.entry = entry;
+    place.is_installed = false;
+    handler::replace(signal, &previous).is_ok()
+}

@@ -1,0 +1,78 @@
+//! Ctrl-C.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use policy_core::Error;
+
+#[cfg(unix)]
+use super::unix::{Signal as Event, signal};
+#[cfg(windows)]
+use super::windows::ConsoleEvent as Event;
+
+/// Waits for Ctrl-C: SIGINT, or the console's event on Windows.
+///
+/// It counts from the call, not from the first poll. While it waits, Ctrl-C does nothing
+/// else: it neither ends the process, nor the future of [`run`](crate::run). Dropped, it
+/// gives that back; so in a loop of `select`s make it once, outside, and not in each
+/// round, between two of which nobody listens.
+///
+/// The future gives an error, at its first poll, if Ctrl-C can't be listened to: kind
+/// [`Io`](crate::ErrorKind::Io).
+///
+/// ```no_run
+/// #[policy::main]
+/// async fn main() -> Result<(), policy::Error> {
+///     println!("press Ctrl-C");
+///     policy::signal::ctrl_c().await?;
+///     println!("and good-bye");
+///     Ok(())
+/// }
+/// ```
+pub fn ctrl_c() -> CtrlC {
+    #[cfg(unix)]
+    let event = signal(super::SignalKind::interrupt());
+    #[cfg(windows)]
+    let event = Event::ctrl_c();
+    CtrlC { event: Some(event) }
+}
+
+/// The future of [`ctrl_c`].
+///
+/// ```
+/// use policy::signal::{CtrlC, ctrl_c};
+/// use policy::time::{Duration, timeout};
+///
+/// policy::run(async {
+///     let waits: CtrlC = ctrl_c();
+///     assert!(timeout(Duration::from_millis(1), waits).await.is_err()); // nobody pressed it
+/// });
+/// ```
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct CtrlC {
+    /// `None` once it failed.
+    event: Option<Result<Event, Error>>,
+}
+
+impl Future for CtrlC {
+    type Output = Result<(), Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(Ok(event)) = &mut self.event {
+            return event.try_poll_recv(cx);
+        }
+        match self.event.take() {
+            Some(Err(error)) => Poll::Ready(Err(error)),
+            // It has said why, and nothing will come.
+            _ => Poll::Pending,
+        }
+    }
+}
+
+impl fmt::Debug for CtrlC {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CtrlC").finish_non_exhaustive()
+    }
+}

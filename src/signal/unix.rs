@@ -1,0 +1,130 @@
+//! Listening to one signal.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use policy_core::Error;
+use policy_core::signal::{Listener, SignalKind};
+
+use crate::ambient;
+
+/// Listens to a signal, from now on.
+///
+/// May be called on any thread, also where no loop runs.
+///
+/// # Errors
+/// [`UncatchableSignal`](crate::ErrorKind::UncatchableSignal) for SIGKILL and SIGSTOP,
+/// and for SIGSEGV, SIGBUS, SIGILL and SIGFPE, where a handler that returns repeats the
+/// fault; [`InvalidInput`](crate::ErrorKind::InvalidInput) for what is no signal;
+/// [`Io`](crate::ErrorKind::Io) if there are no descriptors left.
+///
+/// ```
+/// use policy::signal::{SignalKind, signal};
+///
+/// policy::run(async {
+///     let mut hangup = signal(SignalKind::hangup())?;
+///     # rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::HUP).unwrap();
+///     hangup.recv().await;
+///     println!("reading the configuration again");
+///     Ok::<(), policy::Error>(())
+/// })?;
+/// # Ok::<(), policy::Error>(())
+/// ```
+pub fn signal(kind: impl Into<SignalKind>) -> Result<Signal, Error> {
+    Ok(Signal { listener: Listener::new(kind.into())? })
+}
+
+/// Hears of a signal: what [`signal`] makes.
+///
+/// A stream, too, which does not end. It may be polled on any loop, and on one after the
+/// other; one task at a time waits. Dropping it stops the listening.
+///
+/// ```no_run
+/// use policy::signal::{SignalKind, signal};
+///
+/// # async fn example(mut work: impl AsyncFnMut()) -> Result<(), policy::Error> {
+/// let mut terminate = signal(SignalKind::terminate())?;
+/// let stop = policy::spawn(async move { terminate.recv().await });
+/// while !stop.is_finished() {
+///     work().await;
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "a signal is listened to until this is dropped"]
+pub struct Signal {
+    listener: Listener,
+}
+
+impl Signal {
+    /// Waits until the signal has come since the last time that this said so; at once if
+    /// it has. Cancel safe.
+    ///
+    /// `None` in a child of `fork`, and where a thread is needed and can't be had, with a
+    /// line in the log: it will hear of nothing then.
+    ///
+    /// ```
+    /// use policy::signal::{SignalKind, signal};
+    ///
+    /// # fn raise() { rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::USR2).unwrap() }
+    /// policy::run(async {
+    ///     let mut signals = signal(SignalKind::user_defined2())?;
+    ///     raise();
+    ///     assert_eq!(signals.recv().await, Some(()));
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub async fn recv(&mut self) -> Option<()> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// As [`recv`](Self::recv), one poll of it.
+    ///
+    /// ```
+    /// use policy::signal::{SignalKind, signal};
+    /// use std::task::{Context, Waker};
+    ///
+    /// let mut signals = signal(SignalKind::user_defined2())?;
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(signals.poll_recv(&mut cx).is_pending());
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
+        self.try_poll_recv(cx).map(|came| match came {
+            Ok(()) => Some(()),
+            Err(error) => {
+                log::error!("{:?} can't be heard of: {error}", self.kind());
+                None
+            }
+        })
+    }
+
+    pub(super) fn try_poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let home = ambient::here();
+        self.listener.poll_recv(cx, home.as_ref()).map_ok(|_times| ())
+    }
+
+    /// Returns what it listens to.
+    ///
+    /// ```
+    /// use policy::signal::{SignalKind, signal};
+    ///
+    /// assert_eq!(signal(SignalKind::alarm())?.kind(), SignalKind::alarm());
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub fn kind(&self) -> SignalKind {
+        self.listener.kind()
+    }
+}
+
+impl Stream for Signal {
+    type Item = ();
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<()>> {
+        self.poll_recv(cx)
+    }
+}
