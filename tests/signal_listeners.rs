@@ -269,7 +269,7 @@ alone! {
         }
         on_every_loop(async || {
             let mut signals = signal(USR1).unwrap();
-            assert_eq!(threads_named("policy-signal"), 1);
+            eventually("there is a thread", || threads_named("policy-signal") == 1);
             kill_me(USR1);
             soon(signals.recv()).await.unwrap();
             // Not by unblocking it here.

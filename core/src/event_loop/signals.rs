@@ -15,8 +15,9 @@ impl dyn EventLoop {
     ///
     /// May be called on any thread: asyncio's rule that only the main thread's loop has
     /// signals has no reason here. Several loops may each have a callback for one
-    /// signal, and a handler that was there before is called too. A panic is logged,
-    /// and the next signal calls the callback again. The callback goes with the loop.
+    /// signal, and a handler that was there before is called too. A panic goes to the
+    /// loop's exception handler, and the next signal calls the callback again. The
+    /// callback goes with the loop.
     ///
     /// # Errors
     /// [`ErrorKind::LoopClosed`](crate::ErrorKind::LoopClosed);

@@ -1,5 +1,6 @@
 //! Callbacks of loops for signals: asyncio's `add_signal_handler`.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +12,7 @@ use super::reader::pause;
 use super::{Listener, SignalKind};
 use crate::local::fork_generation;
 use crate::task::AbortHandle;
-use crate::{Error, EventLoop, LoopId};
+use crate::{Error, EventLoop, ExceptionContext, LoopId};
 
 type Key = (LoopId, SignalKind);
 
@@ -136,14 +137,13 @@ fn forget(shared: &Arc<Shared>) {
     drop(forgotten);
 }
 
-fn report(home: &Weak<dyn EventLoop>, kind: SignalKind, payload: Box<dyn std::any::Any + Send>) {
-    let name = home.upgrade().map_or_else(String::new, |home| home.name().to_string());
-    let said = payload
-        .downcast_ref::<&str>()
-        .map(ToString::to_string)
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_default();
-    log::error!("the callback of event loop {name} for {kind:?} panicked: {said}");
-    // One whose destructor panics is as good as leaked.
-    let _dropped = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+fn report(home: &Weak<dyn EventLoop>, kind: SignalKind, payload: Box<dyn Any + Send>) {
+    let context =
+        ExceptionContext::new(format!("panic in the callback for {kind:?}")).with_panic(payload);
+    match home.upgrade() {
+        Some(event_loop) => event_loop.call_exception_handler(&context),
+        None => log::error!("{context}"),
+    }
+    // A payload whose destructor panics harms nobody.
+    let _dropped = catch_unwind(AssertUnwindSafe(|| drop(context)));
 }
