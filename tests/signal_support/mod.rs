@@ -27,7 +27,12 @@ pub fn on_every_loop(story: impl AsyncFn()) {
     }
 }
 
-/// Sends a signal to this process.
+/// Sends a signal to this thread, which has got it when this returns.
+pub fn raise_here(kind: SignalKind) {
+    assert_eq!(unsafe { libc::raise(kind.as_raw()) }, 0);
+}
+
+/// Sends a signal to this process: any thread may get it, and a little later.
 pub fn kill_me(kind: SignalKind) {
     assert_eq!(unsafe { libc::kill(libc::getpid(), kind.as_raw()) }, 0);
 }
