@@ -22,7 +22,7 @@ pub use policy_core::{
     Address, BlockingExecutor, ChildCallback, ChildId, ChildWatcher, Context, ContextKey,
     ContextPolicy, CurrentLoop, Error, ErrorKind, EventLoop, EventLoopPolicy, ExceptionContext,
     ExceptionHandler, ExitFuture, Handle, Interest, IntoPolicy, IntoWatcher, IoBuf, IoBufMut, Job,
-    LoopFactory, LoopKind, Proactor, ProactorHandle, Resource, ResourceKind, Selector,
+    LoopFactory, LoopKind, Proactor, ProactorHandle, Readiness, Resource, ResourceKind, Selector,
     SelectorHandle, ShutdownReport, Source, TimerHandle,
 };
 

@@ -48,7 +48,7 @@ pub use proactor::{
     Address, Buffer, Completed, Completion, IoBuf, IoBufMut, Operation, Proactor, ProactorHandle,
     Promise, Resource, ResourceKind,
 };
-pub use selector::{Interest, Selector, SelectorHandle, Source};
+pub use selector::{Interest, Readiness, Selector, SelectorHandle, Source};
 pub use state::{LoopId, LoopState};
 pub use timer::Timer;
 pub use watcher::{ChildCallback, ChildId, ChildWatcher, ExitFuture, IntoWatcher, WatcherSlot};

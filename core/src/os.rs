@@ -12,6 +12,12 @@
 #![allow(unsafe_code, reason = "a number is looked up in the table of descriptors")]
 
 use std::io;
+#[cfg(unix)]
+use std::mem::MaybeUninit;
+
+use crate::Interest;
+#[cfg(unix)]
+use crate::ResourceKind;
 
 #[cfg(unix)]
 pub use std::os::fd::{
@@ -108,7 +114,6 @@ impl NamesIo for RawIo {
 ///
 /// # Errors
 /// EBADF for a number that is not open, EMFILE at the limit.
-#[expect(dead_code, reason = "used by the next step")]
 pub(crate) fn duplicate(io: RawIo) -> io::Result<OwnedIo> {
     #[cfg(unix)]
     {
@@ -136,21 +141,72 @@ pub(crate) fn duplicate(io: RawIo) -> io::Result<OwnedIo> {
 
 /// Finds out what sort of thing a descriptor is.
 #[cfg(unix)]
-pub(crate) fn kind(fd: std::os::fd::BorrowedFd<'_>) -> crate::ResourceKind {
-    use std::mem::MaybeUninit;
-    use std::os::fd::AsRawFd;
-
-    use crate::ResourceKind;
-
-    let mut stat = MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: the descriptor is open, and there is room for the answer.
-    if unsafe { libc::fstat(fd.as_raw_fd(), stat.as_mut_ptr()) } != 0 {
-        return ResourceKind::Stream;
-    }
-    // SAFETY: filled, since the call said so.
-    match unsafe { stat.assume_init() }.st_mode & libc::S_IFMT {
+pub(crate) fn kind(fd: BorrowedIo<'_>) -> ResourceKind {
+    match mode(fd) {
         libc::S_IFSOCK => ResourceKind::Socket,
         libc::S_IFREG | libc::S_IFDIR | libc::S_IFBLK => ResourceKind::File,
         _ => ResourceKind::Stream,
+    }
+}
+
+#[cfg(unix)]
+pub(crate) fn is_pipe(fd: BorrowedIo<'_>) -> bool {
+    mode(fd) == libc::S_IFIFO
+}
+
+#[cfg(unix)]
+fn mode(fd: BorrowedIo<'_>) -> libc::mode_t {
+    let mut stat = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: there is room for the answer.
+    if unsafe { libc::fstat(raw(&fd), stat.as_mut_ptr()) } != 0 {
+        // Out of memory, at most: the descriptor is open.
+        return 0;
+    }
+    // SAFETY: filled, since the call said so.
+    unsafe { stat.assume_init() }.st_mode & libc::S_IFMT
+}
+
+/// Returns true if operations on the open file do not block.
+#[cfg(unix)]
+pub(crate) fn is_non_blocking(fd: BorrowedIo<'_>) -> io::Result<bool> {
+    // SAFETY: takes numbers only.
+    match unsafe { libc::fcntl(raw(&fd), libc::F_GETFL) } {
+        -1 => Err(io::Error::last_os_error()),
+        flags => Ok(flags & libc::O_NONBLOCK != 0),
+    }
+}
+
+/// Asks whether something is ready now: 0 if it is. An end and an error count as
+/// ready, to read and to write.
+///
+/// # Errors
+/// `WouldBlock` if it is not.
+pub(crate) fn is_ready(io: BorrowedIo<'_>, interest: Interest) -> io::Result<usize> {
+    #[cfg(unix)]
+    let ready = {
+        let events = match interest {
+            Interest::Readable => libc::POLLIN,
+            Interest::Writable => libc::POLLOUT,
+        };
+        let mut asked = libc::pollfd { fd: raw(&io), events, revents: 0 };
+        // SAFETY: one entry, which is there.
+        unsafe { libc::poll(&raw mut asked, 1, 0) }
+    };
+    #[cfg(windows)]
+    let ready = {
+        use windows_sys::Win32::Networking::WinSock;
+
+        let events = match interest {
+            Interest::Readable => WinSock::POLLRDNORM,
+            Interest::Writable => WinSock::POLLWRNORM,
+        };
+        let mut asked = WinSock::WSAPOLLFD { fd: raw(&io) as usize, events, revents: 0 };
+        // SAFETY: one entry, which is there.
+        unsafe { WinSock::WSAPoll(&raw mut asked, 1, 0) }
+    };
+    match ready {
+        0 => Err(io::ErrorKind::WouldBlock.into()),
+        ready if ready > 0 => Ok(0),
+        _ => Err(io::Error::last_os_error()),
     }
 }

@@ -1,12 +1,19 @@
 //! The promise of a loop that waits for completion.
 
 mod address;
+mod blocking;
 mod buffer;
 mod completion;
 mod emulated;
 mod handle;
 mod operation;
 mod resource;
+mod shared_source;
+mod sockets;
+#[cfg(unix)]
+mod streams;
+#[cfg(unix)]
+mod sys;
 
 pub use address::Address;
 pub use buffer::{Buffer, IoBuf, IoBufMut};

@@ -1,13 +1,15 @@
 //! The promise of a loop that waits for readiness.
 
 mod handle;
+mod watch;
 
 use std::fmt::Debug;
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-pub use handle::SelectorHandle;
+pub use handle::{Readiness, SelectorHandle};
+pub(crate) use watch::Watches;
 
 use crate::Error;
 use crate::os::{BorrowedIo, OwnedIo};

@@ -9,6 +9,7 @@ use crate::callbacks::Callbacks;
 use crate::clock::Clock;
 use crate::debug;
 use crate::exception::Handlers;
+use crate::selector::Watches;
 use crate::{Error, ErrorKind, LoopKind};
 
 /// The identity of an event loop: never used twice in a process.
@@ -45,6 +46,7 @@ pub struct LoopState {
     has_timers: AtomicBool,
     handlers: Handlers,
     blocking: Gauge,
+    watches: Watches,
     /// Goes with the loop: what others keep for it goes when they notice.
     alive: Arc<()>,
     executor: Executor,
@@ -80,6 +82,7 @@ impl LoopState {
             handlers: Handlers::default(),
             clock: Clock::new(blocking.clone()),
             blocking,
+            watches: Watches::default(),
             alive: Arc::new(()),
             executor: Executor::default(),
             #[cfg(unix)]
@@ -238,6 +241,11 @@ impl LoopState {
     /// Returns what can no longer be upgraded when the loop has gone.
     pub(crate) fn alive(&self) -> Weak<()> {
         Arc::downgrade(&self.alive)
+    }
+
+    /// Returns the callbacks of the loop's selector.
+    pub(crate) fn watches(&self) -> &Watches {
+        &self.watches
     }
 
     pub(crate) fn callbacks(&self) -> &Arc<Callbacks> {

@@ -691,6 +691,7 @@ impl dyn EventLoop {
         self.state().blocking().wait_started(left());
         // Destructors of tasks see the loop that they belong to, closed.
         context::scope(self, || {
+            self.state().watches().close();
             self.shutdown(left());
             self.state().callbacks().close();
         });

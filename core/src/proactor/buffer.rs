@@ -63,7 +63,11 @@ pub trait IoBufMut: IoBuf {}
 /// let buffer = Buffer::from(vec![1, 2, 3]);
 /// assert_eq!(buffer.as_slice(), [1, 2, 3]);
 /// ```
-pub struct Buffer(Inner);
+pub struct Buffer {
+    inner: Inner,
+    /// How much of it was written by former operations.
+    written: usize,
+}
 
 enum Inner {
     Vec(Vec<u8>),
@@ -73,19 +77,21 @@ enum Inner {
 }
 
 impl Buffer {
-    /// Returns the bytes that are there: what a write writes.
+    /// Returns the bytes that are there: what a write writes, if it is not the rest of
+    /// a longer one.
     ///
     /// ```
     /// # use policy_core::Buffer;
     /// assert_eq!(Buffer::from(vec![7; 2]).as_slice(), [7, 7]);
     /// ```
     pub fn as_slice(&self) -> &[u8] {
-        match &self.0 {
+        let all: &[u8] = match &self.inner {
             Inner::Vec(bytes) => bytes,
             Inner::Boxed(bytes) => bytes,
             Inner::Static(bytes) => bytes,
             Inner::Shared(bytes) => bytes,
-        }
+        };
+        all.get(self.written..).unwrap_or_default()
     }
 
     /// Returns how many bytes a read can put into it: none into one that is only for
@@ -97,7 +103,7 @@ impl Buffer {
     /// assert_eq!((&b"static"[..]).into_buffer().capacity(), 0);
     /// ```
     pub fn capacity(&self) -> usize {
-        match &self.0 {
+        match &self.inner {
             Inner::Vec(bytes) => bytes.capacity(),
             Inner::Boxed(bytes) => bytes.len(),
             Inner::Static(_) | Inner::Shared(_) => 0,
@@ -122,7 +128,7 @@ impl Buffer {
     /// assert_eq!(buffer.as_slice(), [7]);
     /// ```
     pub unsafe fn as_uninit(&mut self) -> &mut [MaybeUninit<u8>] {
-        let (start, room) = match &mut self.0 {
+        let (start, room) = match &mut self.inner {
             Inner::Vec(bytes) => (bytes.as_mut_ptr(), bytes.capacity()),
             Inner::Boxed(bytes) => (bytes.as_mut_ptr(), bytes.len()),
             Inner::Static(_) | Inner::Shared(_) => return &mut [],
@@ -149,7 +155,7 @@ impl Buffer {
     /// assert_eq!(buffer.as_slice(), [1, 2]);
     /// ```
     pub unsafe fn set_filled(&mut self, len: usize) {
-        if let Inner::Vec(bytes) = &mut self.0 {
+        if let Inner::Vec(bytes) = &mut self.inner {
             // SAFETY: within the capacity, and initialised as the caller promises.
             unsafe { bytes.set_len(len.min(bytes.capacity())) };
         }
@@ -179,12 +185,23 @@ impl Buffer {
         }
     }
 
+    /// Leaves out what was written: the next write goes on from there.
+    pub(super) fn advance(&mut self, written: usize) {
+        self.written += written.min(self.as_slice().len());
+    }
+
+    fn new(inner: Inner) -> Self {
+        Self { inner, written: 0 }
+    }
+}
+
+impl Inner {
     fn into_vec(self) -> Vec<u8> {
-        match self.0 {
-            Inner::Vec(bytes) => bytes,
-            Inner::Boxed(bytes) => bytes.into_vec(),
-            Inner::Static(bytes) => bytes.to_vec(),
-            Inner::Shared(bytes) => bytes.to_vec(),
+        match self {
+            Self::Vec(bytes) => bytes,
+            Self::Boxed(bytes) => bytes.into_vec(),
+            Self::Static(bytes) => bytes.to_vec(),
+            Self::Shared(bytes) => bytes.to_vec(),
         }
     }
 }
@@ -207,11 +224,11 @@ impl<B: IoBuf> From<B> for Buffer {
 
 impl IoBuf for Vec<u8> {
     fn into_buffer(self) -> Buffer {
-        Buffer(Inner::Vec(self))
+        Buffer::new(Inner::Vec(self))
     }
 
     fn from_buffer(buffer: Buffer) -> Self {
-        buffer.into_vec()
+        buffer.inner.into_vec()
     }
 
     fn nothing() -> Self {
@@ -223,13 +240,13 @@ impl IoBufMut for Vec<u8> {}
 
 impl IoBuf for Box<[u8]> {
     fn into_buffer(self) -> Buffer {
-        Buffer(Inner::Boxed(self))
+        Buffer::new(Inner::Boxed(self))
     }
 
     fn from_buffer(buffer: Buffer) -> Self {
-        match buffer.0 {
+        match buffer.inner {
             Inner::Boxed(bytes) => bytes,
-            other => Buffer(other).into_vec().into_boxed_slice(),
+            other => other.into_vec().into_boxed_slice(),
         }
     }
 
@@ -242,11 +259,11 @@ impl IoBufMut for Box<[u8]> {}
 
 impl IoBuf for &'static [u8] {
     fn into_buffer(self) -> Buffer {
-        Buffer(Inner::Static(self))
+        Buffer::new(Inner::Static(self))
     }
 
     fn from_buffer(buffer: Buffer) -> Self {
-        match buffer.0 {
+        match buffer.inner {
             Inner::Static(bytes) => bytes,
             // A copy would have to be leaked.
             _ => &[],
@@ -260,13 +277,13 @@ impl IoBuf for &'static [u8] {
 
 impl IoBuf for Arc<[u8]> {
     fn into_buffer(self) -> Buffer {
-        Buffer(Inner::Shared(self))
+        Buffer::new(Inner::Shared(self))
     }
 
     fn from_buffer(buffer: Buffer) -> Self {
-        match buffer.0 {
+        match buffer.inner {
             Inner::Shared(bytes) => bytes,
-            other => Buffer(other).into_vec().into(),
+            other => other.into_vec().into(),
         }
     }
 

@@ -1,14 +1,205 @@
 //! A proactor's operations on a loop that waits for readiness.
+//!
+//! An operation is tried first, without blocking, and only if that would block is its
+//! resource registered with the loop's reactor, where it stays for the next one. Files
+//! are always "ready": the loop's blocking jobs work on them.
 
-use std::sync::Arc;
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
 
-use crate::{Completed, ErrorKind, EventLoop, Operation, Resource};
+use super::shared_source::SharedSource;
+use super::{blocking, sockets};
+use crate::os::{self, OwnedIo};
+use crate::{
+    Address, Completed, Error, ErrorKind, EventLoop, Operation, Resource, ResourceKind, Source,
+};
+
+/// How many operations a thread may begin until it lets others run, if none has to
+/// wait.
+const BURST: u8 = 64;
 
 /// Tries the operation, and waits for readiness in between.
 pub(super) async fn perform(
-    _event_loop: &Arc<dyn EventLoop>,
-    _resource: &Resource,
+    event_loop: &Arc<dyn EventLoop>,
+    resource: &Resource,
+    mut operation: Operation,
+) -> Completed {
+    share_the_thread().await;
+    if let Some(io) = resource.io().filter(|_| resource.kind() != ResourceKind::File) {
+        let result = match &operation {
+            Operation::Connect { to } => Ok(connect(event_loop, io, to).await),
+            _ => transfer(event_loop, resource, io, &mut operation).await,
+        };
+        if let Ok(result) = result {
+            return (result, Some(operation));
+        }
+    }
+    in_blocking_job(event_loop, resource, operation).await
+}
+
+/// The resource can't be waited for, and trying may block.
+struct NeedsThread;
+
+async fn transfer(
+    event_loop: &Arc<dyn EventLoop>,
+    resource: &Resource,
+    io: &Arc<OwnedIo>,
+    operation: &mut Operation,
+) -> Result<io::Result<usize>, NeedsThread> {
+    let kind = resource.kind();
+    // On Windows a socket is non-blocking or is not, and so is a listener elsewhere: no
+    // flag of a single call says it.
+    if cfg!(windows) || matches!(operation, Operation::Accept { .. }) {
+        let ready = attach(event_loop, resource, io)
+            .map_err(io::Error::from)
+            .and_then(|source| source.make_non_blocking(|| sockets::set_non_blocking(io)));
+        if let Err(error) = ready {
+            return Ok(Err(error));
+        }
+    }
+    match attempt(kind, operation, os::borrow(io)) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+        Err(error) if needs_thread(kind, &error) => return Err(NeedsThread),
+        result => return Ok(result),
+    }
+    let source = match attach(event_loop, resource, io) {
+        Ok(source) => source,
+        // Epoll's word for what it can't wait for.
+        Err(error)
+            if kind == ResourceKind::Stream
+                && error.io_kind() == Some(io::ErrorKind::PermissionDenied) =>
+        {
+            return Err(NeedsThread);
+        }
+        Err(error) => return Ok(Err(error.into())),
+    };
+    let mut wait = source.wait(operation.interest());
+    Ok(poll_fn(|cx| wait.poll_io(cx, &mut |io| attempt(kind, operation, io))).await)
+}
+
+/// Tries once, without blocking.
+fn attempt(
+    kind: ResourceKind,
+    operation: &mut Operation,
+    io: os::BorrowedIo<'_>,
+) -> io::Result<usize> {
+    loop {
+        let result = match kind {
+            #[cfg(unix)]
+            ResourceKind::Stream => super::streams::attempt(operation, io),
+            _ => sockets::attempt(operation, io),
+        };
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+fn needs_thread(kind: ResourceKind, error: &io::Error) -> bool {
+    #[cfg(unix)]
+    return kind == ResourceKind::Stream && super::streams::may_block(error);
+    #[cfg(windows)]
+    {
+        let _ = (kind, error);
+        false
+    }
+}
+
+/// Connects, with a registration of its own: a reactor that was told of a socket before
+/// it was connected may hold it for one whose peer has hung up (tokio's does).
+async fn connect(
+    event_loop: &Arc<dyn EventLoop>,
+    io: &Arc<OwnedIo>,
+    to: &Address,
+) -> io::Result<usize> {
+    sockets::set_non_blocking(io)?;
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match sockets::begin_connect(io, to) {
+            Ok(true) => return Ok(0),
+            Ok(false) => break,
+            // The queue of a Unix listener is full, and nobody tells when it has room.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let until = event_loop.time() + pause;
+                event_loop.timer(until)?.await;
+                pause = (pause * 2).min(Duration::from_millis(100));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let source = register(event_loop, io)?;
+    let interest = Operation::Connect { to: to.clone() }.interest();
+    poll_fn(|cx| source.poll_io(cx, interest, &mut |io| sockets::is_connected(io))).await
+}
+
+fn attach(
+    event_loop: &Arc<dyn EventLoop>,
+    resource: &Resource,
+    io: &Arc<OwnedIo>,
+) -> Result<Arc<SharedSource>, Error> {
+    resource.attached(event_loop.state(), || register(event_loop, io).map(SharedSource::new))
+}
+
+fn register(event_loop: &Arc<dyn EventLoop>, io: &Arc<OwnedIo>) -> Result<Box<dyn Source>, Error> {
+    let selector = event_loop.as_selector()?;
+    match selector.register(io.clone()) {
+        // Two loops may share one reactor (all of async-io's do), which knows
+        // descriptors by their number: so it gets a second one.
+        Err(error) if error.io_kind() == Some(io::ErrorKind::AlreadyExists) => {
+            let second = os::duplicate(os::raw(&**io)).map_err(|cause| {
+                Error::io("can't duplicate a descriptor; close others, or raise the limit", cause)
+            })?;
+            selector.register(Arc::new(second))
+        }
+        result => result,
+    }
+}
+
+async fn in_blocking_job(
+    event_loop: &Arc<dyn EventLoop>,
+    resource: &Resource,
     operation: Operation,
 ) -> Completed {
-    (Err(crate::Error::from(ErrorKind::Unsupported).into()), Some(operation))
+    // Shared, so that the buffer is not lost with a job that never runs.
+    let shared = Arc::new(Mutex::new(Some(operation)));
+    let take = |shared: &Mutex<Option<Operation>>| {
+        shared.lock().unwrap_or_else(PoisonError::into_inner).take()
+    };
+    let (resource, theirs) = (resource.clone(), shared.clone());
+    let job = event_loop.try_spawn_blocking(move || {
+        let mut operation = take(&theirs).ok_or(io::ErrorKind::Other)?;
+        let result = blocking::perform(&resource, &mut operation);
+        *theirs.lock().unwrap_or_else(PoisonError::into_inner) = Some(operation);
+        result
+    });
+    let result = match job {
+        Ok(job) => job.await.unwrap_or_else(|_| Err(Error::from(ErrorKind::LoopClosed).into())),
+        Err(error) => Err(error.into()),
+    };
+    (result, take(&shared))
+}
+
+/// Lets others run once in a while: a peer that is always ready must not keep the
+/// thread for one task.
+async fn share_the_thread() {
+    thread_local!(static BEGUN: Cell<u8> = const { Cell::new(0) });
+    let mut tired = BEGUN
+        .try_with(|begun| {
+            begun.set((begun.get() + 1) % BURST);
+            begun.get() == 0
+        })
+        .unwrap_or(false);
+    poll_fn(|cx| {
+        if std::mem::take(&mut tired) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    })
+    .await;
 }

@@ -43,7 +43,7 @@ use crate::{
 ///         if read? == 0 {
 ///             return Ok(());
 ///         }
-///         let (sent, back) = proactor.send(&peer, filled).await;
+///         let (sent, back) = proactor.send_all(&peer, filled).await;
 ///         sent?;
 ///         buffer = back;
 ///     }
@@ -247,6 +247,59 @@ impl ProactorHandle {
         }
     }
 
+    /// Writes all of the buffer, by as many writes as it takes.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write); how much was written before the error is not said. One
+    /// that writes nothing, and no error, is `WriteZero`.
+    ///
+    /// # Cancel safety
+    /// A part may have been written when the future is dropped.
+    ///
+    /// ```
+    /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>, resource: policy_core::Resource) -> std::io::Result<()> {
+    /// let (written, _) = event_loop.proactor()?.write_all(&resource, vec![0; 1 << 20]).await;
+    /// assert_eq!(written?, 1 << 20);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn write_all<B: IoBuf>(
+        &self,
+        resource: &Resource,
+        buffer: B,
+    ) -> (io::Result<usize>, B) {
+        let all = |buffer| Operation::Write { buffer, at: None };
+        let (result, operation) = self.all(resource, buffer.into_buffer(), all).await;
+        (result, operation.map_or_else(B::nothing, take))
+    }
+
+    /// Sends all of the buffer to a socket, by as many calls as it takes (asyncio's
+    /// `sock_sendall`).
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); how much was written before the error is not said. One
+    /// that writes nothing, and no error, is `WriteZero`.
+    ///
+    /// # Cancel safety
+    /// A part may have been written when the future is dropped.
+    ///
+    /// ```
+    /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>, resource: policy_core::Resource) -> std::io::Result<()> {
+    /// let (written, _) = event_loop.proactor()?.send_all(&resource, vec![0; 1 << 20]).await;
+    /// assert_eq!(written?, 1 << 20);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn send_all<B: IoBuf>(
+        &self,
+        resource: &Resource,
+        buffer: B,
+    ) -> (io::Result<usize>, B) {
+        let all = |buffer| Operation::Send { buffer };
+        let (result, operation) = self.all(resource, buffer.into_buffer(), all).await;
+        (result, operation.map_or_else(B::nothing, take))
+    }
+
     /// Reads into several buffers, one after the other (`readv`).
     ///
     /// ```
@@ -424,6 +477,28 @@ impl ProactorHandle {
     /// ```
     pub async fn connect(&self, socket: &Resource, to: impl Into<Address>) -> io::Result<()> {
         self.perform(socket, Operation::Connect { to: to.into() }).await.0.map(drop)
+    }
+
+    async fn all(
+        &self,
+        resource: &Resource,
+        mut buffer: Buffer,
+        write: impl Fn(Buffer) -> Operation,
+    ) -> (io::Result<usize>, Option<Buffer>) {
+        let total = buffer.as_slice().len();
+        while !buffer.as_slice().is_empty() {
+            let (result, operation) = self.perform(resource, write(buffer)).await;
+            buffer = match operation {
+                Some(Operation::Write { buffer, .. } | Operation::Send { buffer }) => buffer,
+                _ => return (result, None),
+            };
+            match result {
+                Ok(0) => return (Err(io::ErrorKind::WriteZero.into()), Some(buffer)),
+                Ok(written) => buffer.advance(written),
+                Err(error) => return (Err(error), Some(buffer)),
+            }
+        }
+        (Ok(total), Some(buffer))
     }
 }
 

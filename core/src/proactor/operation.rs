@@ -1,7 +1,7 @@
 //! One operation, with all that it owns while the system works on it.
 
 use crate::os::OwnedIo;
-use crate::{Address, Buffer};
+use crate::{Address, Buffer, Interest};
 
 /// What a [`Proactor`](crate::Proactor) is asked to do, and what it hands back when
 /// that is done: the buffers, and what was found out.
@@ -92,4 +92,30 @@ pub enum Operation {
         /// To whom.
         to: Address,
     },
+}
+
+impl Operation {
+    /// Returns what has to be waited for when it would block.
+    ///
+    /// ```
+    /// use policy_core::{Interest, Operation};
+    ///
+    /// assert_eq!(Operation::Accept { accepted: None }.interest(), Interest::Readable);
+    /// ```
+    pub fn interest(&self) -> Interest {
+        match self {
+            Self::Read { .. }
+            | Self::ReadVectored { .. }
+            | Self::Recv { .. }
+            | Self::RecvVectored { .. }
+            | Self::RecvFrom { .. }
+            | Self::Accept { .. } => Interest::Readable,
+            Self::Write { .. }
+            | Self::WriteVectored { .. }
+            | Self::Send { .. }
+            | Self::SendVectored { .. }
+            | Self::SendTo { .. }
+            | Self::Connect { .. } => Interest::Writable,
+        }
+    }
 }

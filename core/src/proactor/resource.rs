@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::fs::File;
+use std::io;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 #[cfg(unix)]
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -12,8 +13,10 @@ use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::os::windows::io::{OwnedHandle, OwnedSocket};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
+use socket2::{Domain, Socket, Type};
+
 use crate::os::OwnedIo;
-use crate::{LoopId, LoopState};
+use crate::{Address, LoopId, LoopState};
 
 /// An open file, socket or pipe that a proactor works on; a cheap clone of it is the
 /// same one.
@@ -80,6 +83,32 @@ pub enum ResourceKind {
 }
 
 impl Resource {
+    /// Makes a stream socket that can be [connected](crate::ProactorHandle::connect) to
+    /// the address, close-on-exec: std has none that is not connected yet.
+    ///
+    /// # Errors
+    /// What the system says: no such family of addresses, EMFILE.
+    ///
+    /// ```
+    /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>) -> std::io::Result<()> {
+    /// use policy_core::{Address, Resource};
+    /// use std::net::SocketAddr;
+    ///
+    /// let address = Address::from(SocketAddr::from(([127, 0, 0, 1], 80)));
+    /// let socket = Resource::socket_for(&address)?;
+    /// event_loop.proactor()?.connect(&socket, address).await
+    /// # }
+    /// ```
+    pub fn socket_for(address: &Address) -> io::Result<Self> {
+        let domain = match address {
+            Address::Inet(address) => Domain::for_address(*address),
+            #[cfg(unix)]
+            Address::Unix(_) => Domain::UNIX,
+        };
+        let socket = OwnedIo::from(Socket::new(domain, Type::STREAM, None)?);
+        Ok(Self::new(Io::Io(Arc::new(socket)), Some(ResourceKind::Socket)))
+    }
+
     /// Returns what sort of thing it is; asks the system once.
     ///
     /// ```

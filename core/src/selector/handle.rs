@@ -1,17 +1,59 @@
 //! What a user calls of a loop's selector.
 
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::panic::Location;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use crate::os::OwnedIo;
-use crate::{Error, EventLoop, Source};
+use super::watch::Watch;
+use crate::os::{self, NamesIo, OwnedIo, RawIo};
+use crate::{Error, ErrorKind, EventLoop, Interest, Source, task};
 
-/// A loop's selector: what waits until descriptors are ready; from
+/// Callbacks and waits for descriptors that become ready (sockets on Windows); from
 /// [`event_loop.selector()`](trait.EventLoop.html#method.selector).
 ///
+/// The rules are those of asyncio's loops:
+///
+/// - A callback is called in every turn of the loop while the descriptor is ready; an
+///   end and an error count as ready.
+/// - Adding another callback for the same number replaces the first. Reader and writer
+///   of a number are independent, and so are waits.
+/// - A callback that panics is told to the loop's
+///   [exception handler](trait.EventLoop.html#method.set_exception_handler), and stays.
+/// - Closing the loop removes all callbacks.
+///
+/// And these are not, or are left open there:
+///
+/// - All of this may be called from any thread, where asyncio may break. A callback that
+///   is being called while another thread removes it runs to its end.
+/// - What is watched is a duplicate of the descriptor: a number that is closed and given
+///   to another file is never mistaken for it. So the file stays open until the
+///   callback is removed or the wait is over; remove it before closing, as in asyncio.
+///
+/// A regular file is always ready, so it is refused as by epoll; it is read by
+/// [`proactor()`](trait.EventLoop.html#method.proactor), or in a blocking job.
+///
 /// ```
+/// # #[cfg(unix)]
 /// # fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+/// use std::io::Read;
+/// use std::os::unix::net::UnixStream;
+///
+/// let (mut ours, theirs) = UnixStream::pair().expect("two descriptors");
 /// let selector = event_loop.selector()?;
-/// # drop(selector);
+/// let stop = event_loop.clone();
+/// let number = ours.try_clone().expect("a descriptor");
+/// selector.add_reader(&number, move || {
+///     let mut bytes = [0; 64];
+///     println!("{:?} bytes have come", ours.read(&mut bytes));
+///     stop.stop();
+/// })?;
+/// drop(theirs); // an end counts, too
+/// event_loop.run_forever()?;
+/// assert!(selector.remove_reader(&number));
 /// # Ok(())
 /// # }
 /// ```
@@ -26,12 +68,143 @@ impl SelectorHandle {
         Ok(Self { event_loop })
     }
 
-    /// Registers a descriptor (a socket on Windows) with the loop's reactor, until the
-    /// source is dropped; see [`Selector::register`](crate::Selector::register).
+    /// Calls `callback` in every turn of the loop while there is something to read, to
+    /// accept, or an end; in the place of the one that was added before.
+    ///
+    /// `io` is a reference to anything with a descriptor, a `BorrowedFd`, or a number.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io): EPERM for a regular file, ENOSPC and
-    /// EMFILE at the system's limits.
+    /// [`ErrorKind::InvalidInput`] for a number below 0; [`ErrorKind::Io`] with EBADF for
+    /// one that is not open, with EPERM for a regular file or a directory, with EMFILE
+    /// and ENOSPC at the system's limits; [`ErrorKind::LoopClosed`]. The former callback
+    /// stays then.
+    ///
+    /// ```
+    /// # #[cfg(unix)]
+    /// # fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// use std::net::UdpSocket;
+    ///
+    /// let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    /// let reader = socket.try_clone().expect("a descriptor");
+    /// event_loop.selector()?.add_reader(&socket, move || {
+    ///     println!("{:?}", reader.recv(&mut [0; 1500]));
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn add_reader(
+        &self,
+        io: impl NamesIo,
+        callback: impl FnMut() + Send + 'static,
+    ) -> Result<(), Error> {
+        self.add(io.raw_io(), Interest::Readable, Box::new(callback))
+    }
+
+    /// Removes the callback of [`add_reader`](Self::add_reader), and returns true if
+    /// there was one. It is not called any more, and its descriptor is closed.
+    ///
+    /// On a closed loop there is none.
+    ///
+    /// ```
+    /// # fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// # #[cfg(unix)]
+    /// assert!(!event_loop.selector()?.remove_reader(0)); // was never added
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn remove_reader(&self, io: impl NamesIo) -> bool {
+        self.remove(io.raw_io(), Interest::Readable)
+    }
+
+    /// Calls `callback` in every turn of the loop while there is room to write, or a
+    /// connection is made; in the place of the one that was added before.
+    ///
+    /// # Errors
+    /// As [`add_reader`](Self::add_reader).
+    ///
+    /// ```
+    /// # #[cfg(unix)]
+    /// # fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// let selector = event_loop.selector()?;
+    /// let (own, stdout) = (selector.clone(), 1);
+    /// selector.add_writer(stdout, move || {
+    ///     println!("there is room");
+    ///     own.remove_writer(stdout); // else it is called again
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn add_writer(
+        &self,
+        io: impl NamesIo,
+        callback: impl FnMut() + Send + 'static,
+    ) -> Result<(), Error> {
+        self.add(io.raw_io(), Interest::Writable, Box::new(callback))
+    }
+
+    /// Removes the callback of [`add_writer`](Self::add_writer), and returns true if
+    /// there was one.
+    ///
+    /// ```
+    /// # fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// # #[cfg(unix)]
+    /// assert!(!event_loop.selector()?.remove_writer(1)); // was never added
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn remove_writer(&self, io: impl NamesIo) -> bool {
+        self.remove(io.raw_io(), Interest::Writable)
+    }
+
+    /// Waits until there is something to read, to accept, or an end.
+    ///
+    /// Any number of waits may be for one descriptor, and all end when it is ready.
+    /// Dropping one loses nothing.
+    ///
+    /// # Errors
+    /// As [`add_reader`](Self::add_reader); and if the loop is closed meanwhile, on
+    /// loops whose reactor ends with them.
+    ///
+    /// ```
+    /// # #[cfg(unix)]
+    /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// use std::net::TcpListener;
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    /// event_loop.selector()?.readable(&listener).await?;
+    /// let _connection = listener.accept(); // does not block
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn readable(&self, io: impl NamesIo) -> Readiness {
+        self.readiness(io.raw_io(), Interest::Readable)
+    }
+
+    /// Waits until there is room to write, or a connection is made.
+    ///
+    /// # Errors
+    /// As [`readable`](Self::readable).
+    ///
+    /// ```
+    /// # #[cfg(unix)]
+    /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// event_loop.selector()?.writable(&std::io::stdout()).await?;
+    /// println!("there is room");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn writable(&self, io: impl NamesIo) -> Readiness {
+        self.readiness(io.raw_io(), Interest::Writable)
+    }
+
+    /// Registers a descriptor with the loop's reactor, until the source is dropped; see
+    /// [`Selector::register`](crate::Selector::register).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`]: EPERM for a regular file, EEXIST for a descriptor that is
+    /// registered already, ENOSPC and EMFILE at the system's limits.
     ///
     /// ```
     /// # #[cfg(unix)]
@@ -48,5 +221,115 @@ impl SelectorHandle {
     /// ```
     pub fn register(&self, io: Arc<OwnedIo>) -> Result<Box<dyn Source>, Error> {
         self.event_loop.as_selector()?.register(io)
+    }
+
+    #[track_caller]
+    fn add(
+        &self,
+        io: RawIo,
+        interest: Interest,
+        callback: Box<dyn FnMut() + Send>,
+    ) -> Result<(), Error> {
+        let watch = Arc::new(Watch::new(self.duplicate(io)?, callback, Location::caller()));
+        let (event_loop, theirs) = (Arc::downgrade(&self.event_loop), watch.clone());
+        let (task, handle) = task::new(async move {
+            theirs.run(&event_loop, interest).await;
+            if let Some(event_loop) = event_loop.upgrade() {
+                event_loop.state().watches().forget((io, interest), &theirs);
+            }
+        });
+        // In the table before it runs: its first call may remove it.
+        let watches = self.event_loop.state().watches();
+        watches.insert((io, interest), watch.clone(), handle.abort_handle());
+        self.event_loop.submit(task).inspect_err(|_| watches.forget((io, interest), &watch))
+    }
+
+    fn remove(&self, io: RawIo, interest: Interest) -> bool {
+        self.event_loop.state().watches().remove((io, interest))
+    }
+
+    fn readiness(&self, io: RawIo, interest: Interest) -> Readiness {
+        Readiness { registered: self.duplicate(io).map_err(Some), interest }
+    }
+
+    /// Registers a second number for what `io` is a number of: whoever owns the first
+    /// may close it.
+    fn duplicate(&self, io: RawIo) -> Result<Box<dyn Source>, Error> {
+        self.event_loop.state().check_open()?;
+        #[cfg(unix)]
+        if io < 0 {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("{io} can't be a descriptor; they begin at 0"),
+            ));
+        }
+        let second = os::duplicate(io).map_err(|cause| {
+            let remedy = match cause.raw_os_error() {
+                #[cfg(unix)]
+                Some(libc::EMFILE) => "close others, or raise the limit",
+                _ => "check that it is open; remove what waits for it before closing it",
+            };
+            Error::io(format!("can't wait for descriptor {io}; {remedy}"), cause)
+        })?;
+        #[cfg(unix)]
+        if os::kind(os::borrow(&second)) == crate::ResourceKind::File {
+            return Err(Error::io(
+                format!(
+                    "descriptor {io} is a regular file, which is always ready; read it with `event_loop.proactor()`, or in a blocking job"
+                ),
+                // By the number, on each loop: epoll says it, and others would not.
+                io::Error::from_raw_os_error(libc::EPERM),
+            ));
+        }
+        self.event_loop.as_selector()?.register(Arc::new(second))
+    }
+}
+
+/// The wait for a descriptor; see [`SelectorHandle::readable`]. It watches from when it
+/// is made.
+///
+/// ```
+/// # #[cfg(unix)]
+/// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+/// let wait: policy_core::Readiness = event_loop.selector()?.readable(0);
+/// wait.await
+/// # }
+/// ```
+#[must_use = "a wait does nothing unless it is awaited"]
+pub struct Readiness {
+    /// `Err(None)` once its error was told.
+    registered: Result<Box<dyn Source>, Option<Error>>,
+    interest: Interest,
+}
+
+impl Future for Readiness {
+    type Output = Result<(), Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let interest = self.interest;
+        match &mut self.registered {
+            Err(error) => Poll::Ready(Err(error.take().unwrap_or_else(|| {
+                Error::new(
+                    ErrorKind::InvalidInput,
+                    "this wait has failed before; do not poll its future again",
+                )
+            }))),
+            Ok(source) => {
+                let ready = source.poll_io(cx, interest, &mut |io| os::is_ready(io, interest));
+                ready.map(|ready| match ready {
+                    Ok(_) => Ok(()),
+                    Err(cause) => Err(Error::io(
+                        "the loop can't wait for this descriptor any more; wait on a loop that runs",
+                        cause,
+                    )),
+                })
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Readiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Readiness").field("interest", &self.interest).finish_non_exhaustive()
     }
 }

@@ -1,0 +1,186 @@
+//! Operations on sockets, each tried once, without blocking and without SIGPIPE.
+#![allow(unsafe_code, reason = "the system fills buffers that are not yet initialised")]
+
+use std::ffi::c_int;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+
+use socket2::{MaybeUninitSlice, SockAddr, SockRef};
+
+use crate::os::{BorrowedIo, OwnedIo};
+use crate::{Address, Buffer, Operation};
+
+/// The mode of the socket is left alone where a single call can be told.
+#[cfg(unix)]
+const RECV: c_int = libc::MSG_DONTWAIT;
+#[cfg(unix)]
+const SEND: c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+#[cfg(windows)]
+const RECV: c_int = 0;
+#[cfg(windows)]
+const SEND: c_int = 0;
+
+pub(super) fn attempt(operation: &mut Operation, io: BorrowedIo<'_>) -> io::Result<usize> {
+    let socket = SockRef::from(&io);
+    match operation {
+        Operation::Read { at: Some(_), .. }
+        | Operation::Write { at: Some(_), .. }
+        | Operation::ReadVectored { at: Some(_), .. }
+        | Operation::WriteVectored { at: Some(_), .. } => Err(no_position()),
+        Operation::Read { buffer, at: None } | Operation::Recv { buffer } => {
+            fill(buffer, |room| socket.recv_with_flags(room, RECV))
+        }
+        Operation::ReadVectored { buffers, at: None } | Operation::RecvVectored { buffers } => {
+            // SAFETY: the system initialises what it writes, and says how much that is.
+            unsafe {
+                let mut room: Vec<_> = buffers
+                    .iter_mut()
+                    .map(|buffer| MaybeUninitSlice::new(buffer.as_uninit()))
+                    .collect();
+                let (filled, _) = socket.recv_vectored_with_flags(&mut room, RECV)?;
+                Buffer::set_all_filled(buffers, filled);
+                Ok(filled)
+            }
+        }
+        Operation::RecvFrom { buffer, from } => fill(buffer, |room| {
+            let (filled, sender) = socket.recv_from_with_flags(room, RECV)?;
+            *from = Some(address(&socket, &sender)?);
+            Ok(filled)
+        }),
+        Operation::Write { buffer, at: None } | Operation::Send { buffer } => {
+            socket.send_with_flags(buffer.as_slice(), SEND)
+        }
+        Operation::WriteVectored { buffers, at: None } | Operation::SendVectored { buffers } => {
+            let bytes: Vec<_> =
+                buffers.iter().map(|buffer| IoSlice::new(buffer.as_slice())).collect();
+            socket.send_vectored_with_flags(&bytes, SEND)
+        }
+        Operation::SendTo { buffer, to } => {
+            socket.send_to_with_flags(buffer.as_slice(), &sock_addr(to)?, SEND)
+        }
+        Operation::Accept { accepted } => {
+            let (connection, peer) = socket.accept()?;
+            #[cfg(windows)]
+            connection.set_nonblocking(false)?;
+            let peer = address(&socket, &peer)?;
+            *accepted = Some((connection.into(), peer));
+            Ok(0)
+        }
+        Operation::Connect { to } => match begin_connect(&io, to)? {
+            true => Ok(0),
+            false => Err(io::ErrorKind::WouldBlock.into()),
+        },
+    }
+}
+
+pub(super) fn set_non_blocking(io: &OwnedIo) -> io::Result<()> {
+    SockRef::from(io).set_nonblocking(true)
+}
+
+/// Begins to connect, and returns true if that was all.
+pub(super) fn begin_connect<'a, S>(io: &'a S, to: &Address) -> io::Result<bool>
+where
+    SockRef<'a>: From<&'a S>,
+{
+    match SockRef::from(io).connect(&sock_addr(to)?) {
+        Ok(()) => Ok(true),
+        Err(error) if is_in_progress(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns true for an attempt that goes on by itself.
+fn is_in_progress(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    return matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EALREADY | libc::EINTR));
+    #[cfg(windows)]
+    return error.kind() == io::ErrorKind::WouldBlock;
+}
+
+/// Says how a connection came out; would block if it has not.
+pub(super) fn is_connected(io: BorrowedIo<'_>) -> io::Result<usize> {
+    let socket = SockRef::from(&io);
+    if let Some(error) = socket.take_error()? {
+        return Err(error);
+    }
+    match socket.peer_addr() {
+        Ok(_) => Ok(0),
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn fill(
+    buffer: &mut Buffer,
+    read: impl FnOnce(&mut [MaybeUninit<u8>]) -> io::Result<usize>,
+) -> io::Result<usize> {
+    // SAFETY: the system initialises what it writes, and says how much that is.
+    unsafe {
+        let filled = read(buffer.as_uninit())?;
+        buffer.set_filled(filled);
+        Ok(filled)
+    }
+}
+
+fn sock_addr(address: &Address) -> io::Result<SockAddr> {
+    match address {
+        Address::Inet(address) => Ok((*address).into()),
+        #[cfg(unix)]
+        Address::Unix(address) => unix_addr(address),
+    }
+}
+
+#[cfg(unix)]
+fn unix_addr(address: &std::os::unix::net::SocketAddr) -> io::Result<SockAddr> {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    if let Some(path) = address.as_pathname() {
+        return SockAddr::unix(path);
+    }
+    #[cfg(target_os = "linux")]
+    if let Some(name) = std::os::linux::net::SocketAddrExt::as_abstract_name(address) {
+        // A name that is no path is told by a first byte of zero.
+        return SockAddr::unix(OsStr::from_bytes(&[&[0], name].concat()));
+    }
+    SockAddr::unix(OsStr::from_bytes(b""))
+}
+
+fn address(socket: &SockRef<'_>, address: &SockAddr) -> io::Result<Address> {
+    if let Some(inet) = address.as_socket() {
+        return Ok(inet.into());
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::net::SocketAddr;
+
+        if let Some(path) = address.as_unix() {
+            return Ok(path.into());
+        }
+        #[cfg(target_os = "linux")]
+        if let Some(name) = address.as_abstract_namespace() {
+            return <SocketAddr as std::os::linux::net::SocketAddrExt>::from_abstract_name(name)
+                .map(Address::from);
+        }
+        // A peer without a name is not even said to be a Unix socket.
+        if address.is_unix() || socket.local_addr()?.is_unix() {
+            return SocketAddr::from_pathname("").map(Address::from);
+        }
+    }
+    // A stream does not say who sent a part of it.
+    socket.peer_addr()?.as_socket().map(Address::from).ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::Unsupported,
+            "the peer's address is neither of the internet nor a unix socket's; use `recv`",
+        )
+    })
+}
+
+fn no_position() -> io::Error {
+    #[cfg(unix)]
+    return io::Error::from_raw_os_error(libc::ESPIPE);
+    #[cfg(windows)]
+    return io::ErrorKind::NotSeekable.into();
+}
