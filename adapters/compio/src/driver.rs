@@ -42,8 +42,8 @@ impl Driver {
         }
     }
 
-    pub(crate) fn of(runtime: &Runtime) -> Self {
-        match runtime.driver_type() {
+    pub(crate) fn of(driver: DriverType) -> Self {
+        match driver {
             DriverType::IoUring => Self::IoUring,
             DriverType::Poll => Self::Polling,
             DriverType::IOCP => Self::Iocp,

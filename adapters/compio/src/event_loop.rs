@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use compio_runtime::Runtime;
+#[cfg(target_os = "linux")]
+use policy_core::Proactor;
 #[cfg(unix)]
 use policy_core::os::OwnedIo;
 use policy_core::task::{LocalTask, Task};
@@ -79,6 +81,16 @@ impl ProactorEventLoop {
     pub fn driver(&self) -> Option<Driver> {
         self.shared.driver()
     }
+
+    #[cfg(target_os = "linux")]
+    pub(crate) fn asked(&self) -> Option<Driver> {
+        self.asked
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
 }
 
 impl EventLoop for ProactorEventLoop {
@@ -119,10 +131,14 @@ impl EventLoop for ProactorEventLoop {
         Ok(self)
     }
 
+    #[cfg(target_os = "linux")]
+    fn as_proactor(&self) -> Result<&dyn Proactor, Error> {
+        Ok(self)
+    }
+
     fn shutdown(&self, _limit: Duration) {
-        let left = self.shared.close();
         // Outside the lock: destructors of tasks are user code.
-        drop(left);
+        self.shared.close().end();
         local::remove(self.state.id());
         self.shared.timers.close();
         #[cfg(unix)]

@@ -31,6 +31,8 @@ mod turns;
 
 #[cfg(unix)]
 mod poller;
+#[cfg(target_os = "linux")]
+mod proactor;
 #[cfg(unix)]
 mod selector;
 

@@ -13,15 +13,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
+#[cfg(target_os = "linux")]
+use std::time::{Duration, Instant};
 
 use compio_runtime::Runtime;
 use policy_core::task::{LocalTask, Task};
 use policy_core::{Error, ErrorKind, LoopId};
 
-use crate::Driver;
-use crate::driver;
+#[cfg(target_os = "linux")]
+use crate::proactor::Submission;
 use crate::shared::{MainWaker, Shared};
 use crate::tasks::{Node, Tasks};
+use crate::{Driver, driver};
+
+/// How long a loop that goes waits for the kernel, which needs microseconds but for a
+/// disk.
+#[cfg(target_os = "linux")]
+const MOMENT: Duration = Duration::from_secs(1);
 
 thread_local! {
     /// The parts of this thread.
@@ -42,6 +50,9 @@ pub(crate) struct Part {
     pub(crate) locals: RefCell<Tasks<LocalTask>>,
     #[cfg(unix)]
     pub(crate) watch: crate::selector::Watch,
+    /// Has a clone in each operation that the system has memory of.
+    #[cfg(target_os = "linux")]
+    alive: Rc<()>,
     #[cfg(unix)]
     generation: u64,
 }
@@ -82,7 +93,7 @@ fn part(shared: &Arc<Shared>, asked: Option<Driver>) -> Result<Rc<Part>, Error> 
     }
     shared.settle()?;
     let runtime = start(shared, asked).inspect_err(|_| shared.leave())?;
-    shared.started(Driver::of(&runtime), runtime.waker());
+    shared.started(Driver::of(runtime.driver_type()), runtime.waker());
     let part = Rc::new(Part::new(shared.clone(), runtime));
     PARTS.try_with(|parts| parts.borrow_mut().push(part.clone())).map_err(|_| ending())?;
     Ok(part)
@@ -130,6 +141,12 @@ pub(crate) fn submit_local(id: LoopId, task: LocalTask) -> Result<(), Error> {
     })
 }
 
+/// Begins an operation on this thread, if it drives the loop; else gives it back.
+#[cfg(target_os = "linux")]
+pub(crate) fn perform(id: LoopId, submission: Submission) -> Option<Submission> {
+    with_driven(id, submission, |part, submission| part.perform(submission)).err()
+}
+
 /// Queues a task that was woken.
 pub(crate) fn schedule(node: Arc<Node>) {
     let id = node.shared.id;
@@ -172,6 +189,8 @@ impl Part {
             locals: RefCell::new(Tasks::new()),
             #[cfg(unix)]
             watch: crate::selector::Watch::default(),
+            #[cfg(target_os = "linux")]
+            alive: Rc::new(()),
             #[cfg(unix)]
             generation: policy_core::local::fork_generation(),
         }
@@ -187,6 +206,33 @@ impl Part {
         let id = task.id();
         let key = self.locals.borrow_mut().insert(id, task);
         self.ready.borrow_mut().push_back(Node::queued(self.shared.clone(), id, key, true));
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(crate) fn perform(&self, submission: Submission) {
+        let Some(runtime) = &self.runtime else {
+            return submission.refuse(ErrorKind::LoopClosed);
+        };
+        if let Some(task) = submission.into_task(Driver::of(runtime.driver_type()), &self.alive) {
+            self.spawn_local(task);
+        }
+    }
+
+    /// Waits until the system has let go of all memory of operations, which have been
+    /// cancelled; returns whether it has.
+    ///
+    /// Not left to the end of the ring: the kernel takes that apart when it has time
+    /// for it, and might write into memory that has another owner by then.
+    #[cfg(target_os = "linux")]
+    fn is_let_go(&self, runtime: &Runtime) -> bool {
+        let began = Instant::now();
+        while Rc::strong_count(&self.alive) > 1 {
+            if began.elapsed() > MOMENT {
+                return false;
+            }
+            runtime.poll_with(Some(Duration::from_millis(1)));
+        }
+        true
     }
 
     fn is_forked(&self) -> bool {
@@ -218,6 +264,13 @@ impl Drop for Part {
                 #[cfg(unix)]
                 self.watch.clear();
             });
+            #[cfg(target_os = "linux")]
+            if !self.is_let_go(&runtime) {
+                log::warn!(
+                    "the kernel holds on to cancelled operations of an event loop; their memory is left to it"
+                );
+                return mem::forget(runtime);
+            }
             drop(runtime);
         }));
         drop(dropped);

@@ -9,6 +9,8 @@ use std::thread::{self, ThreadId};
 use policy_core::task::Task;
 use policy_core::{Error, ErrorKind, LoopId};
 
+#[cfg(target_os = "linux")]
+use crate::proactor::Submission;
 use crate::tasks::{Node, Tasks};
 use crate::timer::Timers;
 use crate::{Driver, local};
@@ -40,6 +42,9 @@ struct Inner {
     fresh: Vec<Task>,
     /// Tasks that were woken so.
     woken: Vec<Arc<Node>>,
+    /// Operations that were asked for so.
+    #[cfg(target_os = "linux")]
+    operations: Vec<Submission>,
     /// All others, between two runs.
     tasks: Tasks<Task>,
 }
@@ -55,6 +60,8 @@ impl Shared {
                 waker: None,
                 fresh: Vec::new(),
                 woken: Vec::new(),
+                #[cfg(target_os = "linux")]
+                operations: Vec::new(),
                 tasks: Tasks::new(),
             }),
             mail: AtomicBool::new(false),
@@ -99,6 +106,18 @@ impl Shared {
         self.posted(inner);
     }
 
+    /// Begins an operation for anybody but the loop's running thread.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn perform(&self, submission: Submission) {
+        let mut inner = self.lock();
+        if inner.closed {
+            drop(inner);
+            return submission.refuse(ErrorKind::LoopClosed);
+        }
+        inner.operations.push(submission);
+        self.posted(inner);
+    }
+
     fn posted(&self, inner: MutexGuard<'_, Inner>) {
         self.mail.store(true, Ordering::Release);
         let waker = inner.waker.clone();
@@ -114,15 +133,17 @@ impl Shared {
         }
     }
 
-    /// Swaps what was posted with two empty lists.
-    pub(crate) fn fetch(&self, fresh: &mut Vec<Task>, woken: &mut Vec<Arc<Node>>) -> bool {
+    /// Swaps what was posted with lists that are empty.
+    pub(crate) fn fetch(&self, mail: &mut Mail) -> bool {
         if !self.mail.load(Ordering::Relaxed) {
             return false;
         }
         let mut inner = self.lock();
         self.mail.store(false, Ordering::Relaxed);
-        mem::swap(&mut inner.fresh, fresh);
-        mem::swap(&mut inner.woken, woken);
+        mem::swap(&mut inner.fresh, &mut mail.fresh);
+        mem::swap(&mut inner.woken, &mut mail.woken);
+        #[cfg(target_os = "linux")]
+        mem::swap(&mut inner.operations, &mut mail.operations);
         true
     }
 
@@ -203,9 +224,13 @@ impl Shared {
         let mut inner = self.lock();
         inner.closed = true;
         let left = Left {
-            _tasks: mem::replace(&mut inner.tasks, Tasks::new()),
-            _fresh: mem::take(&mut inner.fresh),
-            _woken: mem::take(&mut inner.woken),
+            tasks: mem::replace(&mut inner.tasks, Tasks::new()),
+            mail: Mail {
+                fresh: mem::take(&mut inner.fresh),
+                woken: mem::take(&mut inner.woken),
+                #[cfg(target_os = "linux")]
+                operations: mem::take(&mut inner.operations),
+            },
         };
         drop(inner);
         left
@@ -218,6 +243,8 @@ impl Shared {
             mem::forget(mem::replace(&mut inner.tasks, Tasks::new()));
             mem::forget(mem::take(&mut inner.fresh));
             mem::forget(mem::take(&mut inner.woken));
+            #[cfg(target_os = "linux")]
+            mem::forget(mem::take(&mut inner.operations));
             mem::forget(inner.waker.take());
         }
     }
@@ -227,11 +254,30 @@ impl Shared {
     }
 }
 
+/// What was posted.
+#[derive(Default)]
+pub(crate) struct Mail {
+    pub(crate) fresh: Vec<Task>,
+    pub(crate) woken: Vec<Arc<Node>>,
+    #[cfg(target_os = "linux")]
+    pub(crate) operations: Vec<Submission>,
+}
+
 /// What a loop leaves when it closes.
+#[must_use]
 pub(crate) struct Left {
-    _tasks: Tasks<Task>,
-    _fresh: Vec<Task>,
-    _woken: Vec<Arc<Node>>,
+    tasks: Tasks<Task>,
+    mail: Mail,
+}
+
+impl Left {
+    /// Drops the tasks, and gives back what operations have not begun.
+    pub(crate) fn end(self) {
+        let Self { tasks, mail } = self;
+        drop((tasks, mail.fresh, mail.woken));
+        #[cfg(target_os = "linux")]
+        mail.operations.into_iter().for_each(|operation| operation.refuse(ErrorKind::LoopClosed));
+    }
 }
 
 /// Outside the lock: a system call.

@@ -12,9 +12,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use compio_runtime::Runtime;
-use policy_core::task::Task;
 
 use crate::local::Part;
+use crate::shared::Mail;
 use crate::tasks::Node;
 
 /// How many polls are made before the driver has its turn: a look at it is a system
@@ -68,8 +68,8 @@ struct Turns<'a> {
     runtime: &'a Runtime,
     /// Since the last look at the driver.
     polls: Cell<u32>,
-    /// Two lists that are empty, and have room.
-    mail: RefCell<(Vec<Task>, Vec<Arc<Node>>)>,
+    /// Lists that are empty, and have room.
+    mail: RefCell<Mail>,
     /// How often in a row the driver failed.
     failures: Cell<u32>,
 }
@@ -77,11 +77,15 @@ struct Turns<'a> {
 impl Turns<'_> {
     /// Takes in what other threads have given and woken.
     fn fetch(&self) {
-        let (fresh, woken) = &mut *self.mail.borrow_mut();
-        if self.part.shared.fetch(fresh, woken) {
-            self.part.ready.borrow_mut().extend(woken.drain(..));
-            for task in fresh.drain(..) {
+        let mail = &mut *self.mail.borrow_mut();
+        if self.part.shared.fetch(mail) {
+            self.part.ready.borrow_mut().extend(mail.woken.drain(..));
+            for task in mail.fresh.drain(..) {
                 self.part.spawn(task);
+            }
+            #[cfg(target_os = "linux")]
+            for operation in mail.operations.drain(..) {
+                self.part.perform(operation);
             }
         }
     }

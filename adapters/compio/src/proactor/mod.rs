@@ -1,0 +1,101 @@
+//! Operations that io_uring completes, with buffers that it owns meanwhile.
+//!
+//! An operation begins and ends in a task on the loop's thread, which has the ring. It
+//! comes there at once if it was asked for there, else through the loop's letter box;
+//! its end travels by a [`Promise`].
+//!
+//! Where the loop has no ring, `policy_core` tries operations on the loop's selector and
+//! waits in between: compio's stand-in would block the loop on files that are in
+//! blocking mode.
+
+mod address;
+mod buffer;
+mod operation;
+
+use std::rc::Rc;
+use std::sync::OnceLock;
+
+use compio_driver::ProactorBuilder;
+use policy_core::task::{self, LocalTask};
+use policy_core::{Completion, Error, ErrorKind, Operation, Proactor, Promise, Resource};
+
+use crate::event_loop::ProactorEventLoop;
+use crate::{Driver, local};
+
+/// An operation on its way to the loop's thread.
+#[derive(Debug)]
+pub(crate) struct Submission {
+    resource: Resource,
+    operation: Operation,
+    promise: Promise,
+}
+
+impl Proactor for ProactorEventLoop {
+    fn is_native(&self) -> bool {
+        self.expected_driver() == Driver::IoUring
+    }
+
+    fn driver(&self) -> &'static str {
+        self.expected_driver().as_str()
+    }
+
+    fn submit(&self, resource: &Resource, operation: Operation) -> Completion {
+        let (promise, completion) = Completion::channel();
+        let submission = Submission { resource: resource.clone(), operation, promise };
+        if let Some(submission) = local::perform(self.shared().id, submission) {
+            self.shared().perform(submission);
+        }
+        completion
+    }
+}
+
+impl ProactorEventLoop {
+    /// Returns the driver that the loop has, or will have as far as one can know.
+    fn expected_driver(&self) -> Driver {
+        match (self.driver(), self.asked()) {
+            (Some(driver), _) | (None, Some(driver)) => driver,
+            (None, None) => best_driver(),
+        }
+    }
+}
+
+/// Returns what a loop gets that asks for nothing; found out once.
+fn best_driver() -> Driver {
+    static BEST: OnceLock<Driver> = OnceLock::new();
+    if let Some(best) = BEST.get() {
+        return *best;
+    }
+    match ProactorBuilder::new().capacity(2).build() {
+        Ok(proactor) => *BEST.get_or_init(|| Driver::of(proactor.driver_type())),
+        // No descriptors at this moment: that may change.
+        Err(_) => Driver::IoUring,
+    }
+}
+
+impl Submission {
+    /// Tells why it did not begin.
+    pub(crate) fn refuse(self, why: impl Into<Error>) {
+        self.promise.complete(Err(why.into().into()), self.operation);
+    }
+
+    /// Makes the task that performs it, on the thread of the ring.
+    ///
+    /// `alive` lives until the system has let go of the operation's memory, whatever
+    /// becomes of the task.
+    pub(crate) fn into_task(self, driver: Driver, alive: &Rc<()>) -> Option<LocalTask> {
+        if driver != Driver::IoUring {
+            // It was asked for before the first run, when nobody could know.
+            self.refuse(Error::new(
+                ErrorKind::Unsupported,
+                "the system refused io_uring when the loop started, so nothing completes there; ask again, and it is tried and waited for",
+            ));
+            return None;
+        }
+        let Self { resource, operation, promise } = self;
+        let fd = operation::Fd::new(resource, alive.clone());
+        let (task, handle) = task::new_local(operation::run(fd, operation, promise));
+        // Nobody waits for the task: the promise tells.
+        drop(handle);
+        Some(task)
+    }
+}
