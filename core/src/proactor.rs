@@ -61,7 +61,8 @@ pub use resource::{Resource, ResourceKind};
 /// ```
 pub trait Proactor: Send + Sync {
     /// Returns true if the system completes operations, false if the executor tries
-    /// and waits: io_uring's and IOCP's stand-ins.
+    /// and waits: io_uring's and IOCP's stand-ins. Operations are then emulated on the
+    /// loop's selector, if it has one, and not submitted here.
     fn is_native(&self) -> bool {
         true
     }

@@ -115,8 +115,12 @@ impl ProactorHandle {
             return (Err(error.into()), Some(operation));
         }
         match self.event_loop.as_proactor() {
-            Ok(proactor) => proactor.submit(resource, operation).await,
-            Err(_) => emulated::perform(&self.event_loop, resource, operation).await,
+            // An executor's stand-in is asked only where there is no selector to try and
+            // wait with: it need not know what to do with a file that blocks.
+            Ok(proactor) if proactor.is_native() || self.event_loop.as_selector().is_err() => {
+                proactor.submit(resource, operation).await
+            }
+            _ => emulated::perform(&self.event_loop, resource, operation).await,
         }
     }
 
