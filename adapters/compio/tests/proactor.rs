@@ -7,6 +7,7 @@
     clippy::indexing_slicing,
     reason = "a test that fails panics"
 )]
+#![allow(clippy::async_yields_async, reason = "operations leave their loop on purpose")]
 
 use std::fs::File;
 use std::future::{pending, poll_fn};
