@@ -1,10 +1,16 @@
 //! What the macros expand to. Not for use by name.
 
+mod each_loop;
+mod testing;
+
 use std::future::Future;
 
 use policy_core::{Error, IntoPolicy};
 
 use crate::{Runner, ambient};
+
+pub use crate::__policy_each_loop as each_loop;
+pub use testing::{TestClock, TestOptions, test_flavor, test_loop, test_policy};
 
 /// Runs `#[policy::main]`.
 #[track_caller]

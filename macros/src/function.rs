@@ -196,8 +196,20 @@ impl Function {
         parameters: &TokenStream,
         statements: &TokenStream,
     ) -> TokenStream {
+        let output = &self.sig.output;
+        self.runner_of(attrs, parameters, &quote!(#output), statements)
+    }
+
+    /// As [`runner`](Self::runner), with another return type.
+    pub(crate) fn runner_of(
+        &self,
+        attrs: &TokenStream,
+        parameters: &TokenStream,
+        output: &TokenStream,
+        statements: &TokenStream,
+    ) -> TokenStream {
         let vis = &self.vis;
-        let Signature { fn_token, ident, output, .. } = &self.sig;
+        let Signature { fn_token, ident, .. } = &self.sig;
         quote! {
             #attrs
             #vis #fn_token #ident(#parameters) #output { #statements }

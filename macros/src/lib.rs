@@ -107,16 +107,27 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
     main_macro::expand(args.into(), item.into()).into()
 }
 
-/// Makes a `#[test]` of an `async fn`: on the default loop, or on each of
-/// several policies.
+/// Makes a `#[test]` of an `async fn`: on the default loop, on each of several
+/// policies, or on every loop that is compiled in.
 ///
 /// | written | makes |
 /// |---|---|
 /// | `#[policy::test]` | one `#[test]`, on a loop of the default policy |
 /// | `#[policy::test(policies(EXPR, EXPR))]` | one `#[test]` for each policy, named after it |
+/// | `#[policy::test(all)]` | one `#[test]` for each loop that the features of `policy` bring: `my_test::tokio_multi_thread` |
 ///
-/// Both take `crate = path::to::policy` besides. The policies are expressions,
-/// so a test can also run on a policy that only this test suite has.
+/// The policies are expressions, so a test can also run on a policy that only this
+/// test suite has. Each form takes these options besides:
+///
+/// | option | means |
+/// |---|---|
+/// | `requires(children, jump)` | a loop that has not all of these is skipped, and says why |
+/// | `flavor = "multi_thread"` | with `all`: only loops of this flavor, or of `"current_thread"`; alone: the loop on the default's executor (smol) with worker threads |
+/// | `worker_threads = 2` | for multi-threaded loops, with `all` or `flavor`; 2 is the default |
+/// | `timeout = "5s"` | a test that takes longer fails by its name, also if it blocks its thread; a string (`ms`, `s`, `m`), or an expression of type `Duration` |
+/// | `clock = virtual` | the clock of the loop is paused before the test begins, and jumps: see `policy::time::pause` |
+/// | `clock = manual` | it is paused, and moves by `policy::time::advance` only |
+/// | `crate = path::to::policy` | for a crate `policy` that is not at `::policy` |
 ///
 /// ```standalone_crate
 /// # extern crate self as policy;
@@ -143,6 +154,34 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// Write it with its path: imported, `test` would hide the standard attribute.
 ///
+/// # All loops, and what they can do
+///
+/// ```standalone_crate
+/// # extern crate self as policy;
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/policy/mod.rs"));
+/// # fn main() {}
+/// # mod example {
+/// # #![allow(dead_code)]
+/// #[policy::test(all, requires(children), timeout = "30s")]
+/// async fn a_child_is_waited_for() { /* … */ }
+///
+/// #[policy::test(all, clock = virtual)]
+/// async fn an_hour_passes_in_no_time() { /* … */ }
+/// # }
+/// ```
+///
+/// `cargo test tokio` then runs what runs on tokio. `requires` knows `children`,
+/// `jump` (time that moves by itself, under `clock = virtual`), `local` (tasks that are
+/// not `Send`), `net`, `proactor`, `selector` and `signals`. A loop is asked for them
+/// at run time; one that lacks something is not tested, and the test writes a line to
+/// the standard error: `test my_test::tokio_multi_thread ... skipped, needs …`, with the
+/// loop's own reason. With `all`, `clock = virtual` requires `jump`; else a loop that
+/// can't jump makes the test fail with `ErrorKind::Unsupported`, and `clock = manual`
+/// works there.
+///
+/// With `timeout` the test runs on a thread of its own, which is left behind when the
+/// time is over. The time is real, whatever the clock.
+///
 /// # Names
 ///
 /// The second test above becomes two, in a module with its name:
@@ -156,7 +195,8 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # What is kept
 ///
-/// The return type: anything that a `#[test]` may return. The attributes:
+/// The return type: anything that a `#[test]` may return (with options, what it says is
+/// reported where the test ran, and the test returns the `ExitCode`). The attributes:
 /// `#[ignore]`, `#[should_panic]` and those of other crates go to each test,
 /// lint levels stay with the body. The scope: body and policies mean what they
 /// mean where they are written, `super::` included.

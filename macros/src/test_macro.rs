@@ -5,7 +5,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Attribute, Error, Expr, ReturnType, Type};
 
-use crate::args::TestArgs;
+use crate::args::{Clock, Flavor, On, TestArgs};
 use crate::errors::Errors;
 use crate::function::Function;
 use crate::names::test_names;
@@ -25,10 +25,13 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
         let attrs = &function.attrs;
         let inner = function.inner();
         function.outer(&quote!(#[cfg(test)] #(#attrs)*), &quote!(#inner ::core::unreachable!()))
-    } else if let Some(policies) = &args.policies {
-        one_per_policy(&function, policies, &args.krate)
     } else {
-        on_the_default_loop(&function, &args.krate)
+        match &args.on {
+            On::Default if args.options.is_empty() => on_the_default_loop(&function, &args.krate),
+            On::Default => with_options(&function, &args),
+            On::Policies(policies) => one_per_policy(&function, policies, &args),
+            On::All => one_per_loop(&function, &args),
+        }
     };
     let errors = errors.into_compile_errors();
     quote!(#tests #errors)
@@ -44,48 +47,145 @@ fn on_the_default_loop(function: &Function, krate: &TokenStream) -> TokenStream 
     )
 }
 
+/// One test, on the default loop or on another of its executor.
+fn with_options(function: &Function, args: &TestArgs) -> TokenStream {
+    let name = function.name();
+    let (attrs, krate, options) = (&function.attrs, &args.krate, options(function, args));
+    let inner = function.inner();
+    let multi_thread = args.options.flavor == Some(Flavor::MultiThread);
+    let (output, run) =
+        reported(function, &quote!(#krate::__private::test_flavor(#multi_thread, #options, #name)));
+    function.runner_of(
+        &quote!(#[::core::prelude::v1::test] #(#attrs)*),
+        &TokenStream::new(),
+        &output,
+        &quote!(#inner #run),
+    )
+}
+
+/// One test for each loop that is compiled into `policy`: which these are, only that
+/// crate knows, so a macro of its own makes them.
+fn one_per_loop(function: &Function, args: &TestArgs) -> TokenStream {
+    let name = function.name();
+    let (krate, options) = (&args.krate, options(function, args));
+    let (body_attrs, test_attrs): (Vec<_>, Vec<_>) =
+        function.attrs.iter().partition(|attr| is_about_code(attr));
+    let which = Ident::new("__which", Span::mixed_site());
+    let inner = function.inner();
+    let (output, run) =
+        reported(function, &quote!(#krate::__private::test_loop(#which, #options, #name)));
+    let runner = function.runner_of(
+        &quote!(#[cfg(test)] #(#body_attrs)*),
+        &quote!(#which: &'static ::core::primitive::str),
+        &output,
+        &quote!(#inner #run),
+    );
+    let flavor = match args.options.flavor {
+        None => quote!(any),
+        Some(Flavor::CurrentThread) => quote!(current_thread),
+        Some(Flavor::MultiThread) => quote!(multi_thread),
+    };
+    let import = import(&test_attrs);
+    quote! {
+        #runner
+        #krate::__private::each_loop! {
+            #flavor #name { #import } [ #(#test_attrs)* ] [ #output ]
+        }
+    }
+}
+
+/// The return type of a test that may be skipped, and whose result so is reported
+/// where it is run; and `call` in such a function.
+fn reported(function: &Function, call: &TokenStream) -> (TokenStream, TokenStream) {
+    if output_of_a_test(function.output()).is_empty() {
+        // `#[should_panic]` is for tests that return `()`.
+        return (TokenStream::new(), quote!(let _: ::std::process::ExitCode = #call;));
+    }
+    (quote!(-> ::std::process::ExitCode), call.clone())
+}
+
+/// The options, as a value of `policy::__private::TestOptions`.
+fn options(function: &Function, args: &TestArgs) -> TokenStream {
+    let (krate, options) = (&args.krate, &args.options);
+    let name = function.name().to_string();
+    let requires = &options.requires;
+    let timeout = optional(options.timeout.as_ref());
+    let worker_threads = optional(options.worker_threads.as_ref());
+    let clock = match options.clock {
+        None => quote!(Real),
+        Some(Clock::Virtual) => quote!(Virtual),
+        Some(Clock::Manual) => quote!(Manual),
+    };
+    quote! {
+        #krate::__private::TestOptions {
+            name: ::core::concat!(::core::module_path!(), "::", #name),
+            requires: &[#(#requires),*],
+            worker_threads: #worker_threads,
+            timeout: #timeout,
+            clock: #krate::__private::TestClock::#clock,
+        }
+    }
+}
+
+fn optional(value: Option<&impl ToTokens>) -> TokenStream {
+    match value {
+        Some(value) => quote!(::core::option::Option::Some(#value)),
+        None => quote!(::core::option::Option::None),
+    }
+}
+
 /// One function that can run the body under any of the policies, and beside it
 /// a module of the same name with one test for each.
 ///
 /// The body, the policies and the return type stay in the scope where the user
 /// wrote them. In the module `super::…` would mean something else, and a test
 /// named `tokio` would hide a function `tokio()` that makes the policy.
-fn one_per_policy(function: &Function, policies: &[Expr], krate: &TokenStream) -> TokenStream {
+fn one_per_policy(function: &Function, policies: &[Expr], args: &TestArgs) -> TokenStream {
     let name = function.name();
+    let krate = &args.krate;
     let (body_attrs, test_attrs): (Vec<_>, Vec<_>) =
         function.attrs.iter().partition(|attr| is_about_code(attr));
 
     // Hygienic, so that no policy expression sees it; underscores besides,
     // because a pattern would still match a user's constant of that name.
     let which = Ident::new("__which", Span::mixed_site());
-    let runs = policies.iter().enumerate().map(|(index, policy)| {
-        let run = quote!(#krate::__private::test_with(#policy, #name));
+    let tests = test_names(policies);
+    let plain = args.options.is_empty();
+    let options = options(function, args);
+    let runs = policies.iter().zip(&tests).enumerate().map(|(index, (policy, test))| {
+        let run = if plain {
+            quote!(#krate::__private::test_with(#policy, #name))
+        } else {
+            let test = test.to_string();
+            quote!(#krate::__private::test_policy(#policy, #test, #options, #name))
+        };
         // The last one is the tail, so that no arm has to be unreachable.
         if index + 1 == policies.len() { run } else { quote!(if #which == #index { return #run; }) }
     });
     let inner = function.inner();
-    let runner = function.runner(
-        &quote!(#[cfg(test)] #(#body_attrs)*),
-        &quote!(#which: ::core::primitive::usize),
-        &quote!(#inner #(#runs)*),
-    );
+    let attrs = quote!(#[cfg(test)] #(#body_attrs)*);
+    let parameters = quote!(#which: ::core::primitive::usize);
+    let statements = quote!(#inner #(#runs)*);
+    let declared = output_of_a_test(function.output());
+    let (runner, output) = if plain {
+        (function.runner(&attrs, &parameters, &statements), declared)
+    } else {
+        let code = quote!(-> ::std::process::ExitCode);
+        let runner = function.runner_of(&attrs, &parameters, &code, &statements);
+        (runner, if declared.is_empty() { declared } else { code })
+    };
+    let discards = !plain && output.is_empty();
 
-    let output = output_of_a_test(function.output());
-    let tests = test_names(policies).into_iter().enumerate().map(|(index, test)| {
+    let tests = tests.into_iter().enumerate().map(|(index, test)| {
+        let call = quote!(super::#name(#index));
+        let call = if discards { quote!(let _: ::std::process::ExitCode = #call;) } else { call };
         quote! {
             #[::core::prelude::v1::test]
             #(#test_attrs)*
-            fn #test() #output { super::#name(#index) }
+            fn #test() #output { #call }
         }
     });
-    // For attribute macros that the user imported, and only for them: the
-    // tests themselves name nothing of the user's.
-    let import = test_attrs.iter().any(|attr| !is_built_in(attr)).then(|| {
-        quote!(
-            #[allow(unused_imports)]
-            use super::*;
-        )
-    });
+    let import = import(&test_attrs);
     quote! {
         #runner
         #[cfg(test)]
@@ -94,6 +194,17 @@ fn one_per_policy(function: &Function, policies: &[Expr], krate: &TokenStream) -
             #(#tests)*
         }
     }
+}
+
+/// For attribute macros that the user imported, and only for them: the tests
+/// themselves name nothing of the user's.
+fn import(test_attrs: &[&Attribute]) -> Option<TokenStream> {
+    test_attrs.iter().any(|attr| !is_built_in(attr)).then(|| {
+        quote!(
+            #[allow(unused_imports)]
+            use super::*;
+        )
+    })
 }
 
 /// How a test in the module declares what it returns.

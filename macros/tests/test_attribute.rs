@@ -73,6 +73,60 @@ async fn a_result_may_be_returned_under_each_policy() -> Result<(), std::num::Pa
     Ok(())
 }
 
+#[policy::test(
+    requires(selector, jump),
+    flavor = "multi_thread",
+    worker_threads = 3,
+    timeout = "1500ms",
+    clock = virtual,
+    crate = crate::policy
+)]
+async fn options_are_passed_on() {
+    assert_eq!(
+        take_calls(),
+        [
+            "test_flavor true options_are_passed_on [\"selector\", \"jump\"] Some(3) Some(1.5s) Virtual"
+        ]
+    );
+}
+
+#[policy::test(timeout = std::time::Duration::from_secs(7), crate = crate::policy)]
+async fn a_timeout_may_be_an_expression() -> Result<(), std::num::ParseIntError> {
+    "7".parse::<u8>()?;
+    assert_eq!(
+        take_calls(),
+        ["test_flavor false a_timeout_may_be_an_expression [] None Some(7s) Real"]
+    );
+    Ok(())
+}
+
+#[policy::test(policies(SmolPolicy), clock = manual, crate = crate::policy)]
+#[should_panic(expected = "the body ran")]
+async fn options_go_with_policies() {
+    assert_eq!(
+        take_calls(),
+        ["test_policy smol smol options_go_with_policies [] None None Manual"]
+    );
+    panic!("the body ran");
+}
+
+#[policy::test(all, crate = crate::policy)]
+async fn the_crate_makes_a_test_for_each_loop() -> ExitCode {
+    assert_eq!(
+        take_calls(),
+        ["test_loop this one the_crate_makes_a_test_for_each_loop [] None None Real"]
+    );
+    ExitCode::SUCCESS
+}
+
+#[policy::test(all, flavor = "current_thread", crate = crate::policy)]
+#[should_panic(expected = "the body ran")]
+#[allow(unused_variables)]
+async fn attributes_go_to_the_test_of_each_loop() {
+    let unused = ();
+    panic!("the body ran");
+}
+
 /// Names that the expansion could take for its own.
 mod scopes {
     use super::policy::{self, SmolPolicy};
@@ -118,6 +172,9 @@ fn the_tests_have_the_names_of_their_policies() -> Result<(), Box<dyn std::error
     let list = String::from_utf8(list.stdout)?;
     for test in [
         "an_ignored_test_stays_ignored: test",
+        "attributes_go_to_the_test_of_each_loop::current_thread: test",
+        "the_crate_makes_a_test_for_each_loop::any: test",
+        "options_go_with_policies::smol: test",
         "attributes_go_to_each_policy::smol_policy: test",
         "attributes_go_to_each_policy::smol_policy_new: test",
         "attributes_go_to_each_policy::smol_policy_new_2: test",

@@ -57,6 +57,7 @@ impl IntoPolicy for SmolPolicy {
 #[doc(hidden)]
 pub mod __private {
     use std::future::Future;
+    use std::process::{ExitCode, Termination};
     use std::task::{Context, Poll, Waker};
 
     use super::{CALLS, IntoPolicy};
@@ -84,6 +85,71 @@ pub mod __private {
     pub fn test_with<P: IntoPolicy, F: Future>(p: P, f: impl FnOnce() -> F) -> F::Output {
         run(format!("test_with {}", p.label()), f())
     }
+
+    #[derive(Debug)]
+    pub struct TestOptions {
+        pub name: &'static str,
+        pub requires: &'static [&'static str],
+        pub worker_threads: Option<usize>,
+        pub timeout: Option<std::time::Duration>,
+        pub clock: TestClock,
+    }
+
+    #[derive(Debug)]
+    pub enum TestClock {
+        Real,
+        Virtual,
+        Manual,
+    }
+
+    impl TestOptions {
+        // Without the name, which begins with the crate's.
+        fn label(&self) -> String {
+            let Self { name, requires, worker_threads, timeout, clock } = self;
+            let name = name.rsplit("::").next().unwrap_or(name);
+            format!("{name} {requires:?} {worker_threads:?} {timeout:?} {clock:?}")
+        }
+    }
+
+    pub fn test_flavor<F: Future<Output: Termination>>(
+        multi_thread: bool,
+        options: TestOptions,
+        f: impl FnOnce() -> F + Send + 'static,
+    ) -> ExitCode {
+        run(format!("test_flavor {multi_thread} {}", options.label()), f()).report()
+    }
+
+    pub fn test_loop<F: Future<Output: Termination>>(
+        which: &'static str,
+        options: TestOptions,
+        f: impl FnOnce() -> F + Send + 'static,
+    ) -> ExitCode {
+        run(format!("test_loop {which} {}", options.label()), f()).report()
+    }
+
+    pub fn test_policy<P: IntoPolicy, F: Future<Output: Termination>>(
+        policy: P,
+        which: &str,
+        options: TestOptions,
+        f: impl FnOnce() -> F + Send + 'static,
+    ) -> ExitCode {
+        run(format!("test_policy {} {which} {}", policy.label(), options.label()), f()).report()
+    }
+
+    #[allow(unused_macros)]
+    macro_rules! each_loop {
+        ($flavor:ident $name:ident { $($import:tt)* } [ $($attr:tt)* ] [ $($output:tt)* ]) => {
+            #[cfg(test)]
+            mod $name {
+                $($import)*
+                #[test]
+                $($attr)*
+                fn $flavor() $($output)* { super::$name("this one") }
+            }
+        };
+    }
+    #[allow(unused_imports)]
+    pub(crate) use each_loop;
 
     fn run<F: Future>(call: String, future: F) -> F::Output {
         CALLS.with(|calls| calls.borrow_mut().push(call));
