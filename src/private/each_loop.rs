@@ -36,6 +36,12 @@ macro_rules! __policy_each_loop {
             $crate::__policy_if_async_std! {
                 $flavor multi_thread $name async_std "async-std" $attrs $output
             }
+            $crate::__policy_if_compio! {
+                $flavor current_thread $name compio "compio" $attrs $output
+            }
+            $crate::__policy_if_compio_polling! {
+                $flavor current_thread $name compio_polling "compio:polling" $attrs $output
+            }
         }
     };
 }
@@ -110,12 +116,39 @@ macro_rules! __policy_if_async_std {
     ($($test:tt)*) => {};
 }
 
+#[cfg(feature = "compio")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __policy_if_compio {
+    ($($test:tt)*) => { $crate::__policy_one_loop! { $($test)* } };
+}
+#[cfg(not(feature = "compio"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __policy_if_compio {
+    ($($test:tt)*) => {};
+}
+
+#[cfg(all(feature = "compio", target_os = "linux"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __policy_if_compio_polling {
+    ($($test:tt)*) => { $crate::__policy_one_loop! { $($test)* } };
+}
+#[cfg(not(all(feature = "compio", target_os = "linux")))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __policy_if_compio_polling {
+    ($($test:tt)*) => {};
+}
+
 /// Tells of a test that would run on no loop, and so always pass.
 #[cfg(not(any(
     feature = "default-loop",
     feature = "smol",
     feature = "tokio",
-    feature = "async-std"
+    feature = "async-std",
+    feature = "compio"
 )))]
 #[doc(hidden)]
 #[macro_export]
@@ -125,7 +158,7 @@ macro_rules! __policy_if_none {
     };
 }
 #[cfg(all(
-    feature = "default-loop",
+    any(feature = "default-loop", feature = "compio"),
     not(any(feature = "smol", feature = "tokio", feature = "async-std"))
 ))]
 #[doc(hidden)]

@@ -1,15 +1,18 @@
+#[path = "../../policy/mod.rs"]
+mod policy;
+
 // Options that exclude each other, or need each other.
 
-#[policy::test(all, policies(policy::DefaultEventLoopPolicy::new()))]
+#[policy::test(crate = policy, all, policies(policy::SmolPolicy))]
 async fn all_and_some() {}
 
-#[policy::test(policies(policy::DefaultEventLoopPolicy::new()), flavor = "multi_thread")]
+#[policy::test(crate = policy, policies(policy::SmolPolicy), flavor = "multi_thread")]
 async fn a_policy_has_its_flavor() {}
 
-#[policy::test(worker_threads = 2)]
+#[policy::test(crate = policy, worker_threads = 2)]
 async fn threads_of_the_default_loop() {}
 
-#[policy::test(flavor = "current_thread", worker_threads = 2)]
+#[policy::test(crate = policy, flavor = "current_thread", worker_threads = 2)]
 async fn threads_of_one_thread() {}
 
 fn main() {}

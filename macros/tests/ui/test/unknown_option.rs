@@ -5,7 +5,7 @@ mod policy;
 #[policy::test(crate = policy, policy = policy::SmolPolicy)]
 async fn one_policy() {}
 
-#[policy::test(crate = policy, timeout = "5s", all)]
+#[policy::test(crate = policy, retries = 3, some)]
 async fn later_options() {}
 
 fn main() {}
