@@ -465,10 +465,6 @@ pub struct Starting {
 
 impl Starting {
     pub(super) fn new(future: impl Future<Output = Result<Child, Error>> + Send + 'static) -> Self {
-        let future = async {
-            let _outside = ambient::outside();
-            future.await
-        };
         Self { future: Box::pin(future) }
     }
 }

@@ -107,6 +107,8 @@ pub(super) async fn launch_elsewhere(
     watcher: Arc<dyn ChildWatcher>,
     start: impl FnOnce(&Setup, Arc<dyn ChildWatcher>) -> Result<Child, Error> + Send + 'static,
 ) -> Result<Child, Error> {
+    // It takes real time, so a paused clock does not jump.
+    let _outside = ambient::outside();
     let on = if setup.on_keeper { Where::Keeper } else { Where::Pool };
     let unclaimed = starter::run(on, move || start(&setup, watcher).map(Unclaimed::new)).await??;
     unclaimed.claim()
