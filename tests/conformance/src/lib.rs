@@ -42,6 +42,7 @@ mod support;
 pub mod aborts;
 pub mod blocking;
 pub mod callbacks;
+pub mod clock;
 pub mod context;
 pub mod cross_loop;
 pub mod debug;
