@@ -2,7 +2,10 @@
 
 mod ambient;
 mod default;
+#[cfg(feature = "hyper")]
+pub mod hyper;
 mod interrupt;
+#[macro_use]
 pub mod io;
 mod names;
 pub mod net;

@@ -3,11 +3,14 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures_io::{AsyncRead, AsyncWrite};
+
+use super::bridge::{PollRead, initialised};
 
 /// Makes two streams that are connected with each other: what is written to one is read
 /// from the other. Each way holds `size` bytes at most; a writer waits for room then.
@@ -181,6 +184,19 @@ impl AsyncWrite for DuplexStream {
         Poll::Ready(Ok(()))
     }
 }
+
+impl PollRead for DuplexStream {
+    fn poll_read_uninit(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut [MaybeUninit<u8>],
+    ) -> Poll<io::Result<usize>> {
+        AsyncRead::poll_read(Pin::new(self), cx, initialised(buf))
+    }
+}
+
+bridge_read!(DuplexStream);
+bridge_write!(DuplexStream);
 
 impl Drop for DuplexStream {
     fn drop(&mut self) {

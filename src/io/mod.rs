@@ -5,6 +5,9 @@
 //! well-kept: `futures_lite::{AsyncReadExt, AsyncWriteExt}` or `futures_util`'s. This
 //! crate adds none of its own.
 
+#[macro_use]
+pub(crate) mod bridge;
+
 pub(crate) mod anchor;
 mod copy;
 mod duplex;

@@ -34,6 +34,14 @@ pub enum Target {
 }
 
 impl Target {
+    /// Returns the first of the addresses; allocates nothing where there is one.
+    pub(super) async fn first(self) -> io::Result<SocketAddr> {
+        match self {
+            Self::One(address) => Ok(address),
+            many => many.resolve().await?.into_iter().next().ok_or_else(no_address),
+        }
+    }
+
     /// Returns the addresses; there is at least one.
     pub(super) async fn resolve(self) -> io::Result<Vec<SocketAddr>> {
         let found = match self {
@@ -42,13 +50,14 @@ impl Target {
             Self::Host(host, port) => return lookup::lookup(host, port).await,
         };
         if found.is_empty() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "an empty list of addresses; give at least one",
-            ));
+            return Err(no_address());
         }
         Ok(found)
     }
+}
+
+fn no_address() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "an empty list of addresses; give at least one")
 }
 
 mod sealed {

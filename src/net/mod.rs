@@ -11,6 +11,8 @@
 //! |---|---|
 //! | connect to a host by name or address | [`TcpStream::connect`] |
 //! | serve connections | [`TcpListener::bind`], [`TcpListener::incoming`] |
+//! | send and receive datagrams | [`UdpSocket`] |
+//! | talk to processes on this machine | `UnixStream`, `UnixListener`, `UnixDatagram`, on Unix |
 //! | find the addresses of a name | [`lookup_host`] |
 //!
 //! Streams read and write by the traits of [futures-io](futures_io), whose methods come
@@ -23,22 +25,32 @@
 //! sockets.
 
 #[macro_use]
+mod options;
+#[macro_use]
+mod stream_calls;
+#[macro_use]
 mod traits;
 #[macro_use]
 mod split;
 
+mod accept;
 mod addr;
-mod backoff;
 mod buffer;
 mod connect;
 mod lookup;
 mod socket;
 mod sys;
 pub mod tcp;
+mod udp;
+#[cfg(unix)]
+pub mod unix;
 
 pub use addr::ToSocketAddrs;
 pub use connect::ConnectError;
 pub use lookup::lookup_host;
 pub use tcp::{TcpListener, TcpStream};
+pub use udp::UdpSocket;
+#[cfg(unix)]
+pub use unix::{UnixDatagram, UnixListener, UnixStream};
 
 pub use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6};

@@ -2,14 +2,17 @@
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read};
+use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use policy_core::Interest;
-use socket2::{SockAddr, SockRef};
+use policy_core::{Interest, os};
+use socket2::{SockAddr, SockRef, TcpKeepalive};
 
 use super::{buffer, sys};
 use crate::io::anchor::{Anchor, Op};
+use crate::io::registered::uninterrupted;
 use crate::io::{BorrowedIo, OwnedIo};
 
 pub(crate) struct Socket {
@@ -55,8 +58,11 @@ impl Socket {
     }
 
     /// Tries once, without waiting.
-    pub(crate) fn try_io(&self, op: &mut Op<'_>) -> io::Result<usize> {
-        self.anchor.try_io(op)
+    pub(crate) fn try_with<T>(
+        &self,
+        mut op: impl FnMut(&BorrowedIo<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        uninterrupted(|| op(&os::borrow(self.io())))
     }
 
     /// Waits as [`poll_io`](Self::poll_io) does, for an operation with a result of its own.
@@ -108,6 +114,15 @@ impl Socket {
         self.poll_io(cx, Interest::Readable, &mut |io| recv(&io, buf))
     }
 
+    /// Reads into memory that need not be initialised; see `PollRead`.
+    pub(crate) fn poll_read_uninit(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut [MaybeUninit<u8>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_io(cx, Interest::Readable, &mut |io| SockRef::from(&io).recv(buf))
+    }
+
     pub(crate) fn poll_read_vectored(
         &self,
         cx: &mut Context<'_>,
@@ -152,6 +167,18 @@ impl Socket {
             self.as_ref().set_unicast_hops_v6(ttl)
         } else {
             self.as_ref().set_ttl_v4(ttl)
+        }
+    }
+
+    pub(crate) fn keepalive(&self) -> io::Result<Option<Duration>> {
+        let socket = self.as_ref();
+        if socket.keepalive()? { socket.tcp_keepalive_time().map(Some) } else { Ok(None) }
+    }
+
+    pub(crate) fn set_keepalive(&self, idle: Option<Duration>) -> io::Result<()> {
+        match idle {
+            Some(idle) => self.as_ref().set_tcp_keepalive(&TcpKeepalive::new().with_time(idle)),
+            None => self.as_ref().set_keepalive(false),
         }
     }
 

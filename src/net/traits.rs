@@ -20,6 +20,18 @@ macro_rules! reads {
                 self.socket().poll_read_vectored(cx, bufs)
             }
         }
+
+        impl $crate::io::bridge::PollRead for $type {
+            fn poll_read_uninit(
+                &mut self,
+                cx: &mut ::std::task::Context<'_>,
+                buf: &mut [::std::mem::MaybeUninit<u8>],
+            ) -> ::std::task::Poll<::std::io::Result<usize>> {
+                self.socket().poll_read_uninit(cx, buf)
+            }
+        }
+
+        bridge_read!($type);
     )+};
 }
 
@@ -58,6 +70,8 @@ macro_rules! writes {
                 self.socket().poll_close()
             }
         }
+
+        bridge_write!($type);
     )+};
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::process::Stdio;
@@ -13,6 +14,7 @@ use policy_core::Interest;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use super::anchor::Anchor;
+use crate::io::bridge::PollRead;
 
 /// Our end of a pipe.
 struct Pipe {
@@ -149,6 +151,8 @@ impl AsyncWrite for ChildStdin {
     }
 }
 
+bridge_write!(ChildStdin);
+
 macro_rules! reading_end {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -190,6 +194,22 @@ macro_rules! reading_end {
                 self.pipe.poll_io(cx, Interest::Readable, op)
             }
         }
+
+        impl PollRead for $name {
+            fn poll_read_uninit(
+                &mut self,
+                cx: &mut Context<'_>,
+                buf: &mut [MaybeUninit<u8>],
+            ) -> Poll<io::Result<usize>> {
+                let op = &mut |fd: BorrowedFd<'_>| {
+                    let (read, _left) = rustix::io::read(fd, &mut *buf)?;
+                    Ok(read.len())
+                };
+                self.pipe.poll_io(cx, Interest::Readable, op)
+            }
+        }
+
+        bridge_read!($name);
 
         impl PollAppend for $name {
             fn poll_append(

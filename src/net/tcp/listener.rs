@@ -7,11 +7,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
-use policy_core::Interest;
 
 use super::TcpStream;
+use crate::net::accept::{Acceptor, Pause};
 use crate::net::addr::ToSocketAddrs;
-use crate::net::backoff::{Backoff, Pause};
 use crate::net::socket::Socket;
 use crate::net::sys;
 
@@ -47,8 +46,7 @@ use crate::net::sys;
 /// # std::io::Result::Ok(())
 /// ```
 pub struct TcpListener {
-    socket: Socket,
-    backoff: Backoff,
+    acceptor: Acceptor,
 }
 
 impl TcpListener {
@@ -85,20 +83,35 @@ impl TcpListener {
     ///
     /// # Errors
     /// If the system refuses that.
+    ///
+    /// ```
+    /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let listener = policy::net::TcpListener::from_std(listener)?;
+    /// # let _listener = listener;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn from_std(listener: net::TcpListener) -> io::Result<Self> {
-        Ok(Self { socket: Socket::new(listener)?, backoff: Backoff::default() })
+        Ok(Self { acceptor: Acceptor::new(Socket::new(listener)?) })
     }
 
     /// Turns it into a listener of std, which blocks and belongs to no loop.
     ///
     /// # Errors
     /// If the system refuses to make it blocking.
+    ///
+    /// ```
+    /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let listener = policy::net::TcpListener::from_std(listener)?;
+    /// let listener: std::net::TcpListener = listener.into_std()?;
+    /// # let _listener = listener;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn into_std(self) -> io::Result<net::TcpListener> {
-        self.socket.into_std()
+        self.acceptor.socket.into_std()
     }
 
     fn socket(&self) -> &Socket {
-        &self.socket
+        &self.acceptor.socket
     }
 
     /// Waits for a connection, and returns it with the peer's address.
@@ -111,6 +124,19 @@ impl TcpListener {
     /// left (EMFILE, ENFILE), the connection stays in the queue, and the next call waits
     /// a moment before it asks again: a loop that logs the error and goes on does not
     /// spin.
+    ///
+    /// ```
+    /// # async fn example(listener: &policy::net::TcpListener) -> std::io::Result<()> {
+    /// loop {
+    ///     match listener.accept().await {
+    ///         Ok((stream, peer)) => drop(policy::spawn(async move {
+    ///             println!("{peer} has come: {stream:?}");
+    ///         })),
+    ///         Err(error) => eprintln!("that went wrong: {error}"), // the next may not
+    ///     }
+    /// }
+    /// # }
+    /// ```
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let mut pause = Pause::default();
         std::future::poll_fn(|cx| self.poll_accept(cx, &mut pause)).await
@@ -121,19 +147,25 @@ impl TcpListener {
         cx: &mut Context<'_>,
         pause: &mut Pause,
     ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        if self.backoff.poll(cx, pause).is_pending() {
-            return Poll::Pending;
-        }
-        let accepted = self.socket.poll_with(cx, Interest::Readable, sys::accept);
-        accepted.map(|accepted| {
-            self.backoff.note(&accepted);
-            let (io, peer) = accepted?;
-            Ok((TcpStream::of(Socket::nonblocking(io)), peer))
-        })
+        self.acceptor
+            .poll(cx, pause, sys::accept)
+            .map_ok(|(io, peer)| (TcpStream::of(Socket::nonblocking(io)), peer))
     }
 
     /// Returns the connections as a stream, which never ends. An error is an item, after
     /// which it goes on; see [`accept`](Self::accept).
+    ///
+    /// ```
+    /// # async fn example(listener: &policy::net::TcpListener) -> std::io::Result<()> {
+    /// use futures_lite::StreamExt;
+    ///
+    /// let mut incoming = listener.incoming();
+    /// while let Some(stream) = incoming.next().await {
+    ///     println!("{:?}", stream?.peer_addr());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming { listener: self, pause: Pause::default() }
     }
@@ -142,32 +174,39 @@ impl TcpListener {
     ///
     /// # Errors
     /// What the system says.
+    ///
+    /// ```
+    /// # async fn example(listener: &policy::net::TcpListener) -> std::io::Result<()> {
+    /// println!("listening at {}", listener.local_addr()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+        self.socket().local_addr()
     }
 
     /// Takes the error that is pending on the socket.
     ///
     /// # Errors
     /// What the system says.
+    ///
+    /// ```
+    /// # async fn example(listener: &policy::net::TcpListener) -> std::io::Result<()> {
+    /// assert!(listener.take_error()?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.socket.as_ref().take_error()
+        self.socket().as_ref().take_error()
     }
+}
 
-    /// Returns the hops that a packet may take.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn ttl(&self) -> io::Result<u32> {
-        self.socket.ttl()
-    }
-
-    /// Sets the hops that a packet may take, of connections to come too.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.socket.set_ttl(ttl)
+options! {
+    TcpListener {
+        "the hops that a packet may take, of connections to come too":
+            ttl = Socket::ttl,
+            set_ttl = Socket::set_ttl,
+            u32;
     }
 }
 
@@ -183,7 +222,7 @@ impl fmt::Debug for TcpListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TcpListener")
             .field("local", &self.local_addr().ok())
-            .field("io", &self.socket)
+            .field("io", self.socket())
             .finish()
     }
 }
@@ -191,6 +230,13 @@ impl fmt::Debug for TcpListener {
 has_descriptor!(TcpListener);
 
 /// The connections of [`TcpListener::incoming`].
+///
+/// ```
+/// fn connections(listener: &policy::net::TcpListener) -> policy::net::tcp::Incoming<'_> {
+///     listener.incoming()
+/// }
+/// # let _connections = connections;
+/// ```
 #[derive(Debug)]
 #[must_use = "streams do nothing unless they are polled"]
 pub struct Incoming<'a> {

@@ -1,16 +1,14 @@
 //! Connections.
 
 use std::fmt;
-use std::io::{self, IoSlice};
-use std::net::{self, Shutdown, SocketAddr};
+use std::io;
+use std::net::{self, SocketAddr};
 use std::time::Duration;
-
-use policy_core::Interest;
 
 use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::net::addr::ToSocketAddrs;
 use crate::net::connect;
-use crate::net::socket::{self, Socket};
+use crate::net::socket::Socket;
 
 /// A TCP connection.
 ///
@@ -145,75 +143,17 @@ impl TcpStream {
         split::owned(self)
     }
 
-    /// Reads what is there without taking it. Cancel safe.
-    ///
-    /// # Errors
-    /// Those of a read.
-    pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.socket.with(Interest::Readable, |io| socket::peek(io, buf)).await
-    }
-
-    /// Waits until the stream is ready in this direction: for a read, that is also an end
-    /// or an error. Cancel safe.
-    ///
-    /// # Errors
-    /// If it can't be waited for here.
-    pub async fn ready(&self, interest: Interest) -> io::Result<()> {
-        self.socket.ready(interest).await
-    }
-
-    /// Waits until a read would not wait; see [`ready`](Self::ready).
-    ///
-    /// # Errors
-    /// As [`ready`](Self::ready).
-    pub async fn readable(&self) -> io::Result<()> {
-        self.ready(Interest::Readable).await
-    }
-
-    /// Waits until a write would not wait; see [`ready`](Self::ready).
-    ///
-    /// # Errors
-    /// As [`ready`](Self::ready).
-    pub async fn writable(&self) -> io::Result<()> {
-        self.ready(Interest::Writable).await
-    }
-
-    /// Reads what is there, without waiting.
-    ///
-    /// # Errors
-    /// [`io::ErrorKind::WouldBlock`], if there is nothing.
-    pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.socket.try_io(&mut |io| socket::recv(&io, buf))
-    }
-
-    /// Writes what there is room for, without waiting.
-    ///
-    /// # Errors
-    /// [`io::ErrorKind::WouldBlock`], if there is none.
-    pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
-        self.socket.try_io(&mut |io| socket::send(&io, buf))
-    }
-
-    /// As [`try_write`](Self::try_write), from several buffers.
-    ///
-    /// # Errors
-    /// As [`try_write`](Self::try_write).
-    pub fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.socket.try_io(&mut |io| socket::send_vectored(&io, bufs))
-    }
-
-    /// Ends one direction or both, for all who share the connection.
-    ///
-    /// # Errors
-    /// [`io::ErrorKind::NotConnected`], if the peer has gone.
-    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.socket.as_ref().shutdown(how)
-    }
-
     /// Returns our address.
     ///
     /// # Errors
     /// What the system says.
+    ///
+    /// ```
+    /// # fn example(stream: &policy::net::TcpStream) -> std::io::Result<()> {
+    /// println!("{}", stream.local_addr()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
@@ -222,90 +162,40 @@ impl TcpStream {
     ///
     /// # Errors
     /// [`io::ErrorKind::NotConnected`], if the peer has gone.
+    ///
+    /// ```
+    /// # fn example(stream: &policy::net::TcpStream) -> std::io::Result<()> {
+    /// println!("{}", stream.peer_addr()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.socket.peer_addr()
     }
+}
 
-    /// Takes the error that is pending on the socket.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.socket.as_ref().take_error()
-    }
+stream_calls!(TcpStream);
 
-    /// Returns true if small writes are sent at once (`TCP_NODELAY`).
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn nodelay(&self) -> io::Result<bool> {
-        self.socket.as_ref().tcp_nodelay()
-    }
-
-    /// Sends small writes at once, or collects them (Nagle's algorithm, the default).
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        self.socket.as_ref().set_tcp_nodelay(nodelay)
-    }
-
-    /// Returns how long closing goes on sending (`SO_LINGER`).
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn linger(&self) -> io::Result<Option<Duration>> {
-        self.socket.as_ref().linger()
-    }
-
-    /// Sets how long closing goes on sending what was written; zero resets the connection
-    /// instead, `None` leaves it to the system, in the background.
-    ///
-    /// Anything but zero and `None` makes dropping the stream block its thread.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        self.socket.as_ref().set_linger(linger)
-    }
-
-    /// Returns how long the connection may be idle before the peer is asked whether it is
-    /// still there (`SO_KEEPALIVE`, `TCP_KEEPIDLE`); `None` if it is never.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn keepalive(&self) -> io::Result<Option<Duration>> {
-        let socket = self.socket.as_ref();
-        if socket.keepalive()? { socket.tcp_keepalive_time().map(Some) } else { Ok(None) }
-    }
-
-    /// Asks an idle peer whether it is still there, after this time and then every so
-    /// often; `None` never does.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn set_keepalive(&self, idle: Option<Duration>) -> io::Result<()> {
-        let socket = self.socket.as_ref();
-        match idle {
-            Some(idle) => socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(idle)),
-            None => socket.set_keepalive(false),
-        }
-    }
-
-    /// Returns the hops that a packet may take.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn ttl(&self) -> io::Result<u32> {
-        self.socket.ttl()
-    }
-
-    /// Sets the hops that a packet may take.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.socket.set_ttl(ttl)
+options! {
+    TcpStream {
+        "true if small writes are sent at once (`TCP_NODELAY`), and not collected":
+            nodelay = |socket| socket.as_ref().tcp_nodelay(),
+            set_nodelay = |socket, at_once| socket.as_ref().set_tcp_nodelay(at_once),
+            bool;
+        "how long closing goes on sending what was written (`SO_LINGER`)":
+            linger = |socket| socket.as_ref().linger(),
+            /// Zero resets the connection instead; `None` leaves it to the system, in the
+            /// background. Anything else makes dropping the stream block its thread.
+            set_linger = |socket, limit| socket.as_ref().set_linger(limit),
+            Option<Duration>;
+        "how long the connection is idle before the peer is asked whether it is still there (`SO_KEEPALIVE`); `None` is never":
+            keepalive = Socket::keepalive,
+            set_keepalive = Socket::set_keepalive,
+            Option<Duration>;
+        "the hops that a packet may take":
+            ttl = Socket::ttl,
+            set_ttl = Socket::set_ttl,
+            u32;
     }
 }
 

@@ -1,14 +1,51 @@
-//! A pause after the system ran out of something.
+//! Accepting connections, and a pause after the system ran out of descriptors.
 
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use policy_core::Interest;
+
+use super::socket::Socket;
+use crate::io::BorrowedIo;
 use crate::time::{Sleep, try_sleep_until};
+
+/// A socket that listens.
+pub(super) struct Acceptor {
+    pub(super) socket: Socket,
+    backoff: Backoff,
+}
+
+impl Acceptor {
+    pub(super) fn new(socket: Socket) -> Self {
+        Self { socket, backoff: Backoff::default() }
+    }
+
+    /// Waits for a connection. A call that is dropped has taken none.
+    pub(super) fn poll<T>(
+        &self,
+        cx: &mut Context<'_>,
+        pause: &mut Pause,
+        accept: fn(&BorrowedIo<'_>) -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        ready!(self.backoff.poll(cx, pause));
+        let accepted = ready!(self.socket.poll_with(cx, Interest::Readable, |io| {
+            loop {
+                match accept(io) {
+                    // That one has gone while it waited: the next.
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                    accepted => return accepted,
+                }
+            }
+        }));
+        self.backoff.note(&accepted);
+        Poll::Ready(accepted)
+    }
+}
 
 /// When a listener may accept again: if there was no descriptor for a connection, that
 /// stays in the queue, and asking for it at once would spin.
@@ -17,7 +54,7 @@ use crate::time::{Sleep, try_sleep_until};
 /// success. It belongs to the listener and not to a call: a call that is dropped does
 /// not start it anew.
 #[derive(Debug, Default)]
-pub(super) struct Backoff(Mutex<State>);
+struct Backoff(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -30,7 +67,7 @@ const MOST_DOUBLINGS: u32 = 8;
 
 impl Backoff {
     /// Waits until the pause is over, if there is one.
-    pub(super) fn poll(&self, cx: &mut Context<'_>, pause: &mut Pause) -> Poll<()> {
+    fn poll(&self, cx: &mut Context<'_>, pause: &mut Pause) -> Poll<()> {
         let Some(until) = self.lock().until else { return Poll::Ready(()) };
         while Instant::now() < until {
             let sleep = match &mut pause.0 {
@@ -50,7 +87,7 @@ impl Backoff {
     }
 
     /// Learns how a try ended.
-    pub(super) fn note<T>(&self, result: &io::Result<T>) {
+    fn note<T>(&self, result: &io::Result<T>) {
         let mut state = self.lock();
         match result {
             Err(error) if is_exhausted(error) => {

@@ -1,0 +1,156 @@
+//! What hyper asks of a runtime: hyper on whichever loop runs.
+//!
+//! The streams of [`net`](crate::net) are hyper's connections as they are: with this
+//! feature they implement `hyper::rt::Read` and `hyper::rt::Write`.
+//!
+//! ```
+//! # fn example<B>(builder: &mut B) where B: TakesTimer {
+//! use policy::hyper::{Executor, Timer};
+//!
+//! // hyper::server::conn::http1::Builder::new().timer(Timer::new())
+//! // hyper::server::conn::http2::Builder::new(Executor::new()).timer(Timer::new())
+//! builder.timer(Timer::new());
+//! # let _executor = Executor::new();
+//! # }
+//! # trait TakesTimer { fn timer(&mut self, timer: policy::hyper::Timer); }
+//! ```
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use policy_core::EventLoop;
+
+use crate::time;
+
+/// Runs hyper's tasks: on the loop that runs where they come up, or on one that is named.
+///
+/// ```
+/// use hyper::rt::Executor as _;
+/// use policy::hyper::Executor;
+///
+/// policy::run(async {
+///     let (send, receive) = async_channel::bounded(1);
+///     Executor::new().execute(async move { send.send(6 * 7).await.expect("it is waited for") });
+///     assert_eq!(receive.recv().await, Ok(42));
+/// });
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Executor {
+    event_loop: Option<Arc<dyn EventLoop>>,
+}
+
+impl Executor {
+    /// Makes an executor for the loop that runs wherever it is used.
+    ///
+    /// # Panics
+    /// When it is used where there is no loop, as [`spawn`](crate::spawn) does.
+    ///
+    /// ```
+    /// let executor = policy::hyper::Executor::new();
+    /// # let _executor = executor;
+    /// ```
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes an executor for this loop. On a closed loop tasks are dropped.
+    ///
+    /// ```
+    /// let event_loop = policy::new_event_loop()?;
+    /// let executor = policy::hyper::Executor::on(event_loop);
+    /// # let _executor = executor;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    #[must_use]
+    pub fn on(event_loop: Arc<dyn EventLoop>) -> Self {
+        Self { event_loop: Some(event_loop) }
+    }
+}
+
+impl<F> ::hyper::rt::Executor<F> for Executor
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    #[track_caller]
+    fn execute(&self, future: F) {
+        // A handle that is dropped lets its task go on.
+        drop(match &self.event_loop {
+            Some(event_loop) => event_loop.spawn(future),
+            None => crate::spawn(future),
+        });
+    }
+}
+
+/// Makes hyper's timers, by those of the loop that runs where they are made.
+///
+/// ```
+/// use hyper::rt::Timer as _;
+/// use policy::hyper::Timer;
+/// use std::time::{Duration, Instant};
+///
+/// let began = Instant::now();
+/// policy::run(async { Timer::new().sleep(Duration::from_millis(5)).await });
+/// assert!(began.elapsed() >= Duration::from_millis(5));
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timer(());
+
+impl Timer {
+    /// Makes it.
+    ///
+    /// ```
+    /// let timer = policy::hyper::Timer::new();
+    /// # let _timer = timer;
+    /// ```
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl ::hyper::rt::Timer for Timer {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn ::hyper::rt::Sleep>> {
+        Box::pin(Sleep::new(time::sleep(duration)))
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn ::hyper::rt::Sleep>> {
+        Box::pin(Sleep::new(time::sleep_until(deadline)))
+    }
+
+    fn reset(&self, sleep: &mut Pin<Box<dyn ::hyper::rt::Sleep>>, deadline: Instant) {
+        match sleep.as_mut().downcast_mut_pin::<Sleep>() {
+            Some(ours) => ours.get_mut().inner().reset(deadline),
+            None => *sleep = self.sleep_until(deadline),
+        }
+    }
+}
+
+/// A sleep that is `Sync`, which hyper demands and a loop's timer need not be.
+struct Sleep(Mutex<Pin<Box<time::Sleep>>>);
+
+impl Sleep {
+    fn new(sleep: time::Sleep) -> Self {
+        Self(Mutex::new(Box::pin(sleep)))
+    }
+
+    /// Never locks: who has `&mut` is alone.
+    fn inner(&mut self) -> Pin<&mut time::Sleep> {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut()
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    #[track_caller]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.inner().poll(cx)
+    }
+}
+
+impl ::hyper::rt::Sleep for Sleep {}

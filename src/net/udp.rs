@@ -1,0 +1,489 @@
+//! Datagrams.
+
+use std::fmt;
+use std::io;
+use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use policy_core::Interest;
+use socket2::{SockAddr, SockRef};
+
+use super::addr::ToSocketAddrs;
+use super::socket::{self, Socket};
+use super::{buffer, sys};
+use crate::io::BorrowedIo;
+
+/// A UDP socket.
+///
+/// All of it works by shared reference, and any number of tasks may send and receive at
+/// once. Everything is cancel safe: a receive that is dropped has taken no datagram, and
+/// a send that is dropped has sent none.
+///
+/// ```
+/// use policy::net::UdpSocket;
+///
+/// policy::run(async {
+///     let server = UdpSocket::bind("127.0.0.1:0").await?;
+///     let client = UdpSocket::bind("127.0.0.1:0").await?;
+///     client.send_to(b"ping", server.local_addr()?).await?;
+///     let mut buf = [0; 1500];
+///     let (len, peer) = server.recv_from(&mut buf).await?;
+///     assert_eq!(&buf[..len], b"ping");
+///     assert_eq!(peer, client.local_addr()?);
+///     std::io::Result::Ok(())
+/// })?;
+/// # std::io::Result::Ok(())
+/// ```
+pub struct UdpSocket {
+    socket: Socket,
+}
+
+impl UdpSocket {
+    /// Makes a socket at the first of the addresses that can be had.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AddrInUse`] and the like: those of the last address. Those of
+    /// [`lookup_host`](super::lookup_host).
+    ///
+    /// ```
+    /// use policy::net::UdpSocket;
+    ///
+    /// policy::run(async {
+    ///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let taken = UdpSocket::bind(socket.local_addr()?).await;
+    ///     assert_eq!(taken.unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
+        let target = address.target()?;
+        drop(address);
+        Self::from_std(net::UdpSocket::bind(&*target.resolve().await?)?)
+    }
+
+    /// Takes over a socket of std, and makes it non-blocking.
+    ///
+    /// # Errors
+    /// If the system refuses that.
+    ///
+    /// ```
+    /// let socket = policy::net::UdpSocket::from_std(std::net::UdpSocket::bind("127.0.0.1:0")?)?;
+    /// assert!(socket.local_addr()?.ip().is_loopback());
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn from_std(socket: net::UdpSocket) -> io::Result<Self> {
+        Ok(Self { socket: Socket::new(socket)? })
+    }
+
+    /// Turns it into a socket of std, which blocks and belongs to no loop.
+    ///
+    /// # Errors
+    /// If the system refuses to make it blocking.
+    ///
+    /// ```
+    /// # policy::run(async {
+    /// let socket = policy::net::UdpSocket::bind("127.0.0.1:0").await?;
+    /// let socket: std::net::UdpSocket = socket.into_std()?;
+    /// # let _socket = socket;
+    /// # std::io::Result::Ok(())
+    /// # })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn into_std(self) -> io::Result<net::UdpSocket> {
+        self.socket.into_std()
+    }
+
+    fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    /// Chooses the peer for [`send`](Self::send) and [`recv`](Self::recv): the first of
+    /// the addresses that the system accepts. Nothing is sent.
+    ///
+    /// # Errors
+    /// Those of the last address; those of [`lookup_host`](super::lookup_host).
+    ///
+    /// ```
+    /// use policy::net::UdpSocket;
+    ///
+    /// policy::run(async {
+    ///     let (a, b) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+    ///     a.connect(b.local_addr()?).await?;
+    ///     assert_eq!(a.peer_addr()?, b.local_addr()?);
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub async fn connect(&self, address: impl ToSocketAddrs) -> io::Result<()> {
+        let target = address.target()?;
+        drop(address);
+        let mut last = Ok(());
+        for address in target.resolve().await? {
+            last = self.socket.as_ref().connect(&SockAddr::from(address));
+            if last.is_ok() {
+                break;
+            }
+        }
+        last
+    }
+
+    /// Sends a datagram to the peer of [`connect`](Self::connect).
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::ConnectionRefused`], if an earlier one was refused; what is too
+    /// long for a datagram.
+    ///
+    /// ```
+    /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
+    /// socket.connect("example.org:7").await?;
+    /// assert_eq!(socket.send(b"hello").await?, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn send(&self, buf: &[u8]) -> io::Result<usize> {
+        self.socket.with(Interest::Writable, |io| socket::send(io, buf)).await
+    }
+
+    /// Receives a datagram of the peer. What does not fit into `buf` is cut off (on
+    /// Windows it is an error).
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::ConnectionRefused`], if what was sent was refused.
+    ///
+    /// ```
+    /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
+    /// let mut buf = [0; 1500];
+    /// let len = socket.recv(&mut buf).await?;
+    /// println!("{:?}", &buf[..len]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.socket.with(Interest::Readable, |io| socket::recv(io, buf)).await
+    }
+
+    /// Sends a datagram to `address`, or to the first of its addresses.
+    ///
+    /// A host is looked up anew by each call: give a [`SocketAddr`] where many are sent.
+    ///
+    /// # Errors
+    /// What the system says; those of [`lookup_host`](super::lookup_host).
+    ///
+    /// ```
+    /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
+    /// socket.send_to(b"hello", "127.0.0.1:7").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn send_to(&self, buf: &[u8], address: impl ToSocketAddrs) -> io::Result<usize> {
+        let target = address.target()?;
+        drop(address);
+        let address = SockAddr::from(target.first().await?);
+        self.socket
+            .with(Interest::Writable, |io| {
+                SockRef::from(io).send_to_with_flags(buf, &address, sys::NO_SIGNAL)
+            })
+            .await
+    }
+
+    /// Receives a datagram, and says from whom. What does not fit into `buf` is cut off (on
+    /// Windows it is an error).
+    ///
+    /// # Errors
+    /// What the system says.
+    ///
+    /// ```
+    /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
+    /// let mut buf = [0; 1500];
+    /// let (len, peer) = socket.recv_from(&mut buf).await?;
+    /// socket.send_to(&buf[..len], peer).await?; // an echo
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.socket.with(Interest::Readable, |io| recv_from(io, buf)).await
+    }
+
+    /// As [`recv`](Self::recv), and leaves the datagram there.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    ///
+    /// ```
+    /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
+    /// let (mut first, mut same) = ([0; 4], [0; 4]);
+    /// socket.peek(&mut first).await?;
+    /// socket.recv(&mut same).await?;
+    /// assert_eq!(first, same);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.socket.with(Interest::Readable, |io| socket::peek(io, buf)).await
+    }
+
+    /// As [`recv_from`](Self::recv_from), and leaves the datagram there.
+    ///
+    /// # Errors
+    /// As [`recv_from`](Self::recv_from).
+    ///
+    /// ```
+    /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
+    /// let (len, peer) = socket.peek_from(&mut [0; 1500]).await?;
+    /// println!("{len} bytes of {peer} are next");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.socket
+            .with(Interest::Readable, |io| {
+                let (len, peer) = SockRef::from(io).peek_from(buffer::uninit(buf))?;
+                Ok((len, socket::internet(peer)?))
+            })
+            .await
+    }
+
+    /// Waits until the socket is ready in this direction.
+    ///
+    /// # Errors
+    /// If it can't be waited for here.
+    ///
+    /// ```
+    /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
+    /// socket.ready(policy::Interest::Readable).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn ready(&self, interest: Interest) -> io::Result<()> {
+        self.socket.ready(interest).await
+    }
+
+    /// Waits until a datagram is there.
+    ///
+    /// # Errors
+    /// As [`ready`](Self::ready).
+    ///
+    /// ```
+    /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
+    /// socket.readable().await?;
+    /// println!("{:?}", socket.try_recv_from(&mut [0; 1500]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn readable(&self) -> io::Result<()> {
+        self.ready(Interest::Readable).await
+    }
+
+    /// Waits until there is room to send.
+    ///
+    /// # Errors
+    /// As [`ready`](Self::ready).
+    ///
+    /// ```
+    /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
+    /// socket.writable().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn writable(&self) -> io::Result<()> {
+        self.ready(Interest::Writable).await
+    }
+
+    /// Receives a datagram that is there, without waiting.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`], if there is none.
+    ///
+    /// ```
+    /// # policy::run(async {
+    /// let socket = policy::net::UdpSocket::bind("127.0.0.1:0").await?;
+    /// let nothing = socket.try_recv_from(&mut [0; 8]).unwrap_err();
+    /// assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
+    /// # std::io::Result::Ok(())
+    /// # })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn try_recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.socket.try_with(|io| recv_from(io, buf))
+    }
+
+    /// Sends a datagram, without waiting.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`], if there is no room.
+    ///
+    /// ```
+    /// # policy::run(async {
+    /// let socket = policy::net::UdpSocket::bind("127.0.0.1:0").await?;
+    /// assert_eq!(socket.try_send_to(b"me", socket.local_addr()?)?, 2);
+    /// # std::io::Result::Ok(())
+    /// # })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn try_send_to(&self, buf: &[u8], address: SocketAddr) -> io::Result<usize> {
+        let address = SockAddr::from(address);
+        self.socket
+            .try_with(|io| SockRef::from(io).send_to_with_flags(buf, &address, sys::NO_SIGNAL))
+    }
+
+    /// Returns our address.
+    ///
+    /// # Errors
+    /// What the system says.
+    ///
+    /// ```
+    /// # policy::run(async {
+    /// let socket = policy::net::UdpSocket::bind("127.0.0.1:0").await?;
+    /// assert_ne!(socket.local_addr()?.port(), 0);
+    /// # std::io::Result::Ok(())
+    /// # })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Returns the address of the peer that was chosen by [`connect`](Self::connect).
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotConnected`].
+    ///
+    /// ```
+    /// # policy::run(async {
+    /// let socket = policy::net::UdpSocket::bind("127.0.0.1:0").await?;
+    /// assert_eq!(socket.peer_addr().unwrap_err().kind(), std::io::ErrorKind::NotConnected);
+    /// # std::io::Result::Ok(())
+    /// # })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.peer_addr()
+    }
+
+    /// Takes the error that is pending on the socket.
+    ///
+    /// # Errors
+    /// What the system says.
+    ///
+    /// ```
+    /// # policy::run(async {
+    /// let socket = policy::net::UdpSocket::bind("127.0.0.1:0").await?;
+    /// assert!(socket.take_error()?.is_none());
+    /// # std::io::Result::Ok(())
+    /// # })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.socket.as_ref().take_error()
+    }
+
+    /// Joins a group of IPv4, at the interface with this address (0.0.0.0: the system
+    /// chooses).
+    ///
+    /// # Errors
+    /// What the system says.
+    ///
+    /// ```
+    /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
+    /// use policy::net::Ipv4Addr;
+    ///
+    /// let mdns = Ipv4Addr::new(224, 0, 0, 251);
+    /// socket.join_multicast_v4(mdns, Ipv4Addr::UNSPECIFIED)?;
+    /// socket.leave_multicast_v4(mdns, Ipv4Addr::UNSPECIFIED)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn join_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
+        self.socket.as_ref().join_multicast_v4(&group, &interface)
+    }
+
+    /// Leaves a group; see [`join_multicast_v4`](Self::join_multicast_v4).
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn leave_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
+        self.socket.as_ref().leave_multicast_v4(&group, &interface)
+    }
+
+    /// Joins a group of IPv6, at the interface with this index (0: the system chooses).
+    ///
+    /// # Errors
+    /// What the system says.
+    ///
+    /// ```
+    /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
+    /// let mdns = "ff02::fb".parse().expect("an address");
+    /// socket.join_multicast_v6(&mdns, 0)?;
+    /// socket.leave_multicast_v6(&mdns, 0)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn join_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
+        self.socket.as_ref().join_multicast_v6(group, interface)
+    }
+
+    /// Leaves a group; see [`join_multicast_v6`](Self::join_multicast_v6).
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn leave_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
+        self.socket.as_ref().leave_multicast_v6(group, interface)
+    }
+}
+
+options! {
+    UdpSocket {
+        "true if datagrams may go to broadcast addresses":
+            broadcast = |socket| socket.as_ref().broadcast(),
+            set_broadcast = |socket, may| socket.as_ref().set_broadcast(may),
+            bool;
+        "the hops that a datagram may take":
+            ttl = Socket::ttl,
+            set_ttl = Socket::set_ttl,
+            u32;
+        "true if what is sent to a group of IPv4 comes back to this machine":
+            multicast_loop_v4 = |socket| socket.as_ref().multicast_loop_v4(),
+            set_multicast_loop_v4 = |socket, comes| socket.as_ref().set_multicast_loop_v4(comes),
+            bool;
+        "the hops that a datagram to a group of IPv4 may take":
+            multicast_ttl_v4 = |socket| socket.as_ref().multicast_ttl_v4(),
+            set_multicast_ttl_v4 = |socket, hops| socket.as_ref().set_multicast_ttl_v4(hops),
+            u32;
+        "true if what is sent to a group of IPv6 comes back to this machine":
+            multicast_loop_v6 = |socket| socket.as_ref().multicast_loop_v6(),
+            set_multicast_loop_v6 = |socket, comes| socket.as_ref().set_multicast_loop_v6(comes),
+            bool;
+    }
+}
+
+fn recv_from(io: &BorrowedIo<'_>, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+    let (len, peer) = SockRef::from(io).recv_from(buffer::uninit(buf))?;
+    Ok((len, socket::internet(peer)?))
+}
+
+impl TryFrom<net::UdpSocket> for UdpSocket {
+    type Error = io::Error;
+
+    fn try_from(socket: net::UdpSocket) -> io::Result<Self> {
+        Self::from_std(socket)
+    }
+}
+
+impl TryFrom<UdpSocket> for net::UdpSocket {
+    type Error = io::Error;
+
+    fn try_from(socket: UdpSocket) -> io::Result<Self> {
+        socket.into_std()
+    }
+}
+
+impl fmt::Debug for UdpSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UdpSocket")
+            .field("local", &self.local_addr().ok())
+            .field("io", &self.socket)
+            .finish()
+    }
+}
+
+has_descriptor!(UdpSocket);

@@ -1,0 +1,354 @@
+//! Datagrams within the machine.
+
+use std::fmt;
+use std::io;
+use std::net::Shutdown;
+use std::os::unix::net::{self, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use policy_core::Interest;
+use socket2::{SockAddr, SockRef};
+
+use super::addr;
+use crate::io::BorrowedIo;
+use crate::io::anchor::served_loop;
+use crate::net::socket::{self, Socket};
+use crate::net::{buffer, sys};
+use crate::time::sleep;
+
+/// A socket for datagrams between processes on this machine. None is lost, and they
+/// arrive in order: who sends waits while the receiver's queue is full.
+///
+/// All of it works by shared reference, and everything is cancel safe.
+///
+/// ```
+/// use policy::net::UnixDatagram;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("socket");
+/// policy::run(async {
+///     let server = UnixDatagram::bind(&path)?;
+///     let client = UnixDatagram::unbound()?;
+///     client.send_to(b"ping", &path).await?;
+///     let mut buf = [0; 64];
+///     let (len, peer) = server.recv_from(&mut buf).await?;
+///     assert_eq!(&buf[..len], b"ping");
+///     assert!(peer.is_unnamed()); // nobody can answer it
+///     std::io::Result::Ok(())
+/// })?;
+/// # std::io::Result::Ok(())
+/// ```
+pub struct UnixDatagram {
+    socket: Socket,
+}
+
+/// How long a receiver whose queue is full is left alone. Doubles, up to the second.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LAST_PAUSE: Duration = Duration::from_millis(20);
+
+impl UnixDatagram {
+    /// Makes a socket without a name, which sends and is not sent to.
+    ///
+    /// # Errors
+    /// At the limit of open files.
+    ///
+    /// ```
+    /// assert!(policy::net::UnixDatagram::unbound()?.local_addr()?.is_unnamed());
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn unbound() -> io::Result<Self> {
+        Self::from_std(net::UnixDatagram::unbound()?)
+    }
+
+    /// Makes two sockets that are connected with each other.
+    ///
+    /// # Errors
+    /// At the limit of open files.
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     let (a, b) = policy::net::UnixDatagram::pair()?;
+    ///     a.send(b"hello").await?;
+    ///     assert_eq!(b.recv(&mut [0; 64]).await?, 5);
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (a, b) = net::UnixDatagram::pair()?;
+        Ok((Self::from_std(a)?, Self::from_std(b)?))
+    }
+
+    /// Makes a socket at `path`. The path stays when the socket is dropped.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AddrInUse`], if there is something at the path already;
+    /// [`io::ErrorKind::InvalidInput`], if it is too long for a socket.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("socket");
+    /// let socket = policy::net::UnixDatagram::bind(&path)?;
+    /// assert_eq!(socket.local_addr()?.as_pathname(), Some(&*path));
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::from_std(net::UnixDatagram::bind(path)?)
+    }
+
+    /// Takes over a socket of std, and makes it non-blocking.
+    ///
+    /// # Errors
+    /// If the system refuses that.
+    ///
+    /// ```
+    /// let (ours, _theirs) = std::os::unix::net::UnixDatagram::pair()?;
+    /// let ours = policy::net::UnixDatagram::from_std(ours)?;
+    /// # let _ours = ours;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn from_std(socket: net::UnixDatagram) -> io::Result<Self> {
+        Ok(Self { socket: Socket::new(socket)? })
+    }
+
+    /// Turns it into a socket of std, which blocks and belongs to no loop.
+    ///
+    /// # Errors
+    /// If the system refuses to make it blocking.
+    ///
+    /// ```
+    /// let socket = policy::net::UnixDatagram::unbound()?;
+    /// let socket: std::os::unix::net::UnixDatagram = socket.into_std()?;
+    /// # let _socket = socket;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn into_std(self) -> io::Result<net::UnixDatagram> {
+        self.socket.into_std()
+    }
+
+    fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    /// Chooses the peer for [`send`](Self::send) and [`recv`](Self::recv).
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`], [`io::ErrorKind::ConnectionRefused`], if nobody is
+    /// there.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("socket");
+    /// let nobody = policy::net::UnixDatagram::unbound()?.connect(&path).unwrap_err();
+    /// assert_eq!(nobody.kind(), std::io::ErrorKind::NotFound);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        self.socket.as_ref().connect(&addr::of_path(path.as_ref())?)
+    }
+
+    /// Sends a datagram to the peer of [`connect`](Self::connect).
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::ConnectionRefused`], if the peer has gone;
+    /// [`io::ErrorKind::NotConnected`].
+    ///
+    /// ```
+    /// # async fn example(socket: &policy::net::UnixDatagram) -> std::io::Result<()> {
+    /// socket.connect("/run/example/socket")?;
+    /// socket.send(b"hello").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn send(&self, buf: &[u8]) -> io::Result<usize> {
+        self.socket.with(Interest::Writable, |io| socket::send(io, buf)).await
+    }
+
+    /// Receives a datagram. What does not fit into `buf` is cut off.
+    ///
+    /// # Errors
+    /// What the system says.
+    ///
+    /// ```
+    /// # async fn example(socket: &policy::net::UnixDatagram) -> std::io::Result<()> {
+    /// let mut buf = [0; 1024];
+    /// let len = socket.recv(&mut buf).await?;
+    /// println!("{:?}", &buf[..len]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.socket.with(Interest::Readable, |io| socket::recv(io, buf)).await
+    }
+
+    /// Sends a datagram to the socket at `path`.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`], [`io::ErrorKind::ConnectionRefused`], if nobody is
+    /// there; [`io::ErrorKind::InvalidInput`], if the path is too long.
+    ///
+    /// ```
+    /// # async fn example(socket: &policy::net::UnixDatagram) -> std::io::Result<()> {
+    /// socket.send_to(b"hello", "/run/example/socket").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn send_to(&self, buf: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
+        let to = addr::of_path(path.as_ref())?;
+        drop(path);
+        self.send_to_address(buf, &to).await
+    }
+
+    /// As [`send_to`](Self::send_to), to an address that a datagram came from.
+    ///
+    /// # Errors
+    /// As [`send_to`](Self::send_to); [`io::ErrorKind::InvalidInput`], if the address has
+    /// no name.
+    ///
+    /// ```
+    /// # async fn example(socket: &policy::net::UnixDatagram) -> std::io::Result<()> {
+    /// let mut buf = [0; 1024];
+    /// let (len, peer) = socket.recv_from(&mut buf).await?;
+    /// socket.send_to_addr(&buf[..len], &peer).await?; // an echo
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn send_to_addr(&self, buf: &[u8], peer: &SocketAddr) -> io::Result<usize> {
+        self.send_to_address(buf, &addr::of_std(peer)?).await
+    }
+
+    async fn send_to_address(&self, buf: &[u8], to: &SockAddr) -> io::Result<usize> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let send =
+                |io: &BorrowedIo<'_>| SockRef::from(io).send_to_with_flags(buf, to, sys::NO_SIGNAL);
+            match self.socket.try_with(send) {
+                // Readiness is that of our own socket, and it is the receiver's queue that
+                // is full: of that the system tells only who is connected.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    drop(served_loop()?);
+                    sleep(pause).await;
+                    pause = (pause * 2).min(LAST_PAUSE);
+                }
+                sent => return sent,
+            }
+        }
+    }
+
+    /// Receives a datagram, and says from whom.
+    ///
+    /// # Errors
+    /// What the system says.
+    ///
+    /// ```
+    /// # async fn example(socket: &policy::net::UnixDatagram) -> std::io::Result<()> {
+    /// let (len, peer) = socket.recv_from(&mut [0; 1024]).await?;
+    /// println!("{len} bytes of {peer:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.socket
+            .with(Interest::Readable, |io| {
+                let (len, peer) = SockRef::from(io).recv_from(buffer::uninit(buf))?;
+                Ok((len, addr::to_std(&peer)?))
+            })
+            .await
+    }
+
+    /// Waits until the socket is ready in this direction.
+    ///
+    /// # Errors
+    /// If it can't be waited for here.
+    ///
+    /// ```
+    /// # async fn example(socket: &policy::net::UnixDatagram) -> std::io::Result<()> {
+    /// socket.ready(policy::Interest::Writable).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn ready(&self, interest: Interest) -> io::Result<()> {
+        self.socket.ready(interest).await
+    }
+
+    /// Ends one direction or both.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotConnected`].
+    ///
+    /// ```
+    /// let (a, _b) = policy::net::UnixDatagram::pair()?;
+    /// a.shutdown(std::net::Shutdown::Both)?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.socket.as_ref().shutdown(how)
+    }
+
+    /// Returns our address.
+    ///
+    /// # Errors
+    /// What the system says.
+    ///
+    /// ```
+    /// assert!(policy::net::UnixDatagram::unbound()?.local_addr()?.is_unnamed());
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        addr::to_std(&self.socket.as_ref().local_addr()?)
+    }
+
+    /// Returns the address of the peer that was chosen.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotConnected`].
+    ///
+    /// ```
+    /// assert!(policy::net::UnixDatagram::unbound()?.peer_addr().is_err());
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        addr::to_std(&self.socket.as_ref().peer_addr()?)
+    }
+
+    /// Takes the error that is pending on the socket.
+    ///
+    /// # Errors
+    /// What the system says.
+    ///
+    /// ```
+    /// assert!(policy::net::UnixDatagram::unbound()?.take_error()?.is_none());
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.socket.as_ref().take_error()
+    }
+}
+
+impl TryFrom<net::UnixDatagram> for UnixDatagram {
+    type Error = io::Error;
+
+    fn try_from(socket: net::UnixDatagram) -> io::Result<Self> {
+        Self::from_std(socket)
+    }
+}
+
+impl TryFrom<UnixDatagram> for net::UnixDatagram {
+    type Error = io::Error;
+
+    fn try_from(socket: UnixDatagram) -> io::Result<Self> {
+        socket.into_std()
+    }
+}
+
+impl fmt::Debug for UnixDatagram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnixDatagram")
+            .field("local", &self.local_addr().ok())
+            .field("io", &self.socket)
+            .finish()
+    }
+}
+
+has_descriptor!(UnixDatagram);

@@ -1,0 +1,5 @@
+//! The halves of a [`UnixStream`].
+
+use super::UnixStream;
+
+halves!(UnixStream);
