@@ -47,13 +47,16 @@ pub fn example(name: &str) -> PathBuf {
     profile.join("examples").join(format!("{name}{}", env::consts::EXE_SUFFIX))
 }
 
-const FEATURES: [(&str, bool); 6] = [
+const FEATURES: [(&str, bool); 9] = [
     ("default-loop", cfg!(feature = "default-loop")),
     ("macros", cfg!(feature = "macros")),
     ("tokio", cfg!(feature = "tokio")),
     ("smol", cfg!(feature = "smol")),
     ("async-std", cfg!(feature = "async-std")),
     ("compio", cfg!(feature = "compio")),
+    ("async-process", cfg!(feature = "async-process")),
+    ("tokio-io", cfg!(feature = "tokio-io")),
+    ("hyper", cfg!(feature = "hyper")),
 ];
 
 /// A folder of this test's own, empty.

@@ -45,11 +45,13 @@ pub mod callbacks;
 pub mod clock;
 pub mod context;
 pub mod cross_loop;
+pub mod datagrams;
 pub mod debug;
 pub mod exceptions;
 pub mod join_set;
 pub mod local_tasks;
 pub mod net;
+pub mod net_faults;
 pub mod panics;
 pub mod policy;
 pub mod proactor;
@@ -65,6 +67,8 @@ pub mod tasks;
 pub mod thread_ends;
 pub mod time;
 pub mod turns;
+#[cfg(unix)]
+pub mod unix_sockets;
 
 pub use clause::{Clause, LIMIT, Make, Outcome, Skipped, Verdict, clauses};
 
@@ -93,11 +97,11 @@ macro_rules! suite {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __tests {
-    ($($room:ident { $($clause:ident $proves:literal)* })*) => {
+    ($($(#[$only:meta])? $room:ident { $($clause:ident $proves:literal)* })*) => {
         // A module around the rooms: one of them would hide the caller's own names.
         #[cfg(test)]
         mod conformance {
-            $(mod $room {
+            $($(#[$only])? mod $room {
                 $(#[test]
                 fn $clause() {
                     $crate::private::run_test(

@@ -21,6 +21,9 @@ pub(crate) use futures_lite::future::block_on;
 /// How long a loop may take to shut down where a clause closes it properly.
 pub(crate) const SHUTDOWN: Duration = Duration::from_secs(30);
 
+/// Longer than anything takes on a loaded machine: a guard against hanging.
+pub(crate) const LONG: Duration = Duration::from_secs(30);
+
 /// Long enough that nobody waits for it.
 pub(crate) const NEVER: Duration = Duration::from_secs(3600);
 

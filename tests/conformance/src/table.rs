@@ -365,6 +365,33 @@ macro_rules! __clauses {
                 what_does_not_fit_the_resource_is_an_error "issue 4 'right result or typed error'"
                 a_resource_is_closed_with_its_last_clone "issue 4 'neither lost into UB nor leaked'"
             }
+            net_faults {
+                a_refused_connection_names_what_was_tried "issue 4 'refused'"
+                an_address_that_fails_does_not_hold_up_the_next "issue 4 'happy-eyeballs `connect`'"
+                a_port_in_use_says_so_and_is_soon_free "issue 4 'Port in use'"
+                a_name_that_nobody_has_is_an_error "issue 4 'name that does not resolve', '`lookup_host` off the loop'"
+                a_peer_that_resets_ends_a_write_that_waits "issue 4 'peer reset in mid-write'"
+                an_end_in_the_middle_is_an_error "issue 4 'EOF in the middle'"
+                a_peer_that_sends_byte_by_byte_is_understood "issue 4 'a 1-byte-at-a-time peer'"
+                a_timeout_ends_a_wait_and_nothing_is_lost "issue 4 'timeout honoured'"
+                one_direction_ends_without_the_other "issue 4 'half-close'"
+            }
+            datagrams {
+                a_datagram_arrives_with_its_sender "issue 4 'UdpSocket'"
+                a_socket_with_a_peer_hears_nobody_else "issue 4 'UdpSocket with connect'"
+                many_tasks_receive_by_one_socket "issue 4 'right result or typed error on every loop'"
+                a_receive_that_is_dropped_loses_nothing "issue 4 'cancelled reads and accepts (nothing lost)'"
+                options_say_what_was_set "issue 4 'multicast'"
+                a_group_hears_what_is_sent_to_it "issue 4 'multicast'"
+            }
+            #[cfg(unix)]
+            unix_sockets {
+                a_stream_at_a_path_carries_bytes_both_ways "issue 4 'Unix stream/listener'"
+                a_pair_needs_no_path "issue 4 'Unix stream (pair, peer_cred)'"
+                what_is_wrong_with_a_path_is_told "issue 4 'a Unix path too long or in use'"
+                no_datagram_is_lost "issue 4 'Unix datagram'"
+                a_datagram_can_be_answered "issue 4 'Unix datagram'"
+            }
         }
     };
 }
