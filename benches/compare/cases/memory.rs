@@ -1,0 +1,152 @@
+//! What is kept per task, per sleep, per watched child, per idle loop: bytes that the
+//! allocator gave and has not got back.
+
+use std::future::pending;
+use std::time::Duration;
+
+use policy::{EventLoop, EventLoopPolicy};
+
+use super::tasks::{executor, tokio_runtime};
+use crate::allocations::count;
+use crate::harness::{Aim, Case, Measure, Plan, Row};
+
+const BYTES: Measure = ("memory", "B");
+
+/// The cell that a future shares with its result: what the layer adds to a task.
+const NATIVE_AND_A_CELL: Option<Aim> = Some(Aim::AtMost(2.0));
+
+pub fn rows(plan: &Plan) -> Vec<Row> {
+    let plan = &plan.at_most(5);
+    [tasks(plan), sleeps(plan), children(plan), loops(plan)]
+        .into_iter()
+        .flatten()
+        .flat_map(|case| case.run(plan))
+        .collect()
+}
+
+/// Bytes kept per thing, while `things` are alive.
+fn per<T>(things: u32, make: impl FnOnce() -> T) -> Vec<f64> {
+    let (kept, counted) = count(make);
+    drop(kept);
+    vec![counted.bytes_kept as f64 / f64::from(things)]
+}
+
+fn tasks(plan: &Plan) -> Vec<Case> {
+    let many = plan.scale(10_000);
+    let spawn_all = move |event_loop: &std::sync::Arc<dyn EventLoop>| {
+        per(many, || (0..many).map(|_| event_loop.spawn(pending::<()>())).collect::<Vec<_>>())
+    };
+    let runtime = tokio_runtime(None);
+    let single = executor(0);
+    vec![
+        Case::new("memory", "a task, tokio", many, &[BYTES])
+            .measured("ours", &[], move || {
+                let event_loop = policy::TokioPolicy::current_thread().new_event_loop().unwrap();
+                let bytes = spawn_all(&event_loop);
+                event_loop.close().unwrap();
+                bytes
+            })
+            .measured("tokio", &[NATIVE_AND_A_CELL], move || {
+                let tasks: Vec<_> = Vec::with_capacity(many as usize);
+                per(many, || {
+                    let mut tasks = tasks;
+                    tasks.extend((0..many).map(|_| runtime.spawn(pending::<()>()).abort_handle()));
+                    Aborting(tasks)
+                })
+            }),
+        Case::new("memory", "a task, smol", many, &[BYTES])
+            .measured("ours", &[], move || {
+                let event_loop = policy::SmolPolicy::current_thread().new_event_loop().unwrap();
+                let bytes = spawn_all(&event_loop);
+                event_loop.close().unwrap();
+                bytes
+            })
+            .measured("async-executor", &[NATIVE_AND_A_CELL], move || {
+                per(many, || (0..many).map(|_| single.spawn(pending::<()>())).collect::<Vec<_>>())
+            }),
+    ]
+}
+
+struct Aborting(Vec<tokio::task::AbortHandle>);
+
+impl Drop for Aborting {
+    fn drop(&mut self) {
+        self.0.iter().for_each(tokio::task::AbortHandle::abort);
+    }
+}
+
+fn sleeps(plan: &Plan) -> Vec<Case> {
+    let many = plan.scale(10_000);
+    let size = |name, ours: usize, theirs: usize| {
+        Case::new("memory", name, many, &[BYTES])
+            .measured("ours", &[], move || vec![ours as f64])
+            .measured("its own", &[Some(Aim::AtMost(1.25))], move || vec![theirs as f64])
+    };
+    vec![
+        size(
+            "a sleep, tokio (inline)",
+            size_of_val(&policy_sleep()),
+            size_of::<tokio::time::Sleep>(),
+        ),
+        size(
+            "a sleep, async-io (inline)",
+            size_of_val(&policy_sleep()),
+            size_of::<async_io::Timer>(),
+        ),
+    ]
+}
+
+fn policy_sleep() -> policy::time::Sleep {
+    policy::time::sleep(Duration::from_secs(1))
+}
+
+fn children(plan: &Plan) -> Vec<Case> {
+    let many = plan.scale(1_000);
+    let event_loop = policy::TokioPolicy::current_thread().new_event_loop().unwrap();
+    let runtime = tokio_runtime(None);
+    vec![
+        Case::new("memory", "a watched child", many, &[BYTES])
+            .measured("ours", &[], move || {
+                event_loop
+                    .run_until_complete(async {
+                        per(many, || {
+                            (0..many)
+                                .map(|_| {
+                                    let mut command = policy::process::Command::new("sleep");
+                                    command.arg("1000").kill_on_drop(true).spawn().unwrap()
+                                })
+                                .collect::<Vec<_>>()
+                        })
+                    })
+                    .unwrap()
+            })
+            .measured("tokio::process", &[Some(Aim::AtMost(1.0))], move || {
+                runtime.block_on(async {
+                    per(many, || {
+                        (0..many)
+                            .map(|_| {
+                                let mut command = tokio::process::Command::new("sleep");
+                                command.arg("1000").kill_on_drop(true).spawn().unwrap()
+                            })
+                            .collect::<Vec<_>>()
+                    })
+                })
+            }),
+    ]
+}
+
+fn loops(plan: &Plan) -> Vec<Case> {
+    let many = plan.scale(200);
+    vec![
+        Case::new("memory", "an idle loop, tokio current_thread", many, &[BYTES])
+            .measured("ours", &[], move || {
+                let policy = policy::TokioPolicy::current_thread();
+                per(many, || {
+                    (0..many).map(|_| policy.new_event_loop().unwrap()).collect::<Vec<_>>()
+                })
+            })
+            .measured("tokio", &[Some(Aim::AtMost(1.25))], move || {
+                per(many, || (0..many).map(|_| tokio_runtime(None)).collect::<Vec<_>>())
+            }),
+    ]
+}

@@ -1,0 +1,31 @@
+//! What is compared, group by group.
+
+mod children;
+mod lookup;
+mod memory;
+mod scaling;
+mod tasks;
+mod timers;
+
+use crate::harness::{Plan, Row};
+
+type Group = (&'static str, fn(&Plan) -> Vec<Row>);
+
+pub const GROUPS: &[Group] = &[
+    ("tasks", tasks::rows),
+    ("lookup", lookup::rows),
+    ("timers", timers::rows),
+    ("children", children::rows),
+    ("memory", memory::rows),
+    ("scaling", scaling::rows),
+];
+
+/// Why a case misses its aim, where that is known.
+pub fn cause(row: &Row) -> Option<&'static str> {
+    match row.case.as_str() {
+        case if case.starts_with("spawn 10,000") => Some(
+            "One allocation more per spawn than the executor's own: the cell that future and result share. In a batch the allocator's thread cache does not serve it.",
+        ),
+        _ => None,
+    }
+}
