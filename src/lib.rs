@@ -2,6 +2,7 @@
 
 mod ambient;
 mod default;
+pub mod fs;
 #[cfg(feature = "hyper")]
 pub mod hyper;
 mod interrupt;

@@ -1,0 +1,129 @@
+//! What is in a folder.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::fs::{FileType, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+
+use super::job::{Job, blocking};
+
+/// Lists a folder; see [`std::fs::read_dir`].
+///
+/// ```
+/// # policy::run(async {
+/// let mut entries = policy::fs::read_dir(".").await?;
+/// while let Some(entry) = entries.next_entry().await? {
+///     println!("{}", entry.path().display());
+/// }
+/// # std::io::Result::Ok(()) })?;
+/// # std::io::Result::Ok(())
+/// ```
+pub async fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
+    let path = path.as_ref().to_owned();
+    blocking(move || std::fs::read_dir(path).map(ReadDir::new)).await
+}
+
+/// As many entries are read by one job: a job for each would cost more than the call.
+const BATCH: usize = 64;
+
+type Batch = (VecDeque<io::Result<std::fs::DirEntry>>, Option<std::fs::ReadDir>);
+
+/// The entries of a folder, as a stream; in no order.
+#[derive(Debug)]
+pub struct ReadDir {
+    read: VecDeque<io::Result<std::fs::DirEntry>>,
+    /// Where the rest comes from; nothing once the end is reached.
+    rest: Option<std::fs::ReadDir>,
+    job: Option<Job<Batch>>,
+}
+
+impl ReadDir {
+    fn new(rest: std::fs::ReadDir) -> Self {
+        Self { read: VecDeque::new(), rest: Some(rest), job: None }
+    }
+
+    /// Returns the next entry; `None` at the end. Cancel safe: no entry is lost.
+    ///
+    /// # Errors
+    /// As std's iterator; the entries after it are still there.
+    ///
+    /// ```
+    /// # policy::run(async {
+    /// let mut entries = policy::fs::read_dir(".").await?;
+    /// assert!(entries.next_entry().await?.is_some());
+    /// # std::io::Result::Ok(()) })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub async fn next_entry(&mut self) -> io::Result<Option<DirEntry>> {
+        std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await.transpose()
+    }
+}
+
+impl Stream for ReadDir {
+    type Item = io::Result<DirEntry>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Some(entry) = self.read.pop_front() {
+                return Poll::Ready(Some(entry.map(DirEntry)));
+            }
+            if let Some(job) = &mut self.job {
+                let done = ready!(job.poll_done(cx));
+                self.job = None;
+                match done {
+                    Ok((read, rest)) => (self.read, self.rest) = (read, rest),
+                    Err(error) => return Poll::Ready(Some(Err(error))),
+                }
+                continue;
+            }
+            let Some(mut rest) = self.rest.take() else { return Poll::Ready(None) };
+            let job = Job::start(move || {
+                let read: VecDeque<_> = rest.by_ref().take(BATCH).collect();
+                let rest = (read.len() == BATCH).then_some(rest);
+                (read, rest)
+            });
+            match job {
+                Ok(job) => self.job = Some(job),
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
+        }
+    }
+}
+
+/// What is in a folder.
+#[derive(Debug)]
+pub struct DirEntry(std::fs::DirEntry);
+
+impl DirEntry {
+    /// Returns the path: the folder's, and the name.
+    pub fn path(&self) -> PathBuf {
+        self.0.path()
+    }
+
+    /// Returns the name.
+    pub fn file_name(&self) -> OsString {
+        self.0.file_name()
+    }
+
+    /// Returns whether it is a file, a folder or a link. Links are not followed.
+    ///
+    /// # Errors
+    /// As [`std::fs::DirEntry::file_type`].
+    pub async fn file_type(&self) -> io::Result<FileType> {
+        // Nearly always known already; std asks the system only if it is not.
+        self.0.file_type()
+    }
+
+    /// Returns what is known of it. Links are not followed.
+    ///
+    /// # Errors
+    /// As [`std::fs::DirEntry::metadata`].
+    pub async fn metadata(&self) -> io::Result<Metadata> {
+        super::symlink_metadata(self.path()).await
+    }
+}

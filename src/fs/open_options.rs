@@ -1,0 +1,101 @@
+//! How a file is opened.
+
+use std::io;
+use std::path::Path;
+
+use super::File;
+use super::job::blocking;
+
+/// How a file is opened: std's [`OpenOptions`](std::fs::OpenOptions), off the loop.
+///
+/// What is not here is set on std's and converted: `OpenOptions::from(std_options)`.
+///
+/// ```
+/// use policy::fs::OpenOptions;
+///
+/// # policy::run(async {
+/// let program = OpenOptions::new().read(true).open(std::env::current_exe()?).await?;
+/// assert!(program.metadata().await?.is_file());
+/// # std::io::Result::Ok(()) })?;
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct OpenOptions(std::fs::OpenOptions);
+
+/// Writes out the setters that are std's.
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident;)+) => {
+        $(
+            $(#[$doc])*
+            ///
+            /// ```
+            #[doc = concat!("policy::fs::OpenOptions::new().", stringify!($name), "(true);")]
+            /// ```
+            pub fn $name(&mut self, yes: bool) -> &mut Self {
+                self.0.$name(yes);
+                self
+            }
+        )+
+    };
+}
+
+impl OpenOptions {
+    /// Makes options of which none is set: at least one has to be.
+    ///
+    /// ```
+    /// policy::fs::OpenOptions::new().read(true);
+    /// ```
+    #[expect(clippy::new_without_default, reason = "as std's, which open nothing as they are")]
+    pub fn new() -> Self {
+        Self(std::fs::OpenOptions::new())
+    }
+
+    setters! {
+        /// Sets whether the file can be read.
+        read;
+        /// Sets whether the file can be written.
+        write;
+        /// Sets whether each write goes to the end, wherever that is by then.
+        append;
+        /// Sets whether what the file held is dropped.
+        truncate;
+        /// Sets whether the file is made if there is none.
+        create;
+        /// Sets whether the file is made, and must not have been there.
+        create_new;
+    }
+
+    /// Sets the permissions of a file that is made, less the process's umask.
+    ///
+    /// ```
+    /// # #[cfg(unix)]
+    /// policy::fs::OpenOptions::new().write(true).create(true).mode(0o600);
+    /// ```
+    #[cfg(unix)]
+    pub fn mode(&mut self, mode: u32) -> &mut Self {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut self.0, mode);
+        self
+    }
+
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// As [`std::fs::OpenOptions::open`].
+    ///
+    /// ```no_run
+    /// # policy::run(async {
+    /// let log = policy::fs::OpenOptions::new().append(true).open("log.txt").await?;
+    /// # std::io::Result::Ok(()) })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub async fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
+        let (options, path) = (self.0.clone(), path.as_ref().to_owned());
+        blocking(move || options.open(path)).await.map(File::from_std)
+    }
+}
+
+impl From<std::fs::OpenOptions> for OpenOptions {
+    fn from(options: std::fs::OpenOptions) -> Self {
+        Self(options)
+    }
+}
