@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod ambient;
+#[cfg(feature = "compat")]
+pub mod compat;
 mod default;
 pub mod fs;
 #[cfg(feature = "hyper")]
