@@ -1,6 +1,12 @@
 //! Code of another executor's, on every loop.
 #![cfg(all(unix, feature = "compat"))]
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that fails panics")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails panics"
+)]
 
 use std::future::Future;
 use std::time::Duration;

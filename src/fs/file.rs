@@ -164,6 +164,16 @@ impl File {
     ///
     /// # Errors
     /// As [`std::fs::File::set_permissions`].
+    ///
+    /// ```no_run
+    /// # policy::run(async {
+    /// let file = policy::fs::File::open("notes.txt").await?;
+    /// let mut permissions = file.metadata().await?.permissions();
+    /// permissions.set_readonly(true);
+    /// file.set_permissions(permissions).await?;
+    /// # std::io::Result::Ok(()) })?;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub async fn set_permissions(&self, permissions: Permissions) -> io::Result<()> {
         let std = self.std.clone();
         blocking(move || std.set_permissions(permissions)).await
@@ -173,6 +183,14 @@ impl File {
     ///
     /// # Errors
     /// As [`std::fs::File::set_len`]; of a write that was under way.
+    ///
+    /// ```no_run
+    /// # policy::run(async {
+    /// let mut file = policy::fs::File::create("zeroes").await?;
+    /// file.set_len(4096).await?;
+    /// # std::io::Result::Ok(()) })?;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub async fn set_len(&mut self, len: u64) -> io::Result<()> {
         self.settle().await?;
         let std = self.std.clone();
@@ -183,6 +201,17 @@ impl File {
     ///
     /// # Errors
     /// As [`std::fs::File::sync_all`]; of a write that was under way.
+    ///
+    /// ```no_run
+    /// # policy::run(async {
+    /// use futures_lite::AsyncWriteExt;
+    ///
+    /// let mut journal = policy::fs::File::create("journal").await?;
+    /// journal.write_all(b"begin").await?;
+    /// journal.sync_all().await?;
+    /// # std::io::Result::Ok(()) })?;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub async fn sync_all(&mut self) -> io::Result<()> {
         self.settle().await?;
         let std = self.std.clone();
@@ -193,6 +222,14 @@ impl File {
     ///
     /// # Errors
     /// As [`std::fs::File::sync_data`]; of a write that was under way.
+    ///
+    /// ```no_run
+    /// # policy::run(async {
+    /// let mut journal = policy::fs::File::options().append(true).open("journal").await?;
+    /// journal.sync_data().await?;
+    /// # std::io::Result::Ok(()) })?;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub async fn sync_data(&mut self) -> io::Result<()> {
         self.settle().await?;
         let std = self.std.clone();
@@ -203,6 +240,14 @@ impl File {
     ///
     /// # Errors
     /// As [`std::fs::File::try_clone`].
+    ///
+    /// ```
+    /// # policy::run(async {
+    /// let one = policy::fs::File::open(std::env::current_exe()?).await?;
+    /// let other = one.try_clone().await?;
+    /// # std::io::Result::Ok(()) })?;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub async fn try_clone(&self) -> io::Result<Self> {
         let std = self.std.clone();
         blocking(move || std.try_clone()).await.map(Self::from_std)
@@ -238,6 +283,15 @@ impl File {
     ///
     /// # Errors
     /// As [`ProactorHandle::write_at`](crate::ProactorHandle::write_at).
+    ///
+    /// ```no_run
+    /// # policy::run(async {
+    /// let file = policy::fs::File::create("table").await?;
+    /// let (written, row) = file.write_at(512, b"a row".to_vec()).await;
+    /// assert!(written? <= row.len());
+    /// # std::io::Result::Ok(()) })?;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub async fn write_at<B: IoBuf>(&self, offset: u64, buffer: B) -> (io::Result<usize>, B) {
         match self.positioned() {
             Ok((proactor, resource)) => proactor.write_at(resource, offset, buffer).await,
@@ -316,9 +370,9 @@ impl File {
         self.state = State::Writes(Job::start(move || {
             let written = match back {
                 0 => (&*std).write_all(&buffer),
-                back => (&*std)
-                    .seek(SeekFrom::Current(-back))
-                    .and_then(|_| (&*std).write_all(&buffer)),
+                back => {
+                    (&*std).seek(SeekFrom::Current(-back)).and_then(|_| (&*std).write_all(&buffer))
+                }
             };
             (written, buffer)
         })?);

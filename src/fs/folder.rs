@@ -33,7 +33,7 @@ const BATCH: usize = 64;
 
 type Batch = (VecDeque<io::Result<std::fs::DirEntry>>, Option<std::fs::ReadDir>);
 
-/// The entries of a folder, as a stream; in no order.
+/// The entries of a folder, as a stream; in no order. See [`read_dir`].
 #[derive(Debug)]
 pub struct ReadDir {
     read: VecDeque<io::Result<std::fs::DirEntry>>,
@@ -95,17 +95,37 @@ impl Stream for ReadDir {
     }
 }
 
-/// What is in a folder.
+/// What is in a folder. See [`read_dir`].
 #[derive(Debug)]
 pub struct DirEntry(std::fs::DirEntry);
 
 impl DirEntry {
     /// Returns the path: the folder's, and the name.
+    ///
+    /// ```
+    /// # policy::run(async {
+    /// let mut entries = policy::fs::read_dir(".").await?;
+    /// while let Some(entry) = entries.next_entry().await? {
+    ///     println!("{}", entry.path().display());
+    /// }
+    /// # std::io::Result::Ok(()) })?;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn path(&self) -> PathBuf {
         self.0.path()
     }
 
     /// Returns the name.
+    ///
+    /// ```
+    /// # policy::run(async {
+    /// let mut entries = policy::fs::read_dir(".").await?;
+    /// while let Some(entry) = entries.next_entry().await? {
+    ///     println!("{}", entry.file_name().display());
+    /// }
+    /// # std::io::Result::Ok(()) })?;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn file_name(&self) -> OsString {
         self.0.file_name()
     }
@@ -114,6 +134,16 @@ impl DirEntry {
     ///
     /// # Errors
     /// As [`std::fs::DirEntry::file_type`].
+    ///
+    /// ```
+    /// # policy::run(async {
+    /// let mut entries = policy::fs::read_dir(".").await?;
+    /// while let Some(entry) = entries.next_entry().await? {
+    ///     println!("{:?}", entry.file_type().await?);
+    /// }
+    /// # std::io::Result::Ok(()) })?;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub async fn file_type(&self) -> io::Result<FileType> {
         // Nearly always known already; std asks the system only if it is not.
         self.0.file_type()
@@ -123,6 +153,16 @@ impl DirEntry {
     ///
     /// # Errors
     /// As [`std::fs::DirEntry::metadata`].
+    ///
+    /// ```
+    /// # policy::run(async {
+    /// let mut entries = policy::fs::read_dir(".").await?;
+    /// while let Some(entry) = entries.next_entry().await? {
+    ///     println!("{} bytes", entry.metadata().await?.len());
+    /// }
+    /// # std::io::Result::Ok(()) })?;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub async fn metadata(&self) -> io::Result<Metadata> {
         super::symlink_metadata(self.path()).await
     }
