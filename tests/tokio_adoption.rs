@@ -232,3 +232,72 @@ fn a_plain_thread_finds_the_background_loop_of_a_multi_thread_policy() {
         assert_ne!(futures_lite::future::block_on(job).unwrap(), thread::current().id());
     });
 }
+
+#[test]
+fn no_loop_is_run_inside_a_task_of_a_plain_runtime() {
+    for runtime in runtimes() {
+        let nested = async {
+            // smol's, which tokio would not notice: it would block the task's thread.
+            let event_loop = policy::new_event_loop().unwrap();
+            let error = event_loop.run_until_complete(async { 1 }).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::OtherLoopRunning);
+            assert_eq!(event_loop.run_forever().unwrap_err().kind(), ErrorKind::OtherLoopRunning);
+            assert!(!event_loop.is_running());
+            event_loop
+        };
+        let event_loop = runtime.block_on(nested);
+        assert_eq!(event_loop.run_until_complete(async { 1 }).unwrap(), 1);
+        event_loop.close().unwrap();
+        // Where tokio allows to block, a loop may be run.
+        let blocking = runtime.spawn_blocking(|| {
+            let event_loop = policy::new_event_loop().unwrap();
+            let result = event_loop.run_until_complete(async { 1 }).unwrap();
+            event_loop.close().unwrap();
+            result
+        });
+        assert_eq!(runtime.block_on(blocking).unwrap(), 1);
+        let _entered = runtime.enter();
+        assert_eq!(policy::run(async { 2 }), 2);
+    }
+}
+
+#[test]
+fn callbacks_run_by_themselves_on_a_plain_runtime() {
+    for runtime in runtimes() {
+        runtime.block_on(async {
+            let event_loop = get_running_loop().unwrap();
+            let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+            let (send, mut done) = tokio::sync::mpsc::unbounded_channel();
+            for n in 0..10 {
+                let (order, inner) = (order.clone(), event_loop.clone());
+                event_loop.call_soon(move || {
+                    assert!(Arc::ptr_eq(&get_running_loop().unwrap(), &inner));
+                    order.lock().unwrap().push(n);
+                });
+            }
+            event_loop.call_soon(|| panic!("the callback of this test"));
+            event_loop.call_later(Duration::from_millis(1), move || send.send(()).unwrap());
+            done.recv().await.unwrap();
+            assert_eq!(*order.lock().unwrap(), (0..10).collect::<Vec<_>>());
+        });
+    }
+}
+
+#[test]
+fn the_handler_of_an_adopted_runtime_is_told() {
+    for runtime in runtimes() {
+        runtime.block_on(async {
+            let (send, mut told) = tokio::sync::mpsc::unbounded_channel();
+            get_running_loop().unwrap().set_exception_handler(Some(Arc::new(
+                move |event_loop, context| {
+                    let said = context.panic_message().unwrap_or_default().to_string();
+                    send.send((event_loop.name().to_string(), said)).unwrap();
+                },
+            )));
+            let task: policy::task::JoinHandle<()> = policy::spawn(async { panic!("bad luck") });
+            drop(task);
+            let (name, said) = told.recv().await.unwrap();
+            assert_eq!((&*name, &*said), ("tokio:handle", "bad luck"));
+        });
+    }
+}

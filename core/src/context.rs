@@ -261,6 +261,10 @@ pub fn running() -> Option<Arc<dyn EventLoop>> {
 /// [`ErrorKind::AlreadyRunning`] or [`ErrorKind::OtherLoopRunning`].
 pub(crate) fn refuse_nesting(event_loop: &Arc<dyn EventLoop>) -> Result<(), Error> {
     match with_running(|running| running.state().id() == event_loop.state().id()) {
+        // Or the very loop that stands for the runtime.
+        None if foreign::is_polling() && event_loop.is_running() => {
+            Err(ErrorKind::AlreadyRunning.into())
+        }
         None if foreign::is_polling() => Err(Error::new(
             ErrorKind::OtherLoopRunning,
             "another runtime is running this code, and a loop can't be run inside it; `.await` the future there, or run this loop on a thread of its own",
