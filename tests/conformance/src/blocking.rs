@@ -291,3 +291,54 @@ pub fn a_job_needs_no_running_loop(make: Make<'_>) {
         assert_eq!(block_on(event_loop.spawn_blocking(|| 1)).unwrap(), 1);
     });
 }
+
+/// A loop takes another executor for its blocking jobs: they run there, are waited for
+/// at the end, and then it goes. A closed loop takes none.
+///
+/// Proves: B99, B60
+pub fn a_loop_takes_another_executor(make: Make<'_>) {
+    let event_loop = new_loop(make);
+    let (send, jobs) = std::sync::mpsc::channel::<policy::Job>();
+    let worker = thread::spawn(move || {
+        // Ends when the executor is dropped.
+        jobs.into_iter().for_each(policy::Job::run);
+    });
+    let there = worker.thread().id();
+    let executor = move |job| send.send(job).map_err(|_| ErrorKind::LoopClosed.into());
+    event_loop.set_default_executor(executor).unwrap();
+    event_loop
+        .run_until_complete(async {
+            let ran_on = policy::spawn_blocking(|| thread::current().id());
+            assert_eq!(ran_on.await.unwrap(), there);
+            let panics = policy::spawn_blocking(|| panic!("the job of this test"));
+            assert!(panics.await.unwrap_err().is_panic());
+        })
+        .unwrap();
+    let (begun, finish) = (Gate::default(), Gate::default());
+    let (opener, waits) = (begun.clone(), finish.clone());
+    let last = event_loop.spawn_blocking(move || {
+        opener.open();
+        waits.wait_blocking();
+        1
+    });
+    begun.wait_blocking();
+    finish.open();
+    let report = event_loop.close_within(SHUTDOWN).unwrap();
+    assert_eq!(report.blocking_jobs, 0);
+    assert_eq!(block_on(last).unwrap(), 1);
+    worker.join().unwrap();
+    let refused = event_loop.set_default_executor(|_job| Ok(()));
+    assert_eq!(kind(refused), ErrorKind::LoopClosed);
+}
+
+/// An executor that takes no job has its error passed on, and the job is cancelled.
+///
+/// Proves: B99, B100
+pub fn an_executor_may_refuse_jobs(make: Make<'_>) {
+    on_loop(make, |event_loop| {
+        event_loop.set_default_executor(|_job| Err(ErrorKind::LimitReached.into())).unwrap();
+        let refused = event_loop.try_spawn_blocking(|| 1);
+        assert_eq!(kind(refused), ErrorKind::LimitReached);
+        assert!(block_on(event_loop.spawn_blocking(|| 1)).unwrap_err().is_cancelled());
+    });
+}

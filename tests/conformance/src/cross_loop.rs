@@ -2,6 +2,7 @@
 //! in.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
 use policy::task::{JoinSet, yield_now};
@@ -197,5 +198,34 @@ pub fn ambient_calls_follow_the_loop_that_runs_the_code(make: Make<'_>) {
         });
         mine.close().unwrap();
         other.close().unwrap();
+    }
+}
+
+/// A callback of one loop gives callbacks to another, which wakes up for them.
+///
+/// Proves: B89, decision 6
+pub fn callbacks_are_given_to_another_loop(make: Make<'_>) {
+    for other in others(make) {
+        let (here, there) = (new_loop(make), other.new_event_loop().unwrap());
+        let count = Arc::new(AtomicUsize::new(0));
+        driven(&there, || {
+            let done = Gate::default();
+            for _ in 0..10 {
+                let (there, here_too) = (there.clone(), here.clone());
+                let (count, done) = (count.clone(), done.clone());
+                here.call_soon(move || {
+                    there.call_soon_threadsafe(move || {
+                        here_too.call_soon_threadsafe(move || {
+                            if count.fetch_add(1, SeqCst) == 9 {
+                                done.open();
+                            }
+                        });
+                    });
+                });
+            }
+            here.run_until_complete(done.wait()).unwrap();
+        });
+        here.close().unwrap();
+        there.close().unwrap();
     }
 }

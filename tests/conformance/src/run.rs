@@ -344,3 +344,55 @@ pub fn two_threads_that_race_to_run_a_loop_do_not_both(make: Make<'_>) {
         assert!(ran.load(SeqCst) > 0);
     });
 }
+
+/// `run_forever` on two threads at once: one runs until it is stopped, the other is
+/// refused at once.
+///
+/// Proves: B76, B78
+pub fn two_threads_do_not_run_a_loop_for_ever(make: Make<'_>) {
+    on_loop(make, |event_loop| {
+        driven(event_loop, || {
+            for _ in 0..10 {
+                assert_eq!(kind(event_loop.run_forever()), ErrorKind::AlreadyRunning);
+                assert!(event_loop.is_running(), "a refused run ended the other");
+            }
+            assert_eq!(block_on(event_loop.spawn(async { 1 })).unwrap(), 1);
+        });
+        assert!(!event_loop.is_running());
+    });
+}
+
+/// What went wrong is said in words that end in a remedy, one for each state.
+///
+/// Proves: B74, B75, B76, B77, B79
+pub fn each_state_has_words_of_its_own(make: Make<'_>) {
+    let (event_loop, other) = (new_loop(make), new_loop(make));
+    let (one, two) = (event_loop.clone(), other.clone());
+    let mut said = event_loop
+        .run_until_complete(async move {
+            let errors = [
+                one.run_until_complete(async {}).unwrap_err(),
+                two.run_until_complete(async {}).unwrap_err(),
+                one.close().unwrap_err(),
+            ];
+            errors.map(|error| error.to_string()).to_vec()
+        })
+        .unwrap();
+    event_loop.stop();
+    let stopped = event_loop.run_until_complete(std::future::pending::<()>()).unwrap_err();
+    event_loop.close().unwrap();
+    other.close().unwrap();
+    let closed = event_loop.run_until_complete(async {}).unwrap_err();
+    said.extend([stopped.to_string(), closed.to_string()]);
+    let parts = [
+        "already running",
+        "another event loop is running",
+        "running event loop can't be closed",
+        "stopped before the future completed",
+        "event loop is closed",
+    ];
+    for (said, part) in said.iter().zip(parts) {
+        assert!(said.contains(part), "{said:?} does not say {part:?}");
+        assert!(said.contains("; "), "{said:?} ends in no remedy");
+    }
+}

@@ -341,3 +341,41 @@ fn goes(event_loop: &Weak<dyn EventLoop>) {
         std::thread::yield_now();
     }
 }
+
+/// Loop, callbacks, their handles and what they hold may go in any order: nothing is
+/// called that was cancelled or whose loop has gone, and all of it is dropped.
+///
+/// Proves: B45, B75, B86
+pub fn loop_and_callbacks_may_go_in_any_order(make: Make<'_>) {
+    let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    for order in orders {
+        let event_loop = new_loop(make);
+        let (of_soon, of_later, of_task) = (Flag::default(), Flag::default(), Flag::default());
+        let (soon, later, task) = (of_soon.on_drop(), of_later.on_drop(), of_task.on_drop());
+        // Each holds the loop that it was given to: the cycle ends when the loop is
+        // closed, or the callback cancelled.
+        let held = event_loop.clone();
+        let later = event_loop.call_later(NEVER, move || drop((later, held)));
+        let task = event_loop.spawn(async move {
+            let _task = task;
+            std::future::pending::<()>().await;
+        });
+        event_loop.run_until_complete(yield_now()).unwrap();
+        let soon = event_loop.call_soon(move || drop(soon));
+        let closing = event_loop.clone();
+        let mut parts: [Option<Box<dyn FnOnce()>>; 3] = [
+            Some(Box::new(move || {
+                closing.close_within(SHUTDOWN).unwrap();
+            })),
+            Some(Box::new(move || drop((event_loop, task)))),
+            Some(Box::new(move || {
+                later.cancel();
+                drop((soon, later));
+            })),
+        ];
+        for part in order {
+            parts[part].take().unwrap()();
+        }
+        assert!(of_soon.is_set() && of_later.is_set() && of_task.is_set(), "{order:?}");
+    }
+}

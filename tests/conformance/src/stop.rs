@@ -117,3 +117,30 @@ async fn yields(n: usize) -> usize {
     }
     n
 }
+
+/// `stop` from another thread ends a `run_forever` that has nothing to do, each time.
+///
+/// Proves: B80, B89
+pub fn stop_from_another_thread_ends_an_idle_loop(make: Make<'_>) {
+    on_loop(make, |event_loop| {
+        let turns = 20;
+        let idle: Vec<_> = (0..turns).map(|_| Gate::default()).collect();
+        thread::scope(|scope| {
+            let runs = scope.spawn(|| {
+                for idle in &idle {
+                    let opener = idle.clone();
+                    event_loop.call_soon(move || opener.open());
+                    event_loop.run_forever().unwrap();
+                    assert!(!event_loop.is_running());
+                }
+            });
+            for idle in &idle {
+                idle.wait_blocking();
+                // A loop that drives itself may have called before it is run: then the
+                // stop comes first, and leaves one turn.
+                event_loop.stop();
+            }
+            runs.join().unwrap();
+        });
+    });
+}

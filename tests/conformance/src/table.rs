@@ -55,6 +55,8 @@ macro_rules! __clauses {
                 a_loop_knows_whether_it_runs "B50, B78"
                 a_loop_may_be_run_by_one_thread_after_another "B64, B76"
                 two_threads_that_race_to_run_a_loop_do_not_both "B76"
+                two_threads_do_not_run_a_loop_for_ever "B76, B78"
+                each_state_has_words_of_its_own "B74, B75, B76, B77, B79"
             }
             stop {
                 a_loop_stopped_too_early_says_so "B65, B79"
@@ -62,6 +64,7 @@ macro_rules! __clauses {
                 a_stop_before_the_run_leaves_one_turn "B80"
                 stop_from_another_thread_wakes_a_sleeping_loop "B89, decision 6"
                 run_forever_runs_until_a_task_stops_it "B79, B81"
+                stop_from_another_thread_ends_an_idle_loop "B80, B89"
             }
             tasks {
                 a_task_gives_its_value "decision 6"
@@ -154,6 +157,8 @@ macro_rules! __clauses {
                 close_waits_for_no_job "B60, B75"
                 a_job_whose_loop_has_gone_is_told_so "B100"
                 a_job_needs_no_running_loop "B98"
+                a_loop_takes_another_executor "B99, B60"
+                an_executor_may_refuse_jobs "B99, B100"
             }
             callbacks {
                 callbacks_are_called_in_order "B82, B89"
@@ -264,6 +269,7 @@ macro_rules! __clauses {
                 loop_handle_and_task_may_go_in_any_order "B45, B75"
                 a_loop_may_be_closed_by_another_thread "B75"
                 spawning_while_the_loop_closes_hangs_nobody "B240"
+                loop_and_callbacks_may_go_in_any_order "B45, B75, B86"
             }
             thread_ends {
                 a_runner_may_go_with_its_thread "decision 3"
@@ -281,6 +287,7 @@ macro_rules! __clauses {
                 a_wait_across_loops_ends_when_the_other_closes "B75, decision 8"
                 a_task_is_aborted_from_another_loop "decision 8"
                 ambient_calls_follow_the_loop_that_runs_the_code "decision 3, decision 5"
+                callbacks_are_given_to_another_loop "B89, decision 6"
             }
             net {
                 a_stream_carries_bytes_both_ways "issue 4 'half-close'"
