@@ -7,6 +7,7 @@
 mod common;
 
 use std::future::ready;
+use std::sync::atomic::Ordering::SeqCst;
 
 use policy_core::ErrorKind;
 
@@ -51,6 +52,27 @@ fn a_forked_child_sees_that_the_loop_stayed_with_its_parent() {
         })
     });
     assert_eq!(code.unwrap(), 0, "not closed in the child");
+
+    // Callbacks that wait are the parent's: the child neither calls nor drops them,
+    // and gives none.
+    let held = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let called = held.clone();
+    let handle = event_loop.call_soon(move || called.store(true, SeqCst));
+    let copy = event_loop.clone();
+    let code = in_child(|| {
+        let forked = Some(ErrorKind::Forked);
+        let refused = |result: Result<_, policy_core::Error>| {
+            result.err().map(|error| error.kind()) == forked
+        };
+        let soon = refused(copy.try_call_soon(|| ()).map(drop));
+        let later = refused(copy.try_call_at(copy.time(), || ()).map(drop));
+        copy.stop();
+        let silent = copy.close().is_ok() && !handle.cancelled() && !held.load(SeqCst);
+        u8::from(!soon || !later || !silent || !copy.call_soon(|| ()).cancelled())
+    });
+    assert_eq!(code, 0, "callbacks in the child");
+    event_loop.run_until_complete(ready(())).unwrap();
+    assert!(held.load(SeqCst), "the parent calls it");
 
     // A loop that the child makes is its own.
     let code = in_child(|| u8::from(TinyLoop::new().run_until_complete(ready(1)).ok() != Some(1)));
