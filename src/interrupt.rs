@@ -2,15 +2,17 @@
 
 use std::future::Future;
 use std::panic::Location;
+#[cfg(unix)]
 use std::pin::Pin;
 use std::sync::Arc;
+#[cfg(unix)]
 use std::task::{Context, Poll};
 
-use pin_project_lite::pin_project;
-use policy_core::{Error, ErrorKind, EventLoop};
-
 #[cfg(unix)]
-use policy_core::signal::Interrupt;
+use pin_project_lite::pin_project;
+use policy_core::{Error, EventLoop};
+#[cfg(unix)]
+use policy_core::{ErrorKind, signal::Interrupt};
 
 /// Runs `future` on `event_loop`; where `handle_sigint`, and nobody has said what SIGINT
 /// means, until the first Ctrl-C at most: then the future is dropped.
