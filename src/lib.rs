@@ -53,6 +53,7 @@ pub use process::watcher::{
     AutoChildWatcher, FastChildWatcher, MultiLoopChildWatcher, PidfdChildWatcher, SafeChildWatcher,
     ThreadedChildWatcher,
 };
+#[cfg(unix)]
 pub use process::{EventLoopExt, create_subprocess_exec, create_subprocess_shell};
 pub use run::{run, try_run};
 pub use runner::Runner;
