@@ -21,7 +21,6 @@ impl Driver {
         )
     }
 
-    #[cfg(unix)]
     pub(crate) fn io() -> Self {
         Self::new(
             "the tokio runtime behind this event loop has no reactor; build it with `enable_io` or `enable_all`",

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-#[cfg(unix)]
-use policy_core::Selector;
 use policy_core::task::{LocalTask, Task};
 use policy_core::tracker::Tracker;
-use policy_core::{Error, ErrorKind, EventLoop, Job, LoopKind, LoopState, Timer, context};
+use policy_core::{
+    Error, ErrorKind, EventLoop, Job, LoopKind, LoopState, Selector, Timer, context,
+};
 use tokio::runtime::{Builder, Handle};
 
 use crate::drivers::Driver;
@@ -31,7 +31,6 @@ pub(crate) struct TokioLoop {
     /// Shared with the timers, which may outlive the loop.
     gone: Arc<AtomicBool>,
     time: Driver,
-    #[cfg(unix)]
     io: Driver,
 }
 
@@ -102,15 +101,7 @@ impl TokioLoop {
     }
 
     fn new(state: LoopState, handle: Handle, tenure: Tenure) -> Self {
-        Self {
-            state,
-            handle,
-            tenure,
-            gone: Arc::default(),
-            time: Driver::time(),
-            #[cfg(unix)]
-            io: Driver::io(),
-        }
+        Self { state, handle, tenure, gone: Arc::default(), time: Driver::time(), io: Driver::io() }
     }
 
     pub(crate) fn handle(&self) -> &Handle {
@@ -121,7 +112,6 @@ impl TokioLoop {
         &self.gone
     }
 
-    #[cfg(unix)]
     pub(crate) fn io(&self) -> &Driver {
         &self.io
     }
@@ -202,7 +192,6 @@ impl EventLoop for TokioLoop {
         Ok(Timer::new(LoopTimer::new(sleep, self.gone.clone())))
     }
 
-    #[cfg(unix)]
     fn as_selector(&self) -> Result<&dyn Selector, Error> {
         Ok(self)
     }

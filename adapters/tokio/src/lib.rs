@@ -21,6 +21,9 @@ mod policy;
 mod scoped;
 #[cfg(unix)]
 mod selector;
+#[cfg(windows)]
+#[path = "selector_windows.rs"]
+mod selector;
 mod tenure;
 mod timer;
 
