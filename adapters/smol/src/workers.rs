@@ -42,12 +42,13 @@ impl Workers {
         let mut threads = lock(&self.threads);
         for index in 0..count.get() {
             let event_loop = event_loop.clone();
-            let executor = executor.clone();
-            // Counted before it runs: a `stop` right now must not miss it.
-            let alive = Alive::new(&self.shared);
+            // Weak until it has begun: whoever closes the loop before that waits for
+            // nothing, and drops the tasks.
+            let executor = Arc::downgrade(executor);
+            let shared = self.shared.clone();
             let thread = thread::Builder::new()
                 .name(format!("policy-smol-{index}"))
-                .spawn(move || work(event_loop, executor, &alive))
+                .spawn(move || work(event_loop, &executor, shared))
                 .map_err(|error| {
                     Error::io(
                         format!(
@@ -74,15 +75,21 @@ impl Workers {
         if !self.shared.wait(limit.max(MOMENT)) {
             return false;
         }
-        for thread in threads {
-            // It has nothing left to do but to end, and it never panics.
-            let _ended = thread.join();
+        // On Windows a loop that goes with its thread comes here under the loader's
+        // lock, which every thread needs to end: joining there would wait for ever.
+        if cfg!(not(windows)) {
+            for thread in threads {
+                // It has nothing left to do but to end, and it never panics.
+                let _ended = thread.join();
+            }
         }
         true
     }
 }
 
-fn work(event_loop: Weak<dyn EventLoop>, executor: Arc<Executor<'static>>, alive: &Alive) {
+fn work(event_loop: Weak<dyn EventLoop>, executor: &Weak<Executor<'static>>, shared: Arc<Shared>) {
+    let Some(alive) = Alive::begin(shared) else { return };
+    let Some(executor) = executor.upgrade() else { return };
     let entered = context::enter_worker(event_loop);
     async_io::block_on(executor.run(alive.shared.stopped()));
     // Here, while the loop is entered: the last to let go drops the tasks.
@@ -139,9 +146,17 @@ struct Alive {
 }
 
 impl Alive {
-    fn new(shared: &Arc<Shared>) -> Self {
-        *lock(&shared.alive) += 1;
-        Self { shared: shared.clone() }
+    /// Counts this worker, unless it comes too late.
+    fn begin(shared: Arc<Shared>) -> Option<Self> {
+        let mut alive = lock(&shared.alive);
+        // Asked under the lock under which `wait` looks: it waits for this one, or
+        // this one sees that it should stop.
+        if shared.stopping.load(Ordering::SeqCst) {
+            return None;
+        }
+        *alive += 1;
+        drop(alive);
+        Some(Self { shared })
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+#[cfg(windows)]
+use std::sync::mpsc;
 use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -108,7 +110,38 @@ pub(crate) fn shut_down(runtime: Runtime, limit: Duration, jobs: bool) {
         }
         return;
     }
+    #[cfg(windows)]
+    return shut_down_elsewhere(runtime, limit);
+    #[cfg(not(windows))]
     runtime.shutdown_timeout(limit);
+}
+
+/// tokio joins its threads. Where a loop goes with its thread that would be for ever:
+/// such a thread has the loader's lock, which others need to end, and to begin. So a
+/// thread of its own joins; and if that can't begin, nobody waits for it.
+#[cfg(windows)]
+fn shut_down_elsewhere(runtime: Runtime, limit: Duration) {
+    let (give, take) = mpsc::channel::<Runtime>();
+    let (begin, begun) = mpsc::channel();
+    let thread = thread::Builder::new().name("policy-tokio-end".into()).spawn(move || {
+        let Ok(runtime) = take.recv() else { return };
+        if begin.send(()).is_ok() {
+            runtime.shutdown_timeout(limit);
+        } else {
+            runtime.shutdown_background();
+        }
+    });
+    // Given only now: a closure that was refused would drop it, and wait without limit.
+    match (thread, give.send(runtime)) {
+        (Ok(_detached), Ok(())) => {
+            if begun.recv_timeout(PROMPT).is_ok() {
+                // Disconnected when it is done.
+                let _done = begun.recv_timeout(limit.saturating_add(PROMPT));
+            }
+        }
+        (_, Err(mpsc::SendError(runtime))) => runtime.shutdown_background(),
+        (Err(_), Ok(())) => {}
+    }
 }
 
 fn cannot_start(cause: Option<std::io::Error>) -> Error {
