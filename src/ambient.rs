@@ -70,6 +70,7 @@ pub(crate) fn running() -> Option<Arc<dyn EventLoop>> {
 /// Returns the loop that runs this code, if it will notice when something is ready: one
 /// that was only entered (`policy::within`, another executor's `block_on`) need not be
 /// run by anybody.
+#[cfg(unix)]
 pub(crate) fn driven() -> Option<Arc<dyn EventLoop>> {
     running().filter(|event_loop| {
         !event_loop.is_closed() && (event_loop.is_running() || event_loop.is_self_driving())

@@ -40,6 +40,8 @@ mod connect;
 mod lookup;
 mod socket;
 mod sys;
+#[cfg(windows)]
+mod sys_windows;
 pub mod tcp;
 mod udp;
 #[cfg(unix)]

@@ -3,12 +3,13 @@
 use std::io;
 use std::net::SocketAddr;
 
+#[cfg(unix)]
 use policy_core::Interest;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use socket2::SockRef;
-#[cfg(windows)]
-use socket2::Type;
 
+#[cfg(windows)]
+pub(in crate::net) use super::sys_windows::{is_ready, keepalive_time};
 use crate::io::{BorrowedIo, OwnedIo};
 
 /// The most buffers of one vectored call: with more, the system refuses.
@@ -54,6 +55,14 @@ pub(super) fn accept(io: &BorrowedIo<'_>) -> io::Result<(OwnedIo, SocketAddr)> {
     Ok((socket.into(), super::socket::internet(address)?))
 }
 
+/// Returns how long a connection may be idle before its peer is asked.
+#[cfg(unix)]
+pub(in crate::net) fn keepalive_time(
+    socket: &socket2::SockRef<'_>,
+) -> io::Result<std::time::Duration> {
+    socket.tcp_keepalive_time()
+}
+
 /// Returns true if an operation would not block.
 #[cfg(unix)]
 pub(super) fn is_ready(io: &BorrowedIo<'_>, interest: Interest) -> io::Result<bool> {
@@ -66,16 +75,4 @@ pub(super) fn is_ready(io: &BorrowedIo<'_>, interest: Interest) -> io::Result<bo
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     // An error or an end is told whatever was asked for, and is ready.
     Ok(poll(&mut [PollFd::new(io, flags)], Some(&now))? > 0)
-}
-
-/// Returns true if an operation would not block.
-#[cfg(windows)]
-pub(super) fn is_ready(io: &BorrowedIo<'_>, interest: Interest) -> io::Result<bool> {
-    let tried = match interest {
-        Interest::Readable => SockRef::from(io).peek(super::buffer::uninit(&mut [0])),
-        // Datagrams go or are dropped; an empty one would be one.
-        Interest::Writable if SockRef::from(io).r#type()? != Type::STREAM => Ok(0),
-        Interest::Writable => SockRef::from(io).send(&[]),
-    };
-    Ok(!matches!(tried, Err(error) if error.kind() == io::ErrorKind::WouldBlock))
 }

@@ -77,6 +77,7 @@ impl Future for Keeper {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         this.session.keeper_polled();
+        #[cfg_attr(not(unix), allow(unused_mut, reason = "there is no probe"))]
         let mut answers = {
             let ping = &mut this.session.lock().ping;
             ping.keeper = Some(cx.waker().clone());
