@@ -11,4 +11,5 @@
 //! # Ok::<(), policy::Error>(())
 //! ```
 
+#[cfg(unix)]
 pub use crate::process::EventLoopExt;

@@ -104,6 +104,8 @@ fn start(shared: &Shared, asked: Option<Driver>) -> Result<Runtime, Error> {
     // when there are no descriptors left for it, not a task in the middle of its work.
     #[cfg(unix)]
     shared.reactor.start()?;
+    #[cfg(not(unix))]
+    let _ = shared;
     driver::start(asked)
 }
 

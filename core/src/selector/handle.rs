@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+#[cfg(unix)]
 use std::io;
 use std::panic::Location;
 use std::pin::Pin;
