@@ -172,7 +172,7 @@ impl Socket {
 
     pub(crate) fn keepalive(&self) -> io::Result<Option<Duration>> {
         let socket = self.as_ref();
-        if socket.keepalive()? { super::sys::keepalive_time(&socket).map(Some) } else { Ok(None) }
+        if socket.keepalive()? { sys::keepalive_time(&socket).map(Some) } else { Ok(None) }
     }
 
     pub(crate) fn set_keepalive(&self, idle: Option<Duration>) -> io::Result<()> {
