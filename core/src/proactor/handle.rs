@@ -272,7 +272,33 @@ impl ProactorHandle {
         resource: &Resource,
         buffer: B,
     ) -> (io::Result<usize>, B) {
-        let all = |buffer| Operation::Write { buffer, at: None };
+        let all = |buffer, _| Operation::Write { buffer, at: None };
+        let (result, operation) = self.all(resource, buffer.into_buffer(), all).await;
+        (result, operation.map_or_else(B::nothing, take))
+    }
+
+    /// Writes all of the buffer at a position of a file, by as many writes as it takes.
+    ///
+    /// # Errors
+    /// As [`write_all`](Self::write_all).
+    ///
+    /// # Cancel safety
+    /// A part may have been written when the future is dropped.
+    ///
+    /// ```
+    /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>, resource: policy_core::Resource) -> std::io::Result<()> {
+    /// let (written, _) = event_loop.proactor()?.write_all_at(&resource, 0, vec![0; 1 << 20]).await;
+    /// assert_eq!(written?, 1 << 20);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn write_all_at<B: IoBuf>(
+        &self,
+        resource: &Resource,
+        offset: u64,
+        buffer: B,
+    ) -> (io::Result<usize>, B) {
+        let all = |buffer, done| Operation::Write { buffer, at: Some(offset.saturating_add(done)) };
         let (result, operation) = self.all(resource, buffer.into_buffer(), all).await;
         (result, operation.map_or_else(B::nothing, take))
     }
@@ -299,7 +325,7 @@ impl ProactorHandle {
         resource: &Resource,
         buffer: B,
     ) -> (io::Result<usize>, B) {
-        let all = |buffer| Operation::Send { buffer };
+        let all = |buffer, _| Operation::Send { buffer };
         let (result, operation) = self.all(resource, buffer.into_buffer(), all).await;
         (result, operation.map_or_else(B::nothing, take))
     }
@@ -487,18 +513,21 @@ impl ProactorHandle {
         &self,
         resource: &Resource,
         mut buffer: Buffer,
-        write: impl Fn(Buffer) -> Operation,
+        write: impl Fn(Buffer, u64) -> Operation,
     ) -> (io::Result<usize>, Option<Buffer>) {
-        let total = buffer.as_slice().len();
+        let (total, mut done) = (buffer.as_slice().len(), 0);
         while !buffer.as_slice().is_empty() {
-            let (result, operation) = self.perform(resource, write(buffer)).await;
+            let (result, operation) = self.perform(resource, write(buffer, done)).await;
             buffer = match operation {
                 Some(Operation::Write { buffer, .. } | Operation::Send { buffer }) => buffer,
                 _ => return (result, None),
             };
             match result {
                 Ok(0) => return (Err(io::ErrorKind::WriteZero.into()), Some(buffer)),
-                Ok(written) => buffer.advance(written),
+                Ok(written) => {
+                    buffer.advance(written);
+                    done += written as u64;
+                }
                 Err(error) => return (Err(error), Some(buffer)),
             }
         }

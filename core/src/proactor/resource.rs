@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
 #[cfg(unix)]
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 #[cfg(unix)]
@@ -13,7 +13,7 @@ use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::os::windows::io::{OwnedHandle, OwnedSocket};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::os::OwnedIo;
 use crate::{Address, LoopId, LoopState};
@@ -204,6 +204,31 @@ impl Resource {
 
     fn lock_attached(&self) -> MutexGuard<'_, Vec<Attached>> {
         self.0.attached.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends one direction of a connected socket, or both: the peer sees an end.
+    ///
+    /// # Errors
+    /// What the system says: not a socket, not connected.
+    ///
+    /// ```
+    /// # #[cfg(unix)] {
+    /// use policy_core::Resource;
+    /// use std::io::Read;
+    /// use std::net::Shutdown;
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// let (ours, mut theirs) = UnixStream::pair().unwrap();
+    /// Resource::from(ours).shutdown(Shutdown::Write).unwrap();
+    /// assert_eq!(theirs.read(&mut [0]).unwrap(), 0);
+    /// # }
+    /// ```
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        match &self.0.io {
+            Io::Io(io) => SockRef::from(&**io).shutdown(how),
+            #[cfg(windows)]
+            Io::Handle(_) => Err(io::ErrorKind::NotConnected.into()),
+        }
     }
 
     /// Gives the descriptor back (on Windows the socket), if nothing else has it: no
