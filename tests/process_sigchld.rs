@@ -49,6 +49,12 @@ fn run_with<T>(watcher: Arc<dyn ChildWatcher>, story: impl Future<Output = T>) -
         .unwrap()
 }
 
+/// A process whose parent is gone.
+async fn an_orphan() -> u32 {
+    let output = sh("sleep 1000 > /dev/null 2>&1 & echo $!").output().await.unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+}
+
 alone! {
     fn the_former_handler_is_called_and_put_back() {
         handle_with(counting());
@@ -190,6 +196,46 @@ alone! {
             assert_eq!(registered.wait().await.unwrap().code(), Some(8));
         });
         eventually("no orphan is left", || children().is_empty());
+        watcher.close();
+    }
+
+    fn orphans_go_on_coming_when_one_of_two_subreapers_is_gone() {
+        use policy::SubreaperChildWatcher;
+        let first = SubreaperChildWatcher::with_grace(Duration::ZERO);
+        let second: Arc<dyn ChildWatcher> =
+            Arc::new(SubreaperChildWatcher::with_grace(Duration::ZERO));
+        // It took the process's being one with it, though the second was open.
+        drop(first);
+        run_with(second.clone(), async {
+            let orphan = an_orphan().await;
+            eventually("it has come to us", || children().iter().any(|(pid, _)| *pid == orphan));
+            unsafe { libc::kill(orphan as i32, libc::SIGKILL) };
+        });
+        eventually("no orphan is left", || children().is_empty());
+        second.close();
+        let mut is_subreaper: libc::c_int = -1;
+        unsafe { libc::prctl(libc::PR_GET_CHILD_SUBREAPER, &raw mut is_subreaper) };
+        assert_eq!(is_subreaper, 0, "as it was before");
+    }
+
+    fn orphans_are_reaped_that_stand_behind_the_zombie_of_another_watcher() {
+        use policy::{ChildId, PidfdChildWatcher, SubreaperChildWatcher};
+        let other = PidfdChildWatcher::new();
+        if !other.is_active() {
+            return println!("skipped: no pidfds here");
+        }
+        let watcher = Arc::new(SubreaperChildWatcher::with_grace(Duration::ZERO));
+        let mut theirs = std::process::Command::new("sh");
+        let theirs = theirs.args(["-c", "exit 9"]).spawn().unwrap();
+        // Nobody polls this now, so it stays in front.
+        let exit = other.watch(&ChildId::from_pid(theirs.id())).unwrap();
+        eventually("it is a zombie", || state_of(theirs.id()) == Some('Z'));
+        run_with(watcher.clone(), async {
+            let orphan = an_orphan().await;
+            unsafe { libc::kill(orphan as i32, libc::SIGKILL) };
+            eventually("the orphan is reaped", || state_of(orphan).is_none());
+            assert_eq!(exit.await.unwrap().code(), Some(9));
+        });
         watcher.close();
     }
 

@@ -431,6 +431,9 @@ pub fn watch(pid: u32) -> ExitFuture {
     let begun: Result<ExitFuture, Error> = Record::of_pid(pid).and_then(|record| {
         // Until the watcher's own future claims it.
         let claim = Claim::new(record);
+        if let Some(outcome) = claim.record().outcome() {
+            return Ok(ExitFuture::new(async move { outcome.into_result() }));
+        }
         crate::get_child_watcher()?.watch(&claim.record().id())
     });
     match begun {

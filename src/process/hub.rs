@@ -5,7 +5,7 @@
 //! many there are, and reaps it if it is one of its own. Only a zombie of somebody
 //! else, standing in front, makes it ask all of its own.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::io;
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,6 +16,7 @@ use policy_core::{Error, local::fork_generation, signal::Hold};
 
 use super::identity::{Outcome, Record};
 use super::sigchld;
+use super::strangers::{Recent, Sightings};
 use super::sys::{self, Take, Target};
 use super::threads::is_over;
 use super::wakers::lock;
@@ -35,9 +36,6 @@ const LINGER: Duration = Duration::from_millis(100);
 /// a luxury where watching needs none.
 const MANY: usize = 512;
 
-/// How many statuses are kept of children that nobody asked for yet.
-const RECENT: usize = 1024;
-
 static HUB: Mutex<Hub> = Mutex::new(Hub::new());
 
 struct Hub {
@@ -47,11 +45,12 @@ struct Hub {
     handler: Option<Hold>,
     /// Those that reap everything.
     fast: usize,
-    /// Those that reap orphans, and the longest time that they leave them alone.
-    subreapers: usize,
-    grace: Duration,
-    /// What was reaped that nobody had asked for, oldest first.
-    recent: VecDeque<(u32, ExitStatus)>,
+    /// Those that reap orphans, by how long they leave them alone.
+    subreapers: Vec<Duration>,
+    /// The process was a subreaper before there were any of these; it stays one.
+    was_subreaper: bool,
+    /// What was reaped that nobody had asked for.
+    recent: Recent,
     has_thread: bool,
     /// A forked copy of the process has not the thread.
     generation: u64,
@@ -86,11 +85,9 @@ impl Membership {
         match strangers {
             Strangers::Leave => {}
             Strangers::Reap => hub.fast += 1,
-            Strangers::ReapAfter(grace) => {
-                hub.subreapers += 1;
-                hub.grace = hub.grace.max(grace);
-            }
+            Strangers::ReapAfter(grace) => hub.begin_subreaping(grace),
         }
+        count_strangers_reaped(&hub);
         // Also if another watcher has it: somebody may have put another in its place.
         match sigchld::install() {
             Ok(handler) => {
@@ -119,8 +116,9 @@ impl Drop for Membership {
         match self.strangers {
             Strangers::Leave => {}
             Strangers::Reap => hub.fast -= 1,
-            Strangers::ReapAfter(_) => hub.subreapers -= 1,
+            Strangers::ReapAfter(grace) => hub.end_subreaping(grace),
         }
+        count_strangers_reaped(&hub);
         if hub.watchers == 0 {
             hub.recent.clear();
             if !hub.handler.take().is_none_or(Hold::release) {
@@ -143,7 +141,7 @@ pub(super) fn attend(record: &Arc<Record>) -> Result<(), Error> {
     let mut hub = lock(&HUB);
     hub.reset_after_fork();
     // One that reaps everything may have been quicker than its registration.
-    if let Some(status) = hub.take_recent(record.pid()) {
+    if let Some(status) = hub.recent.take(record.pid()) {
         drop(hub);
         record.settle(Outcome::Exited(status));
         return Ok(());
@@ -169,9 +167,30 @@ pub(super) fn attend(record: &Arc<Record>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Takes the status of a child that was reaped before anybody asked.
+/// Takes the status of a child that was reaped before anybody asked for it.
 pub(super) fn take_recent(pid: u32) -> Option<ExitStatus> {
-    lock(&HUB).take_recent(pid)
+    lock(&HUB).recent.take(pid)
+}
+
+/// A number was given to a child that was just started: what is kept is another's.
+pub(super) fn forget_recent(pid: u32) {
+    if REAP_STRANGERS.load(Ordering::Acquire) > 0 {
+        lock(&HUB).recent.forget(pid);
+    }
+}
+
+/// Looks again for zombies that nobody registered.
+pub(super) fn look_for_strangers() {
+    if REAP_STRANGERS.load(Ordering::Acquire) > 0 {
+        sigchld::ring();
+    }
+}
+
+/// How many watchers reap what nobody registered.
+static REAP_STRANGERS: AtomicUsize = AtomicUsize::new(0);
+
+fn count_strangers_reaped(hub: &Hub) {
+    REAP_STRANGERS.store(hub.fast + hub.subreapers.len(), Ordering::Release);
 }
 
 impl Hub {
@@ -181,9 +200,9 @@ impl Hub {
             watchers: 0,
             handler: None,
             fast: 0,
-            subreapers: 0,
-            grace: Duration::ZERO,
-            recent: VecDeque::new(),
+            subreapers: Vec::new(),
+            was_subreaper: false,
+            recent: Recent::new(),
             has_thread: false,
             generation: 0,
         }
@@ -213,9 +232,25 @@ impl Hub {
         }
     }
 
-    fn take_recent(&mut self, pid: u32) -> Option<ExitStatus> {
-        let at = self.recent.iter().rposition(|(of, _)| *of == pid)?;
-        self.recent.remove(at).map(|(_, status)| status)
+    /// Descendants whose parents exit become children of this process.
+    fn begin_subreaping(&mut self, grace: Duration) {
+        if self.subreapers.is_empty() {
+            self.was_subreaper = sys::set_subreaper(true).unwrap_or_else(|error| {
+                // PID 1 needs no such thing.
+                log::warn!("this process can't be made a subreaper: {error}");
+                true
+            });
+        }
+        self.subreapers.push(grace);
+    }
+
+    fn end_subreaping(&mut self, grace: Duration) {
+        if let Some(at) = self.subreapers.iter().position(|&of| of == grace) {
+            self.subreapers.swap_remove(at);
+        }
+        if self.subreapers.is_empty() && !self.was_subreaper {
+            let _still = sys::set_subreaper(false);
+        }
     }
 
     fn find(&self, pid: u32) -> Option<Arc<Record>> {
@@ -223,7 +258,8 @@ impl Hub {
     }
 
     fn is_needed(&self) -> bool {
-        self.fast + self.subreapers > 0
+        self.fast > 0
+            || !self.subreapers.is_empty()
             || self.children.as_ref().is_some_and(|children| !children.is_empty())
     }
 
@@ -242,7 +278,7 @@ impl Hub {
 
 fn serve(generation: u64) {
     let mut looks = 0;
-    let mut strangers = HashMap::new();
+    let mut sightings = Sightings::default();
     let mut idle_since: Option<Instant> = None;
     loop {
         let is_deaf = !sigchld::is_installed();
@@ -262,7 +298,7 @@ fn serve(generation: u64) {
         if ask_each {
             looks = 0;
         }
-        sweep(ask_each, &mut strangers);
+        sweep(ask_each, &mut sightings);
         let mut hub = lock(&HUB);
         if hub.generation != generation {
             return;
@@ -289,7 +325,7 @@ fn deaf_pause() -> Duration {
 
 /// Reaps what has exited: first those that can be seen, then, if that may not be all,
 /// by asking each.
-fn sweep(mut ask_each: bool, strangers: &mut HashMap<u32, Instant>) {
+fn sweep(mut ask_each: bool, sightings: &mut Sightings) {
     loop {
         let exit = match sys::exit_now(Target::Any, Take::Look) {
             Ok(Some(exit)) => exit,
@@ -300,10 +336,7 @@ fn sweep(mut ask_each: bool, strangers: &mut HashMap<u32, Instant>) {
                 break;
             }
         };
-        let (known, fast, subreaper) = {
-            let hub = lock(&HUB);
-            (hub.find(exit.pid), hub.fast > 0, hub.subreapers > 0)
-        };
+        let known = lock(&HUB).find(exit.pid);
         if let Some(record) = known {
             if is_over(&record) {
                 lock(&HUB).remove(&record);
@@ -311,20 +344,12 @@ fn sweep(mut ask_each: bool, strangers: &mut HashMap<u32, Instant>) {
             if record.outcome().is_some() {
                 continue;
             }
-        } else if let Some(record) = Record::known(exit.pid) {
-            // Another watcher's, which will be told in its own way.
-            if fast && record.try_reap().is_some() {
-                continue;
-            }
-        } else if fast {
-            if take_stranger(exit.pid) {
-                continue;
-            }
-        } else if subreaper && reap_orphans(strangers) {
+        } else if take_any(exit.pid, sightings) {
             continue;
         }
-        // It stays in front.
+        // It stays in front, whoever it belongs to.
         ask_each = true;
+        reap_orphans(sightings);
         break;
     }
     if ask_each {
@@ -337,67 +362,38 @@ fn sweep(mut ask_each: bool, strangers: &mut HashMap<u32, Instant>) {
     }
 }
 
-/// Reaps a child that nobody registered, and keeps its status for who will.
-///
-/// Returns false if it is left alone: a child that is being started is no stranger,
-/// nor is one that std started in vain and is about to reap itself.
-fn take_stranger(pid: u32) -> bool {
+/// Reaps a child, whoever started it, if some watcher wants that; and keeps its status
+/// if nobody has registered it. Returns false if it is left alone.
+fn take_any(pid: u32, sightings: &mut Sightings) -> bool {
     // Locked all the while: who registers the child now finds it, or its status.
     let mut hub = lock(&HUB);
-    // In this order: a start that is over has left its record.
-    let is_starting = STARTING.load(Ordering::SeqCst) > 0;
-    if is_starting || hub.fast == 0 || hub.find(pid).is_some() || Record::known(pid).is_some() {
+    if hub.fast == 0 {
         return false;
     }
-    if let Ok(Some(exit)) = sys::exit_now(Target::Pid(pid), Take::Reap) {
-        log::debug!("reaped process {pid}, which nobody registered: {}", exit.status);
-        if hub.recent.len() == RECENT {
-            hub.recent.pop_front();
-        }
-        hub.recent.push_back((pid, exit.status));
+    if let Some(record) = Record::named(pid) {
+        drop(hub);
+        // Another watcher's, which will be told in its own way.
+        return record.try_reap().is_some();
     }
+    if hub.find(pid).is_some() || !sightings.is_strange(pid, Duration::ZERO) {
+        return false;
+    }
+    hub.recent.reap(pid);
     true
 }
 
-/// How many children are being started.
-static STARTING: AtomicUsize = AtomicUsize::new(0);
-
-/// Held while a child is started, until it has its record.
-pub(super) struct Start(());
-
-impl Start {
-    pub(super) fn begin() -> Self {
-        STARTING.fetch_add(1, Ordering::SeqCst);
-        Self(())
+/// Reaps zombies that nobody has come for, wherever they stand.
+fn reap_orphans(sightings: &mut Sightings) {
+    if lock(&HUB).subreapers.is_empty() {
+        return;
     }
-}
-
-impl Drop for Start {
-    fn drop(&mut self) {
-        STARTING.fetch_sub(1, Ordering::SeqCst);
-        // For strangers that were left alone meanwhile.
-        if lock(&HUB).fast > 0 {
-            sigchld::ring();
+    for pid in sightings.search() {
+        let mut hub = lock(&HUB);
+        let Some(&grace) = hub.subreapers.iter().max() else { return };
+        if hub.find(pid).is_none() && sightings.is_strange(pid, grace) {
+            hub.recent.reap(pid);
         }
     }
-}
-
-/// Reaps zombies that nobody has come for. Returns true if there were any.
-fn reap_orphans(seen: &mut HashMap<u32, Instant>) -> bool {
-    let grace = lock(&HUB).grace;
-    let zombies = sys::zombies();
-    seen.retain(|pid, _| zombies.contains(pid));
-    let mut any = false;
-    for pid in zombies {
-        if lock(&HUB).find(pid).is_some() || Record::known(pid).is_some() {
-            continue;
-        }
-        if seen.entry(pid).or_insert_with(Instant::now).elapsed() >= grace {
-            any |= matches!(sys::exit_now(Target::Pid(pid), Take::Reap), Ok(Some(_)));
-            seen.remove(&pid);
-        }
-    }
-    any
 }
 
 fn warn_if_replaced() {

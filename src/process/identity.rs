@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use policy_core::{ChildId, Error, ErrorKind, local::fork_generation};
 
+use super::hub;
 use super::interop::{self, ChildOwner};
 use super::limit::Permit;
 use super::pidfd::open_pidfd;
@@ -117,9 +118,9 @@ impl Record {
         Self::list(record)
     }
 
-    /// Makes the record of a child that is over, and has no number any more.
-    pub(super) fn over(outcome: Outcome) -> Arc<Self> {
-        let record = Self::unlisted(0, None);
+    /// Makes the record of a child that is over; 0 if it has no number any more.
+    pub(super) fn over(pid: u32, outcome: Outcome) -> Arc<Self> {
+        let record = Self::unlisted(pid, None);
         lock(&record.inner).outcome = Some(outcome);
         record
     }
@@ -161,6 +162,11 @@ impl Record {
             // The number is of another child by now, whose place in the table this is.
             return Self::unlisted(child.pid(), child.pidfd().cloned());
         }
+        if child.pidfd().is_none() {
+            if let Some(over) = Self::reaped_before(child.pid()) {
+                return over;
+            }
+        }
         Self::new(child.pid(), child.pidfd().cloned())
     }
 
@@ -169,24 +175,35 @@ impl Record {
     /// # Errors
     /// [`ErrorKind::NoSuchProcess`], [`ErrorKind::NotOurChild`].
     pub(crate) fn of_pid(pid: u32) -> Result<Arc<Self>, Error> {
-        if let Some(known) = Self::known(pid) {
-            if !known.is_stale() {
-                return Ok(known);
-            }
+        if let Some(known) = Self::named(pid) {
+            return Ok(known);
         }
         // Before the check: what is true of the number while the descriptor is
         // open is true of the process behind it.
         let pidfd = open_pidfd(pid).ok();
-        match sys::exit_now(Target::Pid(pid), Take::Look) {
-            Ok(_) => {}
-            Err(_) if !process_exists(pid) => return Err(ErrorKind::NoSuchProcess.into()),
-            Err(_) => return Err(ErrorKind::NotOurChild.into()),
+        if sys::exit_now(Target::Pid(pid), Take::Look).is_ok() {
+            return Ok(Self::new(pid, pidfd.map(Arc::new)));
         }
-        Ok(Self::new(pid, pidfd.map(Arc::new)))
+        match Self::reaped_before(pid) {
+            Some(over) => Ok(over),
+            None if process_exists(pid) => Err(ErrorKind::NotOurChild.into()),
+            None => Err(ErrorKind::NoSuchProcess.into()),
+        }
+    }
+
+    /// Returns the record of a child that a watcher reaped before it was asked for.
+    fn reaped_before(pid: u32) -> Option<Arc<Self>> {
+        let status = hub::take_recent(pid)?;
+        Some(Self::over(pid, Outcome::Exited(status)))
+    }
+
+    /// Returns the record of the child that has this number now, if it has one.
+    pub(super) fn named(pid: u32) -> Option<Arc<Self>> {
+        Self::known(pid).filter(|known| !known.is_stale())
     }
 
     /// Returns the record of the child with this number, if it has one.
-    pub(super) fn known(pid: u32) -> Option<Arc<Self>> {
+    fn known(pid: u32) -> Option<Arc<Self>> {
         lock(&TABLE).as_ref().and_then(|table| table.get(&pid)).and_then(Weak::upgrade)
     }
 

@@ -105,10 +105,10 @@ impl ForeignChild {
                 let pidfd = pidfd::open_pidfd(pid).ok().map(Arc::new);
                 Record::owned(pid, pidfd, Box::new(owner))
             }
-            (Ok(Some(status)), _) => Record::over(Outcome::Exited(status)),
+            (Ok(Some(status)), _) => Record::over(0, Outcome::Exited(status)),
             // Neither number nor status.
-            (Ok(None), None) => Record::over(Outcome::Lost),
-            (Err(error), _) => Record::over(Outcome::of_error(&error)),
+            (Ok(None), None) => Record::over(0, Outcome::Lost),
+            (Err(error), _) => Record::over(0, Outcome::of_error(&error)),
         };
         Self { id, claim: Claim::new(record) }
     }

@@ -45,6 +45,8 @@ mod shell;
 mod sigchld;
 mod spawn;
 mod starter;
+mod starts;
+mod strangers;
 mod sys;
 mod thieves;
 mod threads;

@@ -18,6 +18,7 @@ use super::in_child::{self, Plan, Report};
 use super::limit::Permit;
 use super::pipe::{ChildStderr, ChildStdin, ChildStdout};
 use super::starter::{self, Where};
+use super::starts::Start;
 use super::sys::Whom;
 use super::{hub, pidfd, thieves};
 use crate::ambient;
@@ -70,10 +71,11 @@ pub(super) fn launch(
     if report.is_some() || setup.has_plan {
         in_child::hook(command, &setup.plan);
     }
-    let starting = hub::Start::begin();
+    let starting = Start::begin();
     let started = start(command).map_err(|error| cannot_start(setup, error));
     let sent = report.and_then(|report| report.take(&setup.plan));
     let mut started = started?;
+    hub::forget_recent(started.id());
     let fresh = Fresh::new(identify(started.id(), sent), setup);
     drop(starting);
     fresh.record().count(permit);

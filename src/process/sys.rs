@@ -247,6 +247,12 @@ pub(super) fn set_subreaper(on: bool) -> io::Result<bool> {
     Ok(before != 0)
 }
 
+/// No such thing here.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn set_subreaper(_on: bool) -> io::Result<bool> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// A resource that [`set_limit`] limits: `libc::RLIMIT_…`.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(super) type Resource = libc::__rlimit_resource_t;

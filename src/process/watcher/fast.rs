@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use policy_core::{ChildCallback, ChildId, ChildWatcher, Error, EventLoop, ExitFuture};
+use policy_core::Error;
 
-use super::common::Common;
+use super::common::{Common, child_watcher};
 use crate::process::exit::Watch;
 use crate::process::hub::{self, Membership, Strangers};
-use crate::process::identity::{Outcome, Record};
+use crate::process::identity::Record;
 use crate::process::wakers::lock;
 
 /// Reaps **every child of the process**, whoever started it.
@@ -57,6 +57,14 @@ impl FastChildWatcher {
         }
     }
 
+    fn is_ready(&self) -> bool {
+        true
+    }
+
+    fn release(&self) {
+        drop(lock(&self.membership).take());
+    }
+
     fn wait(&self, record: Arc<Record>) -> Result<Watch, Error> {
         // Claimed first: a child that nobody claims is left alone.
         let watch = Watch::told(record.clone(), Some(self.common.gate.clone()));
@@ -71,40 +79,4 @@ impl Default for FastChildWatcher {
     }
 }
 
-impl ChildWatcher for FastChildWatcher {
-    fn watch(&self, child: &ChildId) -> Result<ExitFuture, Error> {
-        self.common.gate.check()?;
-        self.wait(Record::of(child)).map(ExitFuture::from)
-    }
-
-    fn add_child_handler(&self, pid: u32, callback: ChildCallback) -> Result<(), Error> {
-        self.common.gate.check()?;
-        // One that was reaped before it was registered is no process any more.
-        match hub::take_recent(pid) {
-            Some(status) => {
-                let record = Record::new(pid, None);
-                record.settle(Outcome::Exited(status));
-                self.common.add_handler_of(record, callback, |record| self.wait(record))
-            }
-            None => self.common.add_child_handler(pid, callback, |record| self.wait(record)),
-        }
-    }
-
-    fn remove_child_handler(&self, pid: u32) -> bool {
-        self.common.remove_child_handler(pid)
-    }
-
-    fn attach_loop(&self, event_loop: Option<Arc<dyn EventLoop>>) -> Result<(), Error> {
-        self.common.attach_loop(event_loop)
-    }
-
-    fn is_active(&self) -> bool {
-        !self.common.gate.is_closed()
-    }
-
-    fn close(&self) {
-        if self.common.gate.close() {
-            drop(lock(&self.membership).take());
-        }
-    }
-}
+child_watcher!(FastChildWatcher);

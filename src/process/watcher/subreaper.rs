@@ -9,7 +9,6 @@ use super::common::{Common, child_watcher};
 use crate::process::exit::Watch;
 use crate::process::hub::{self, Membership, Strangers};
 use crate::process::identity::Record;
-use crate::process::sys;
 use crate::process::wakers::lock;
 
 /// Reaps orphans that come to this process, as an init does: for PID 1 of a container,
@@ -19,7 +18,7 @@ use crate::process::wakers::lock;
 /// whose parents exit become its children. Those that nobody registered are reaped once
 /// they have been zombies for a while, so that other code of this process has the time
 /// to wait for children of its own. A child that was registered with any watcher of this
-/// crate is never touched. Closing or dropping the watcher ends all that.
+/// crate is never touched. Closing or dropping the last such watcher ends all that.
 ///
 /// Registered children are waited for as by
 /// [`MultiLoopChildWatcher`](super::MultiLoopChildWatcher).
@@ -36,14 +35,7 @@ use crate::process::wakers::lock;
 #[derive(Debug)]
 pub struct SubreaperChildWatcher {
     common: Common,
-    duty: Mutex<Option<Duty>>,
-}
-
-#[derive(Debug)]
-struct Duty {
-    _membership: Membership,
-    /// It was one before; it stays one.
-    was_subreaper: bool,
+    membership: Mutex<Option<Membership>>,
 }
 
 /// Long enough for code that waits right after it has started a child, short enough
@@ -59,14 +51,8 @@ impl SubreaperChildWatcher {
     /// Makes a watcher that leaves a zombie alone for some time before it counts as
     /// nobody's.
     pub fn with_grace(grace: Duration) -> Self {
-        let was_subreaper = sys::set_subreaper(true).unwrap_or_else(|error| {
-            // PID 1 needs no such thing.
-            log::warn!("this process can't be made a subreaper: {error}");
-            true
-        });
-        let duty =
-            Duty { _membership: Membership::new(Strangers::ReapAfter(grace)), was_subreaper };
-        Self { common: Common::default(), duty: Mutex::new(Some(duty)) }
+        let membership = Membership::new(Strangers::ReapAfter(grace));
+        Self { common: Common::default(), membership: Mutex::new(Some(membership)) }
     }
 
     fn is_ready(&self) -> bool {
@@ -74,7 +60,7 @@ impl SubreaperChildWatcher {
     }
 
     fn release(&self) {
-        drop(lock(&self.duty).take());
+        drop(lock(&self.membership).take());
     }
 
     fn wait(&self, record: Arc<Record>) -> Result<Watch, Error> {
@@ -92,11 +78,3 @@ impl Default for SubreaperChildWatcher {
 }
 
 child_watcher!(SubreaperChildWatcher);
-
-impl Drop for Duty {
-    fn drop(&mut self) {
-        if !self.was_subreaper {
-            let _still = sys::set_subreaper(false);
-        }
-    }
-}

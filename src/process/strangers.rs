@@ -1,0 +1,165 @@
+//! Zombies that nobody registered: when they may be reaped, and what became of them.
+
+use std::collections::{HashMap, VecDeque};
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use super::identity::Record;
+use super::starts::Moment;
+use super::sys::{self, Take, Target};
+
+/// When each of them was first seen. Kept by the one thread that looks for them.
+#[derive(Default)]
+pub(super) struct Sightings {
+    first: HashMap<u32, Sighting>,
+    next_search: Option<Instant>,
+}
+
+struct Sighting {
+    /// A number may come again.
+    began: Option<u64>,
+    at: Instant,
+    moment: Moment,
+}
+
+/// Reading the process table costs 10 µs and more for each process there is: a tenth of
+/// the thread's time goes there, at the most.
+const REST: u32 = 9;
+
+impl Sightings {
+    /// Returns true if a zombie is sure to be nobody's, having been there for `grace`.
+    /// The caller holds what keeps others from registering it.
+    pub(super) fn is_strange(&mut self, pid: u32, grace: Duration) -> bool {
+        let began = sys::start_time(pid);
+        let sighting = self.first.entry(pid).or_insert_with(|| Sighting::new(began));
+        if sighting.began != began {
+            *sighting = Sighting::new(began);
+        }
+        // In this order: a start that is over has left its record.
+        let is_strange = sighting.at.elapsed() >= grace
+            && sighting.moment.is_past()
+            && Record::named(pid).is_none();
+        if is_strange {
+            self.first.remove(&pid);
+        }
+        is_strange
+    }
+
+    /// Returns the zombies that this process has, unless that was just asked.
+    pub(super) fn search(&mut self) -> Vec<u32> {
+        let now = Instant::now();
+        if self.next_search.is_some_and(|next| now < next) {
+            return Vec::new();
+        }
+        let zombies = sys::zombies();
+        self.first.retain(|pid, _| zombies.contains(pid));
+        let end = Instant::now();
+        self.next_search = Some(end + (end - now) * REST);
+        zombies
+    }
+}
+
+impl Sighting {
+    fn new(began: Option<u64>) -> Self {
+        Self { began, at: Instant::now(), moment: Moment::now() }
+    }
+}
+
+/// Statuses of children that were reaped before anybody asked for them, oldest first.
+pub(super) struct Recent(VecDeque<Reaped>);
+
+struct Reaped {
+    pid: u32,
+    began: Option<u64>,
+    status: ExitStatus,
+}
+
+/// How many are kept.
+const MOST: usize = 1024;
+
+impl Recent {
+    pub(super) const fn new() -> Self {
+        Self(VecDeque::new())
+    }
+
+    /// Reaps a zombie, and keeps its status.
+    pub(super) fn reap(&mut self, pid: u32) {
+        let began = sys::start_time(pid);
+        if let Ok(Some(exit)) = sys::exit_now(Target::Pid(pid), Take::Reap) {
+            log::debug!("reaped process {pid}, which nobody registered: {}", exit.status);
+            self.forget(pid);
+            if self.0.len() == MOST {
+                self.0.pop_front();
+            }
+            self.0.push_back(Reaped { pid, began, status: exit.status });
+        }
+    }
+
+    /// Takes the status of the process that had this number last.
+    pub(super) fn take(&mut self, pid: u32) -> Option<ExitStatus> {
+        let at = self.0.iter().position(|reaped| reaped.pid == pid)?;
+        let reaped = self.0.remove(at)?;
+        // The number may be of another by now, who has not exited or is not reaped.
+        match sys::start_time(pid) {
+            Some(began) if reaped.began != Some(began) => None,
+            _ => Some(reaped.status),
+        }
+    }
+
+    /// The number is another's.
+    pub(super) fn forget(&mut self, pid: u32) {
+        self.0.retain(|reaped| reaped.pid != pid);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that fails panics")]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    fn reaped(pid: u32, began: Option<u64>, code: i32) -> Reaped {
+        Reaped { pid, began, status: ExitStatus::from_raw(code << 8) }
+    }
+
+    #[test]
+    fn a_status_is_not_handed_to_another_process_that_has_the_number_now() {
+        let me = std::process::id();
+        let mut recent = Recent::new();
+        recent.0.push_back(reaped(me, Some(1), 7));
+        recent.0.push_back(reaped(u32::MAX, Some(1), 8));
+        if sys::start_time(me).is_some() {
+            assert_eq!(recent.take(me), None);
+        }
+        assert_eq!(recent.take(u32::MAX).unwrap().code(), Some(8));
+        assert_eq!(recent.take(u32::MAX), None, "handed over once");
+    }
+
+    #[test]
+    fn a_number_that_was_given_to_a_new_child_means_no_former_one() {
+        let mut recent = Recent::new();
+        recent.0.push_back(reaped(u32::MAX, None, 8));
+        recent.forget(u32::MAX);
+        assert_eq!(recent.take(u32::MAX), None);
+    }
+
+    #[test]
+    fn a_zombie_that_may_be_a_child_being_started_is_not_strange() {
+        use crate::process::starts::Start;
+
+        let mut sightings = Sightings::default();
+        let start = Start::begin();
+        assert!(!sightings.is_strange(u32::MAX, Duration::ZERO));
+        // Begun after it was seen.
+        let later = Start::begin();
+        drop(start);
+        assert!(sightings.is_strange(u32::MAX, Duration::ZERO));
+        drop(later);
+        assert!(!sightings.is_strange(u32::MAX - 1, Duration::from_secs(1000)));
+    }
+}
