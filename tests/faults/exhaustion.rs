@@ -27,10 +27,13 @@ pub const ROWS: &[Row] = &[
         // Inside executors, which their adapters make errors of; one that gets out of
         // them fails the row.
         .may_panic(),
-    Row::new("R3", "pidfd_open gives EMFILE after the fork", &[(TWO_LOOPS, WATCHERS)], r3),
-    Row::new("R4", "epoll_ctl gives ENOSPC after the fork", EACH_REACTOR, r4),
+    Row::new("R3", "pidfd_open gives EMFILE after the fork", &[(TWO_LOOPS, WATCHERS)], r3)
+        .once("a seccomp filter stays until the process ends"),
+    Row::new("R4", "epoll_ctl gives ENOSPC after the fork", EACH_REACTOR, r4)
+        .once("a seccomp filter stays until the process ends"),
     Row::new("R5", "pidfd_open gives EPERM: a sandbox", EACH_WATCHER, r5).cold(),
-    Row::new("R5 later", "pidfd_open gives EPERM, but did not before", EACH_WATCHER, r5_later),
+    Row::new("R5 later", "pidfd_open gives EPERM, but did not before", EACH_WATCHER, r5_later)
+        .once("a seccomp filter stays until the process ends"),
     Row::new(
         "R6",
         "room for 0 to 3 more threads or processes",

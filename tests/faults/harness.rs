@@ -259,7 +259,8 @@ fn run_one(case: &Case) -> Verdict {
         Ok(process) => process,
         Err(error) => return Verdict::Failed(format!("can't start: {error}")),
     };
-    let limit = Duration::from_secs(if is_full() { 900 } else { 60 });
+    let limit = case.row.limit;
+    let limit = Duration::from_secs(if is_full() { 15 * limit } else { limit });
     let begun = Instant::now();
     let (status, hung) = loop {
         if let Some(status) = process.try_wait().unwrap() {

@@ -9,7 +9,7 @@ use policy::{
     Runner, SafeChildWatcher, SubreaperChildWatcher, ThreadedChildWatcher,
 };
 
-use crate::table::Row;
+use crate::table::{Outcome, Row};
 use crate::tools::{belongings, census, children, eventually, helpers, is_full, keep_logs, sh};
 
 /// The exit code of a row that can't be run here.
@@ -24,10 +24,13 @@ pub struct Place {
     pub watcher: String,
     /// See [`Place::again`].
     pub part: Option<u64>,
+    /// With the full counts.
+    pub is_full: bool,
 }
 
 pub fn main(row: &'static Row, on_loop: &str, watcher: &str, part: Option<u64>) -> ExitCode {
-    let place = Place { row: row.id, on_loop: on_loop.into(), watcher: watcher.into(), part };
+    let (row_id, on_loop, watcher) = (row.id, on_loop.into(), watcher.into());
+    let place = Place { row: row_id, on_loop, watcher, part, is_full: is_full() };
     keep_logs();
     count_panics();
     let before = (!row.cold).then(|| {
@@ -63,7 +66,7 @@ pub fn main(row: &'static Row, on_loop: &str, watcher: &str, part: Option<u64>) 
 impl Place {
     /// A count for every day, or the one of FAULTS.md.
     pub fn count(&self, usual: usize, full: usize) -> usize {
-        if is_full() { full } else { usual }
+        if self.is_full { full } else { usual }
     }
 
     /// Sets the policy and the watcher of the process.
@@ -116,6 +119,30 @@ impl Place {
             policy::spawn(async { policy::spawn_blocking(|| ()).await.unwrap() }).await.unwrap();
         });
         policy::set_event_loop_policy(None);
+    }
+
+    /// Runs another row here, and leaves the process as it was: no child, and neither a
+    /// policy nor a watcher of its own.
+    pub fn repeat(&self, row: &'static Row) -> Outcome {
+        // One row may have swapped or closed what the next needs.
+        self.set_up();
+        let panics = PANICS.load(SeqCst);
+        let place = Self {
+            row: row.id,
+            on_loop: self.on_loop.clone(),
+            watcher: self.watcher.clone(),
+            part: None,
+            is_full: false,
+        };
+        let outcome = (row.run)(&place);
+        if row.may_panic {
+            PANICS.store(panics, SeqCst);
+        }
+        // A new watcher, for the orphans that came to the one before.
+        self.set_up();
+        eventually("every child is reaped", || children().is_empty());
+        policy::set_event_loop_policy(None);
+        outcome
     }
 
     /// The command that runs this row again, with a number of its own.

@@ -33,7 +33,8 @@ pub const ROWS: &[Row] = &[
         i1_among_thieves,
     )
     // Of std, caught by us.
-    .may_panic(),
+    .may_panic()
+    .once("who has seen thieves starts children in another way from then on"),
     Row::new("I2", "environment variables that no environment can hold", EACH_LOOP, i2),
     Row::new(
         "I3",

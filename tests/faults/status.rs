@@ -29,7 +29,8 @@ pub const ROWS: &[Row] = &[
         "the same, where nothing keeps the status: never a made-up one, never a hang",
         &[(DEFAULT_LOOP, WITHOUT_PIDFD)],
         s1_without_pidfds,
-    ),
+    )
+    .once("a seccomp filter stays until the process ends"),
     Row::new("S2", "two threads in waitpid(-1); 300 children (full: 5,000)", EACH_WATCHER, s2),
     Row::new(
         "S2 unasked",

@@ -19,6 +19,10 @@ pub struct Row {
     pub all_loops: bool,
     /// The fault is a panic.
     pub may_panic: bool,
+    /// Why it can't be run twice in one process.
+    pub once: Option<&'static str>,
+    /// How many seconds it may take; more where all is done with the full counts.
+    pub limit: u64,
 }
 
 pub type Outcome = Result<(), Skip>;
@@ -58,6 +62,8 @@ impl Row {
             cold: false,
             all_loops: false,
             may_panic: false,
+            once: None,
+            limit: 60,
         }
     }
 
@@ -75,6 +81,32 @@ impl Row {
 
     pub const fn may_panic(self) -> Self {
         Self { may_panic: true, ..self }
+    }
+
+    pub const fn once(self, because: &'static str) -> Self {
+        Self { once: Some(because), ..self }
+    }
+
+    pub const fn limit(self, seconds: u64) -> Self {
+        Self { limit: seconds, ..self }
+    }
+
+    /// Says why the row can't be run twice in one process, if so.
+    pub fn is_once(&self) -> Option<&'static str> {
+        match (self.once, self.needs, self.cold) {
+            (Some(because), _, _) => Some(because),
+            (_, Needs::PidNamespace | Needs::TimeNamespace, _) => {
+                Some("a namespace is entered at the start")
+            }
+            (_, _, true) => Some("the fault is there before the first use of the library"),
+            _ => None,
+        }
+    }
+
+    pub fn is_on(&self, on_loop: &str, watcher: &str) -> bool {
+        self.on
+            .iter()
+            .any(|(loops, watchers)| loops.contains(&on_loop) && watchers.contains(&watcher))
     }
 }
 
