@@ -13,17 +13,20 @@
 mod process_support;
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_lite::AsyncWriteExt;
 use futures_lite::future::block_on;
-use policy::process::{Command, Stdio};
-use policy::{AutoChildWatcher, ChildWatcher, ErrorKind, Runner};
+use policy::process::{ChildStdin, Command, Stdio};
+use policy::{
+    AutoChildWatcher, ChildCallback, ChildId, ChildWatcher, Error, ErrorKind, EventLoop,
+    ExitFuture, Runner,
+};
 
 use process_support::{
-    census, children, eventually, nothing_is_left_everywhere, policy_with, settle, sh, state_of,
-    watchers,
+    census, children, eventually, nothing_is_left_everywhere, on, policy_with, settle, sh,
+    state_of, watchers,
 };
 
 alone! {
@@ -152,6 +155,22 @@ alone! {
                     .unwrap();
                 runner.close().unwrap();
             }
+        }
+    }
+
+    fn a_child_that_is_reaped_while_its_watcher_is_asked_keeps_its_status() {
+        for (name, watcher) in watchers() {
+            println!("{name}");
+            let late = Arc::new(Late { inner: watcher(), stdin: Mutex::default() });
+            on("default", name, late.clone(), async {
+                let mut child = sh("read line; exit 7").stdin(Stdio::piped()).spawn().unwrap();
+                let stdin = child.stdin.take();
+                // Takes the wait that began with the child.
+                assert!(poll_once(&mut Box::pin(child.wait())).await.is_none());
+                *late.stdin.lock().unwrap() = stdin;
+                // The number meant nothing when the watcher looked, and the status was lost.
+                assert_eq!(child.wait().await.unwrap().code(), Some(7));
+            });
         }
     }
 
@@ -304,6 +323,44 @@ fn with_arg(program: &str, arg: &str) -> Command {
     let mut command = Command::new(program);
     command.arg(arg);
     command
+}
+
+/// A watcher that lets a child end, and others reap it, while it is asked to watch it.
+#[derive(Debug)]
+struct Late {
+    inner: Arc<dyn ChildWatcher>,
+    /// What the child waits for, from when on the watcher is late.
+    stdin: Mutex<Option<ChildStdin>>,
+}
+
+impl ChildWatcher for Late {
+    fn watch(&self, child: &ChildId) -> Result<ExitFuture, Error> {
+        let exit = self.inner.watch(child)?;
+        let Some(stdin) = self.stdin.lock().unwrap().take() else { return Ok(exit) };
+        drop(stdin);
+        std::thread::spawn(|| block_on(exit).unwrap()).join().unwrap();
+        self.inner.watch(&ChildId::from_pid(child.pid()))
+    }
+
+    fn add_child_handler(&self, pid: u32, callback: ChildCallback) -> Result<(), Error> {
+        self.inner.add_child_handler(pid, callback)
+    }
+
+    fn remove_child_handler(&self, pid: u32) -> bool {
+        self.inner.remove_child_handler(pid)
+    }
+
+    fn attach_loop(&self, event_loop: Option<Arc<dyn EventLoop>>) -> Result<(), Error> {
+        self.inner.attach_loop(event_loop)
+    }
+
+    fn is_active(&self) -> bool {
+        self.inner.is_active()
+    }
+
+    fn close(&self) {
+        self.inner.close();
+    }
 }
 
 async fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {

@@ -372,6 +372,11 @@ impl Held {
             Ok(exit) => exit.await,
             Err(error) => Err(error),
         };
+        // Reaped between the two questions, the child is unknown to the watcher, which
+        // finds nothing under its number. What is known here comes first.
+        if let Some(outcome) = record.outcome() {
+            return outcome.into_result();
+        }
         match status {
             // A watcher that is gone (the policy or its watcher was replaced) does
             // not end the wait for a child that is not.
@@ -431,10 +436,13 @@ pub fn watch(pid: u32) -> ExitFuture {
     let begun: Result<ExitFuture, Error> = Record::of_pid(pid).and_then(|record| {
         // Until the watcher's own future claims it.
         let claim = Claim::new(record);
-        if let Some(outcome) = claim.record().outcome() {
-            return Ok(ExitFuture::new(async move { outcome.into_result() }));
+        let watcher = crate::get_child_watcher()?;
+        let exit = watcher.watch(&claim.record().id());
+        // As in `Held::wait`: others may have reaped it just now.
+        match (claim.record().outcome(), exit) {
+            (Some(outcome), _) => Ok(ExitFuture::new(async move { outcome.into_result() })),
+            (None, exit) => exit.map(|exit| ExitFuture::new(known_first(exit, claim))),
         }
-        crate::get_child_watcher()?.watch(&claim.record().id())
     });
     match begun {
         Ok(exit) => ExitFuture::new(async {
@@ -443,6 +451,11 @@ pub fn watch(pid: u32) -> ExitFuture {
         }),
         Err(error) => ExitFuture::new(async { Err(error) }),
     }
+}
+
+async fn known_first(exit: ExitFuture, claim: Claim) -> Result<ExitStatus, Error> {
+    let status = exit.await;
+    claim.record().outcome().map_or(status, Outcome::into_result)
 }
 
 /// A start of a child: a future of the [`Child`].

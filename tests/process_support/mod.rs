@@ -60,7 +60,8 @@ pub fn on_every_loop<F: Future<Output = ()>>(story: impl Fn() -> F) {
     }
 }
 
-fn on(
+/// Runs a story on one loop, with one watcher.
+pub fn on(
     name: &str,
     watcher_name: &str,
     watcher: Arc<dyn ChildWatcher>,
