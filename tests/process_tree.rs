@@ -56,6 +56,39 @@ fn killing_a_tree_reaches_a_daemon_that_left_the_group() {
 }
 
 #[test]
+fn terminating_a_tree_asks_a_daemon_that_left_the_group() {
+    on_every_loop(async || {
+        // The shell ends when its daemon has.
+        let line = "setsid sh -c 'trap \"exit\" TERM; echo ready; while :; do sleep 0.01; done' &
+            daemon=$!
+            trap 'wait $daemon; exit 3' TERM
+            wait $daemon";
+        let mut child = Command::shell(line);
+        let mut child = child.kill_tree(true).stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = String::new();
+        let mut stdout = futures_lite::io::BufReader::new(child.stdout.take().unwrap());
+        futures_lite::AsyncBufReadExt::read_line(&mut stdout, &mut said).await.unwrap();
+        assert_eq!(said, "ready\n");
+        let status = child.terminate(Duration::from_secs(30)).await.unwrap();
+        assert_eq!(status.code(), Some(3), "{status}");
+    });
+}
+
+#[test]
+fn what_left_the_group_and_ignores_the_request_is_killed_when_the_child_has_ended() {
+    on_every_loop(async || {
+        let line = "trap '' TERM; setsid sh -c 'echo $$; exec sleep 1000' & trap - TERM; wait";
+        let mut child = Command::shell(line);
+        let mut child = child.kill_tree(true).stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = String::new();
+        let mut stdout = futures_lite::io::BufReader::new(child.stdout.take().unwrap());
+        futures_lite::AsyncBufReadExt::read_line(&mut stdout, &mut said).await.unwrap();
+        child.terminate(Duration::from_secs(30)).await.unwrap();
+        is_gone(said.trim().parse().unwrap()).await;
+    });
+}
+
+#[test]
 fn killing_a_tree_leaves_other_children_alone() {
     on_every_loop(async || {
         let (child, daemon) = shell_with_a_daemon().await;

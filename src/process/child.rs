@@ -291,8 +291,9 @@ impl Child {
     /// Asks the child to end (SIGTERM), gives it some time, then kills it. Returns
     /// how it ended; also if it had ended before.
     ///
-    /// With [`kill_tree`](super::Command::kill_tree) the whole group is asked, and
-    /// what is left of it when the child has ended is killed.
+    /// With [`kill_tree`](super::Command::kill_tree) the whole group is asked, and what
+    /// descends from the child and has left the group (on Linux, as far as `/proc` shows
+    /// it); what is left of them when the child has ended is killed.
     ///
     /// Cancel safe: dropped in between, the child was asked and is not killed.
     ///
@@ -312,14 +313,18 @@ impl Child {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub async fn terminate(&self, grace: Duration) -> Result<ExitStatus, Error> {
+        // Found before the child may end, and with it the way to them.
+        let outside = self.held.descendants_outside();
         match self.record().signal(libc::SIGTERM, self.held.whom) {
             Err(error) if error.kind() != ErrorKind::ChildExited => return Err(error),
             _ => {}
         }
+        outside.signal(libc::SIGTERM);
         let in_time = within(grace, self.wait()).await;
         if in_time.is_none() || self.held.whom == Whom::Group {
             // It may have exited just now; then nothing is left to do.
             let _exited = self.start_kill();
+            outside.kill();
         }
         match in_time {
             Some(exit) => exit,
@@ -355,6 +360,18 @@ impl Held {
             descendants.kill();
         }
         killed
+    }
+
+    /// Returns what descends from the child, is meant by the signals that end it, and is
+    /// not reached by them.
+    fn descendants_outside(&self) -> Descendants {
+        let record = self.claim.record();
+        match self.whom {
+            Whom::One => Descendants::none(),
+            Whom::Group => {
+                Descendants::outside(record.pid(), || record.signal(0, Whom::One).is_ok())
+            }
+        }
     }
 
     async fn wait(&self) -> Result<ExitStatus, Error> {
