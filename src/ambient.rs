@@ -73,8 +73,21 @@ pub(crate) fn running() -> Option<Arc<dyn EventLoop>> {
 #[cfg(unix)]
 pub(crate) fn driven() -> Option<Arc<dyn EventLoop>> {
     running().filter(|event_loop| {
-        !event_loop.is_closed() && (event_loop.is_running() || event_loop.is_self_driving())
+        !event_loop.is_closed()
+            && (event_loop.is_running() || event_loop.is_self_driving())
+            && !may_stand_still(event_loop)
     })
+}
+
+/// Returns true for a runtime of others that this thread has entered and does not run:
+/// if it has one thread, nobody may.
+#[cfg(unix)]
+fn may_stand_still(_event_loop: &Arc<dyn EventLoop>) -> bool {
+    #[cfg(feature = "tokio")]
+    if _event_loop.name() == "tokio:handle" {
+        return !policy_tokio::is_polling();
+    }
+    false
 }
 
 fn elsewhere() -> Result<Arc<dyn EventLoop>, Error> {

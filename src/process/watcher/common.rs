@@ -88,7 +88,10 @@ impl Common {
         // Until the wait itself claims the child.
         let claim = Claim::new(record);
         let watch = watch(claim.record().clone())?;
-        let here = ambient::event_loop().ok().or_else(|| self.attached());
+        // A loop that nobody runs would not call.
+        let stands_still = ambient::running().is_some() && ambient::driven().is_none();
+        let here = (!stands_still).then(ambient::event_loop).and_then(Result::ok);
+        let here = here.or_else(|| self.attached());
         self.handlers.add(claim.record(), callback, ExitFuture::from(watch), here)
     }
 
