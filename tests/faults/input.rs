@@ -14,14 +14,18 @@ use crate::helpers::helper;
 use crate::inside::Place;
 use crate::table::{AUTO, DEFAULT_LOOP, Outcome, Row, TWO_LOOPS};
 
+const REPEATS: &str = "it repeats what it does by itself";
+
 pub const ROWS: &[Row] = &[
     Row::new(
         "I6",
         "300 random arguments, environments and folders (full: 10,000) are echoed",
         &[(DEFAULT_LOOP, AUTO)],
         i6,
-    ),
-    Row::new("I7", "10,000 random strings through `quote` and a shell", &[(TWO_LOOPS, AUTO)], i7),
+    )
+    .once(REPEATS),
+    Row::new("I7", "10,000 random strings through `quote` and a shell", &[(TWO_LOOPS, AUTO)], i7)
+        .once(REPEATS),
 ];
 
 /// What a file name, an argument or a variable can hold: any bytes but NUL.

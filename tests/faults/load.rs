@@ -12,7 +12,7 @@ use crate::causes::{self, many_descriptors};
 use crate::inside::{Place, settle};
 use crate::table::{AUTO, DEFAULT_LOOP, LOOPS, Outcome, Row, TWO_LOOPS, WATCHERS};
 use crate::tools::{Barrier, belongings, census, check_code, code_of, fds, sh, threads};
-use crate::{exhaustion, input, kill, lifecycle, loops, spawn, status};
+use crate::{exhaustion, kill, lifecycle, loops, spawn, status};
 
 type On = &'static [(&'static [&'static str], &'static [&'static str])];
 const EACH_WATCHER: On = &[(DEFAULT_LOOP, WATCHERS)];
@@ -43,7 +43,6 @@ pub const ROWS: &[Row] = &[
     repeated("L5 lifecycle", |place| l5(place, lifecycle::ROWS)),
     repeated("L5 loops", |place| l5(place, loops::ROWS)).all_loops(),
     repeated("L5 spawn", |place| l5(place, spawn::ROWS)),
-    repeated("L5 input", |place| l5(place, input::ROWS)),
     repeated("L5 load", |place| l5(place, ROWS)),
     Row::new(
         "L6",
