@@ -541,9 +541,15 @@ impl Inner {
         sys::kill(pid, signal, whom)
     }
 
-    /// Returns true if the number was given to another process meanwhile.
+    /// Returns true if the number was given to another process meanwhile. The caller
+    /// knows that there is one.
     fn is_another(&self, pid: u32) -> bool {
-        self.started.is_some() && self.started != sys::start_time(pid)
+        match (self.started, sys::start_time(pid)) {
+            (Some(NEVER), _) => true,
+            (Some(before), Some(now)) => before != now,
+            // Not to be known just now: no descriptor is free to look with.
+            _ => false,
+        }
     }
 }
 
