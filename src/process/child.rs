@@ -1,23 +1,24 @@
 //! A child that was started, until its status is known and longer.
 
-use std::future::Future;
-use std::pin::Pin;
+mod held;
+mod starting;
+
 use std::process::ExitStatus;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use policy_core::{ChildWatcher, Error, ErrorKind, ExitFuture};
 
-use super::background;
+pub use starting::Starting;
+
+use held::Held;
+
 use super::delay::within;
-use super::exit::Watch;
 use super::identity::{Claim, Outcome, Record};
 use super::output::{self, Output};
 use super::pipe::{ChildStderr, ChildStdin, ChildStdout};
 use super::spawn::{Pipes, Setup};
 use super::sys::Whom;
-use super::tree::Descendants;
-use super::wakers::lock;
 use super::watcher::handlers::returncode;
 use crate::ambient;
 
@@ -57,21 +58,6 @@ pub struct Child {
     pub stderr: Option<ChildStderr>,
     // Its destructor does the rest, so that the pipes can be moved out of here.
     held: Held,
-}
-
-#[derive(Debug)]
-struct Held {
-    claim: Claim,
-    /// Latched: the one that was there when the child was started.
-    watcher: Arc<dyn ChildWatcher>,
-    /// The wait that was begun with the child, for the first who waits.
-    first: Mutex<Option<ExitFuture>>,
-    kill_on_drop: bool,
-    reap_on_drop: bool,
-    /// Who gets the signals that end it.
-    whom: Whom,
-    wait_delay: Option<Duration>,
-    max_output: Option<usize>,
 }
 
 impl Child {
@@ -343,94 +329,6 @@ impl Child {
     }
 }
 
-impl Held {
-    fn kill(&self) -> Result<(), Error> {
-        let record = self.claim.record();
-        if self.whom == Whom::One {
-            return record.signal(libc::SIGKILL, Whom::One);
-        }
-        // The child first: one that is stopped starts nothing more.
-        let is_there = || record.signal(0, Whom::One).is_ok();
-        let descendants = record
-            .signal(libc::SIGSTOP, Whom::One)
-            .ok()
-            .map(|()| Descendants::stop(record.pid(), is_there));
-        let killed = record.signal(libc::SIGKILL, Whom::Group);
-        if let Some(descendants) = descendants {
-            descendants.kill();
-        }
-        killed
-    }
-
-    /// Returns what descends from the child, is meant by the signals that end it, and is
-    /// not reached by them.
-    fn descendants_outside(&self) -> Descendants {
-        let record = self.claim.record();
-        match self.whom {
-            Whom::One => Descendants::none(),
-            Whom::Group => {
-                Descendants::outside(record.pid(), || record.signal(0, Whom::One).is_ok())
-            }
-        }
-    }
-
-    async fn wait(&self) -> Result<ExitStatus, Error> {
-        let record = self.claim.record();
-        if let Some(outcome) = record.outcome() {
-            return outcome.into_result();
-        }
-        let _outside = ambient::outside();
-        let begun = lock(&self.first).take();
-        let exit = match begun {
-            Some(exit) => Ok(exit),
-            None => self.watcher.watch(&record.id()),
-        };
-        let status = match exit {
-            Ok(exit) => exit.await,
-            Err(error) => Err(error),
-        };
-        // Reaped between the two questions, the child is unknown to the watcher, which
-        // finds nothing under its number. What is known here comes first.
-        if let Some(outcome) = record.outcome() {
-            return outcome.into_result();
-        }
-        match status {
-            // A watcher that is gone (the policy or its watcher was replaced) does
-            // not end the wait for a child that is not.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::WatcherClosed | ErrorKind::WatcherInactive | ErrorKind::LoopClosed
-                ) =>
-            {
-                Watch::ungated(record.clone())?.await
-            }
-            Ok(status) => {
-                // Watchers of others don't know the record.
-                record.settle(Outcome::Exited(status));
-                Ok(status)
-            }
-            Err(error) => Err(error),
-        }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let record = self.claim.record();
-        // A forked copy of the process has no say in its parent's children.
-        if record.is_forked() {
-            return;
-        }
-        if self.kill_on_drop && (record.outcome().is_none() || self.whom == Whom::Group) {
-            let _exited = self.kill();
-        }
-        if self.reap_on_drop && record.outcome().is_none() {
-            background::adopt(record);
-        }
-    }
-}
-
 /// Waits for a child that was started elsewhere: by `std::process`, or by a C
 /// library. Any number may wait for the same.
 ///
@@ -473,48 +371,4 @@ pub fn watch(pid: u32) -> ExitFuture {
 async fn known_first(exit: ExitFuture, claim: Claim) -> Result<ExitStatus, Error> {
     let status = exit.await;
     claim.record().outcome().map_or(status, Outcome::into_result)
-}
-
-/// A start of a child: a future of the [`Child`].
-///
-/// Nothing happens before the first poll. The child is started on another thread, so
-/// that the loop goes on. Dropping the future before it is ready leaves no child
-/// behind: one that was started is killed and reaped.
-///
-/// ```
-/// use policy::process::Command;
-///
-/// policy::run(async {
-///     let child = Command::new("true").start().await?;
-///     assert!(child.wait().await?.success());
-///     Ok::<(), policy::Error>(())
-/// })?;
-/// # Ok::<(), policy::Error>(())
-/// ```
-#[must_use = "futures do nothing unless they are awaited"]
-pub struct Starting {
-    future: Pin<Box<dyn Future<Output = Result<Child, Error>> + Send>>,
-}
-
-impl Starting {
-    pub(super) fn new(future: impl Future<Output = Result<Child, Error>> + Send + 'static) -> Self {
-        Self { future: Box::pin(future) }
-    }
-}
-
-impl Future for Starting {
-    type Output = Result<Child, Error>;
-
-    fn poll(
-        mut self: Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Self::Output> {
-        self.future.as_mut().poll(cx)
-    }
-}
-
-impl std::fmt::Debug for Starting {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Starting").finish_non_exhaustive()
-    }
 }

@@ -3,19 +3,27 @@
 //! A pid is free for another process as soon as the child is reaped, so reaping
 //! and signalling are done here, under one lock, by the pidfd where there is one.
 
+mod claim;
+mod inner;
+mod outcome;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::process::ExitStatus;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
-use std::time::{Duration, Instant};
 
 use policy_core::{ChildId, Error, ErrorKind, local::fork_generation};
 
+pub(crate) use claim::Claim;
+pub(super) use claim::Lease;
+pub(crate) use outcome::Outcome;
+
+use inner::{Inner, began};
+
 use super::hub;
-use super::interop::{self, ChildOwner};
+use super::interop::ChildOwner;
 use super::limit::Permit;
 use super::pidfd::open_pidfd;
 use super::sys::{self, Take, Target, Whom};
@@ -37,62 +45,6 @@ pub(crate) struct Record {
     attended: AtomicBool,
     /// It counts among the children that are alive: see [`super::limit`].
     permit: Mutex<Option<Permit>>,
-}
-
-struct Inner {
-    pidfd: Option<Arc<OwnedFd>>,
-    /// The pidfd itself is registered with some reactor: others use a copy, since
-    /// one descriptor can't be registered twice.
-    registered: bool,
-    /// The pidfd is kept when the child is reaped: it still names the group.
-    keep: bool,
-    /// Tells the child from another with its number, where there is no pidfd.
-    started: Option<u64>,
-    /// When that was last compared while the number's process ran.
-    compared: Option<Instant>,
-    outcome: Option<Outcome>,
-    /// Reaps the child in place of us.
-    owner: Option<Box<dyn ChildOwner>>,
-}
-
-/// How a child ended, as far as can be known.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Outcome {
-    Exited(ExitStatus),
-    /// Somebody else took the status.
-    Lost,
-    /// It is somebody else's child.
-    NotOurs,
-    /// This process is a forked copy; the child is its sibling.
-    Forked,
-    /// The system refused.
-    Failed(i32),
-}
-
-impl Outcome {
-    /// What it means that a child can't be waited for.
-    pub(super) fn of_error(error: &io::Error) -> Self {
-        match error.raw_os_error() {
-            Some(libc::ECHILD) => Self::Lost,
-            errno => Self::Failed(errno.unwrap_or(libc::EIO)),
-        }
-    }
-
-    pub(crate) fn into_result(self) -> Result<ExitStatus, Error> {
-        match self {
-            Self::Exited(status) => Ok(status),
-            Self::Lost => Err(ErrorKind::StatusLost.into()),
-            Self::NotOurs => Err(ErrorKind::NotOurChild.into()),
-            Self::Forked => Err(Error::new(
-                ErrorKind::Forked,
-                "the child belongs to the parent process; wait for it there",
-            )),
-            Self::Failed(errno) => Err(Error::io(
-                "can't wait for the child; see the source of this error",
-                io::Error::from_raw_os_error(errno),
-            )),
-        }
-    }
 }
 
 /// The records of children that are not settled, by number.
@@ -452,149 +404,6 @@ impl Record {
     }
 }
 
-impl Inner {
-    fn settle(&mut self, outcome: Outcome) {
-        self.outcome = Some(outcome);
-        // The descriptor is of no more use, unless a reactor has it.
-        if !self.registered && !self.keep {
-            self.pidfd = None;
-        }
-    }
-
-    fn reap(&mut self, pid: u32) -> Option<Outcome> {
-        let found = match (&mut self.owner, &self.pidfd) {
-            (Some(owner), _) => interop::ask(&mut **owner),
-            (None, Some(pidfd)) => {
-                sys::exit_now(Target::Pidfd(pidfd.as_fd()), Take::Reap).map(status_of)
-            }
-            (None, None) => self.reap_by_number(pid).map(status_of),
-        };
-        match found {
-            Ok(status) => status.map(Outcome::Exited),
-            Err(error) => match (error.raw_os_error(), &self.pidfd) {
-                (Some(libc::ECHILD), pidfd) => {
-                    thieves::note();
-                    pidfd.as_ref().map_or(Some(Outcome::Lost), |fd| after_theft(fd.as_fd()))
-                }
-                _ => Some(Outcome::of_error(&error)),
-            },
-        }
-    }
-
-    fn reap_by_number(&mut self, pid: u32) -> io::Result<Option<sys::Exit>> {
-        let runs = sys::exit_now(Target::Pid(pid), Take::Look)?.is_none();
-        // Reading when a process began costs ten times the question whether it runs.
-        if runs && self.compared.is_some_and(|at| at.elapsed() < RECENTLY) {
-            return Ok(None);
-        }
-        self.compared = Some(Instant::now());
-        if self.is_another(pid) {
-            // Its status is not ours to take, nor its end to wait for.
-            return Err(io::Error::from_raw_os_error(libc::ECHILD));
-        }
-        if runs {
-            return Ok(None);
-        }
-        sys::exit_now(Target::Pid(pid), Take::Reap)
-    }
-
-    fn signal(&self, pid: u32, signal: i32, whom: Whom) -> io::Result<()> {
-        let gone = || io::Error::from_raw_os_error(libc::ESRCH);
-        let Some(pidfd) = &self.pidfd else {
-            return self.signal_by_number(pid, signal, whom);
-        };
-        if whom == Whom::One {
-            // A zombie takes signals without a word: asked first, so that the
-            // caller learns that they came too late.
-            let exit = sys::exit_now(Target::Pidfd(pidfd.as_fd()), Take::Look);
-            if self.outcome.is_some() || !matches!(exit, Ok(None)) {
-                return Err(gone());
-            }
-        }
-        match sys::pidfd_send_signal(pidfd.as_fd(), signal, whom) {
-            // It has left the group that it led, or that is empty.
-            Err(error) if whom == Whom::Group && error.raw_os_error() == Some(libc::ESRCH) => {
-                self.signal(pid, signal, Whom::One)
-            }
-            // Refused by a sandbox, or not known to this kernel.
-            Err(error)
-                if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM))
-                    || (whom == Whom::Group && error.raw_os_error() == Some(libc::EINVAL)) =>
-            {
-                self.signal_by_number(pid, signal, whom)
-            }
-            result => result,
-        }
-    }
-
-    fn signal_by_number(&self, pid: u32, signal: i32, whom: Whom) -> io::Result<()> {
-        let gone = || io::Error::from_raw_os_error(libc::ESRCH);
-        if self.outcome.is_some() {
-            return Err(gone());
-        }
-        match sys::exit_now(Target::Pid(pid), Take::Look) {
-            Ok(None) if !self.is_another(pid) => {}
-            // The zombie holds the number, of the group as well.
-            Ok(Some(_)) if whom == Whom::Group && !self.is_another(pid) => {}
-            _ => return Err(gone()),
-        }
-        sys::kill(pid, signal, whom)
-    }
-
-    /// Returns true if the number was given to another process meanwhile. The caller
-    /// knows that there is one.
-    fn is_another(&self, pid: u32) -> bool {
-        match (self.started, sys::start_time(pid)) {
-            (Some(NEVER), _) => true,
-            (Some(before), Some(now)) => before != now,
-            // Not to be known just now: no descriptor is free to look with.
-            _ => false,
-        }
-    }
-}
-
-fn status_of(exit: Option<sys::Exit>) -> Option<ExitStatus> {
-    exit.map(|exit| exit.status)
-}
-
-/// Finds the status of a child that somebody else reaped. `None`: it is on its way.
-fn after_theft(pidfd: BorrowedFd<'_>) -> Option<Outcome> {
-    // A child that is being reaped is ours no longer a moment before the kernel writes
-    // its status down; on a loaded machine that moment is long.
-    for _ in 0..100 {
-        // Asked first: what is not written down when the process is gone never is.
-        let is_gone = sys::has_hung_up(pidfd);
-        match sys::status_after_reap(pidfd) {
-            Ok(Some(status)) => return Some(Outcome::Exited(status)),
-            // The latter if the number went while the kernel was looking.
-            Ok(None) if !is_gone => std::thread::yield_now(),
-            Err(error) if !is_gone && error.raw_os_error() == Some(libc::ESRCH) => {
-                std::thread::yield_now();
-            }
-            Ok(None) => return Some(Outcome::Lost),
-            // Linux before 6.15, or a sandbox.
-            Err(_) if sys::is_readable(pidfd) => return Some(Outcome::Lost),
-            Err(_) => return Some(Outcome::NotOurs),
-        }
-    }
-    // One that lives is somebody else's; one that has exited is asked again.
-    if sys::is_readable(pidfd) { None } else { Some(Outcome::NotOurs) }
-}
-
-/// Returns when a child began; `None` if that can't be known here.
-fn began(pid: u32) -> Option<u64> {
-    sys::start_time(pid).or_else(|| {
-        // The child is gone, then, and its number may be anybody's: it is never right.
-        sys::start_time(std::process::id()).map(|_| NEVER)
-    })
-}
-
-/// A child that runs is taken for ours so long after it was compared.
-const RECENTLY: Duration = Duration::from_secs(1);
-
-/// A time when no child began.
-const NEVER: u64 = u64::MAX;
-
 fn process_exists(pid: u32) -> bool {
     !matches!(
         sys::kill(pid, 0, Whom::One),
@@ -614,65 +423,5 @@ impl fmt::Debug for Record {
             .field("pid", &self.pid)
             .field("outcome", &self.outcome())
             .finish_non_exhaustive()
-    }
-}
-
-/// The wish that a child be reaped, while it is held.
-///
-/// A thread that watches over many children reaps those that somebody claims, so
-/// that a handler which was removed leaves the zombie to its owner.
-pub(crate) struct Claim(Arc<Record>);
-
-impl Claim {
-    pub(crate) fn new(record: Arc<Record>) -> Self {
-        record.claims.fetch_add(1, Ordering::AcqRel);
-        Self(record)
-    }
-
-    pub(crate) fn record(&self) -> &Arc<Record> {
-        &self.0
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        self.0.claims.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-impl fmt::Debug for Claim {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// A descriptor of a child that may be registered with a reactor.
-pub(super) struct Lease {
-    fd: Arc<OwnedFd>,
-    /// The record whose own descriptor this is.
-    of: Option<Arc<Record>>,
-}
-
-impl Lease {
-    pub(super) fn fd(&self) -> &Arc<OwnedFd> {
-        &self.fd
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if let Some(record) = &self.of {
-            let mut inner = lock(&record.inner);
-            inner.registered = false;
-            if inner.outcome.is_some() && !inner.keep {
-                inner.pidfd = None;
-            }
-        }
-    }
-}
-
-impl fmt::Debug for Lease {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lease").field("fd", &self.fd).finish()
     }
 }

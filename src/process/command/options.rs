@@ -1,0 +1,205 @@
+//! What a command has beyond std's.
+
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use super::Command;
+use crate::process::sys::{Limit, Resource};
+
+impl Command {
+    /// Kills the child when its [`Child`] is dropped before it has exited. Off by
+    /// default.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let child = Command::new("sleep").arg("1000").kill_on_drop(true).spawn()?;
+    ///     drop(child); // dead and reaped, soon
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub fn kill_on_drop(&mut self, kill: bool) -> &mut Self {
+        self.setup.kill_on_drop = kill;
+        self
+    }
+
+    /// Reaps the child when its [`Child`] was dropped before it exited, whether or
+    /// not a loop is left then. On by default; off leaves a zombie, for a program
+    /// that reaps it by other means.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let child = Command::new("true").reap_on_drop(false).spawn()?;
+    ///     let pid = child.id();
+    ///     drop(child);
+    ///     assert!(policy::process::watch(pid).await?.success()); // ours to wait for
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub fn reap_on_drop(&mut self, reap: bool) -> &mut Self {
+        self.setup.reap_on_drop = reap;
+        self
+    }
+
+    /// Makes the child the leader of a process group, and lets
+    /// [`kill`](Child::kill), [`terminate`](Child::terminate) and
+    /// [`kill_on_drop`](Self::kill_on_drop) reach all of it: what the child started
+    /// dies with it. What moved to a group of its own dies too, if it is killed while
+    /// the child lives and `/proc` shows whom it descends from (Linux).
+    ///
+    /// From Linux 6.9 on that also reaches what a leader left behind that is reaped.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let child = Command::shell("sleep 1000 & sleep 1000").kill_tree(true).spawn()?;
+    ///     child.kill().await?; // both sleepers as well
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub fn kill_tree(&mut self, tree: bool) -> &mut Self {
+        self.setup.kill_tree = tree;
+        if tree {
+            self.process_group(0);
+        }
+        self
+    }
+
+    /// Makes the child the leader of a new session, without a terminal.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     assert!(Command::new("true").session().status().await?.success());
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub fn session(&mut self) -> &mut Self {
+        self.plan(|plan| plan.session = true);
+        self
+    }
+
+    /// Ends the child with a signal when this process ends, however it does (Linux;
+    /// elsewhere the start fails).
+    ///
+    /// The kernel sends it when the *thread* that started the child ends. So such
+    /// children are started by a thread of their own that stays, `policy-keeper`, and
+    /// it does not matter which thread calls.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     assert!(Command::new("true").pdeathsig(15).status().await?.success());
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub fn pdeathsig(&mut self, signal: i32) -> &mut Self {
+        self.setup.on_keeper = true;
+        self.plan(|plan| plan.death_signal = Some(signal));
+        self
+    }
+
+    /// Limits a resource of the child, softly and hard: `libc::RLIMIT_NOFILE` and so
+    /// on. `u64::MAX` is no limit.
+    pub fn rlimit(&mut self, resource: Resource, soft: u64, hard: u64) -> &mut Self {
+        self.plan(|plan| plan.limits.push((resource, Limit { soft, hard })));
+        self
+    }
+
+    /// Gives the child one more descriptor, under the number that it has here
+    /// (asyncio's `pass_fds`). Others never get it.
+    ///
+    /// ```
+    /// use std::os::fd::AsRawFd;
+    /// use policy::process::Command;
+    ///
+    /// let file = std::fs::File::open("Cargo.toml").expect("it is there");
+    /// let line = format!("head -c 1 /dev/fd/{}", file.as_raw_fd());
+    /// let output = policy::run(async { Command::shell(line).pass_fd(file).output().await })?;
+    /// assert_eq!(output.stdout.len(), 1);
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub fn pass_fd(&mut self, fd: impl Into<OwnedFd>) -> &mut Self {
+        let fd = fd.into();
+        self.plan(|plan| plan.passed.push(fd));
+        self
+    }
+
+    /// Lets the child open its own pidfd before it executes the program, so that no
+    /// `waitpid(-1)` elsewhere in this process can be quicker: for programs that live
+    /// with such code. Its status is then right on Linux 6.15 and later, whoever takes
+    /// it.
+    ///
+    /// Costs a slower start (`fork` and not `posix_spawn`). Done by itself where SIGCHLD
+    /// is ignored, and once a status was seen to be taken by others.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     assert!(Command::new("true").race_free(true).status().await?.success());
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub fn race_free(&mut self, race_free: bool) -> &mut Self {
+        self.setup.race_free = race_free;
+        self
+    }
+
+    /// Limits how long [`output`](Self::output) reads on when the child has exited
+    /// and somebody else, such as a grandchild, still holds its pipes. What was
+    /// written until then is returned, and
+    /// [`Output::truncated`](Output::truncated) is true. No limit by default.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     use std::time::Duration;
+    ///
+    ///     // The sleeper keeps the pipe open; nobody waits for it.
+    ///     let output = Command::shell("sleep 5 & echo done")
+    ///         .wait_delay(Duration::from_millis(50))
+    ///         .output()
+    ///         .await?;
+    ///     assert!(output.truncated);
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub fn wait_delay(&mut self, delay: Duration) -> &mut Self {
+        self.setup.wait_delay = Some(delay);
+        self
+    }
+
+    /// Limits how many bytes [`output`](Self::output) collects, of both streams
+    /// together. A child that writes more is killed, and the call gives
+    /// [`ErrorKind::LimitReached`]. No limit by default.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let output = Command::shell("yes | head -c 100000").max_output(1000).output().await;
+    ///     assert_eq!(output.unwrap_err().kind(), policy::ErrorKind::LimitReached);
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub fn max_output(&mut self, bytes: usize) -> &mut Self {
+        self.setup.max_output = Some(bytes);
+        self
+    }
+}

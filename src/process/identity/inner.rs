@@ -1,0 +1,173 @@
+//! Reaping and signalling, under one lock: by the pidfd where there is one, else by the
+//! number and the time when its process began.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Outcome;
+use crate::process::interop::{self, ChildOwner};
+use crate::process::sys::{self, Take, Target, Whom};
+use crate::process::thieves;
+
+/// What is known of a child, under the lock of its record.
+pub(super) struct Inner {
+    pub(super) pidfd: Option<Arc<OwnedFd>>,
+    /// The pidfd itself is registered with some reactor: others use a copy, since
+    /// one descriptor can't be registered twice.
+    pub(super) registered: bool,
+    /// The pidfd is kept when the child is reaped: it still names the group.
+    pub(super) keep: bool,
+    /// Tells the child from another with its number, where there is no pidfd.
+    pub(super) started: Option<u64>,
+    /// When that was last compared while the number's process ran.
+    pub(super) compared: Option<Instant>,
+    pub(super) outcome: Option<Outcome>,
+    /// Reaps the child in place of us.
+    pub(super) owner: Option<Box<dyn ChildOwner>>,
+}
+
+impl Inner {
+    pub(super) fn settle(&mut self, outcome: Outcome) {
+        self.outcome = Some(outcome);
+        // The descriptor is of no more use, unless a reactor has it.
+        if !self.registered && !self.keep {
+            self.pidfd = None;
+        }
+    }
+
+    pub(super) fn reap(&mut self, pid: u32) -> Option<Outcome> {
+        let found = match (&mut self.owner, &self.pidfd) {
+            (Some(owner), _) => interop::ask(&mut **owner),
+            (None, Some(pidfd)) => {
+                sys::exit_now(Target::Pidfd(pidfd.as_fd()), Take::Reap).map(status_of)
+            }
+            (None, None) => self.reap_by_number(pid).map(status_of),
+        };
+        match found {
+            Ok(status) => status.map(Outcome::Exited),
+            Err(error) => match (error.raw_os_error(), &self.pidfd) {
+                (Some(libc::ECHILD), pidfd) => {
+                    thieves::note();
+                    pidfd.as_ref().map_or(Some(Outcome::Lost), |fd| after_theft(fd.as_fd()))
+                }
+                _ => Some(Outcome::of_error(&error)),
+            },
+        }
+    }
+
+    fn reap_by_number(&mut self, pid: u32) -> io::Result<Option<sys::Exit>> {
+        let runs = sys::exit_now(Target::Pid(pid), Take::Look)?.is_none();
+        // Reading when a process began costs ten times the question whether it runs.
+        if runs && self.compared.is_some_and(|at| at.elapsed() < RECENTLY) {
+            return Ok(None);
+        }
+        self.compared = Some(Instant::now());
+        if self.is_another(pid) {
+            // Its status is not ours to take, nor its end to wait for.
+            return Err(io::Error::from_raw_os_error(libc::ECHILD));
+        }
+        if runs {
+            return Ok(None);
+        }
+        sys::exit_now(Target::Pid(pid), Take::Reap)
+    }
+
+    pub(super) fn signal(&self, pid: u32, signal: i32, whom: Whom) -> io::Result<()> {
+        let gone = || io::Error::from_raw_os_error(libc::ESRCH);
+        let Some(pidfd) = &self.pidfd else {
+            return self.signal_by_number(pid, signal, whom);
+        };
+        if whom == Whom::One {
+            // A zombie takes signals without a word: asked first, so that the
+            // caller learns that they came too late.
+            let exit = sys::exit_now(Target::Pidfd(pidfd.as_fd()), Take::Look);
+            if self.outcome.is_some() || !matches!(exit, Ok(None)) {
+                return Err(gone());
+            }
+        }
+        match sys::pidfd_send_signal(pidfd.as_fd(), signal, whom) {
+            // It has left the group that it led, or that is empty.
+            Err(error) if whom == Whom::Group && error.raw_os_error() == Some(libc::ESRCH) => {
+                self.signal(pid, signal, Whom::One)
+            }
+            // Refused by a sandbox, or not known to this kernel.
+            Err(error)
+                if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM))
+                    || (whom == Whom::Group && error.raw_os_error() == Some(libc::EINVAL)) =>
+            {
+                self.signal_by_number(pid, signal, whom)
+            }
+            result => result,
+        }
+    }
+
+    fn signal_by_number(&self, pid: u32, signal: i32, whom: Whom) -> io::Result<()> {
+        let gone = || io::Error::from_raw_os_error(libc::ESRCH);
+        if self.outcome.is_some() {
+            return Err(gone());
+        }
+        match sys::exit_now(Target::Pid(pid), Take::Look) {
+            Ok(None) if !self.is_another(pid) => {}
+            // The zombie holds the number, of the group as well.
+            Ok(Some(_)) if whom == Whom::Group && !self.is_another(pid) => {}
+            _ => return Err(gone()),
+        }
+        sys::kill(pid, signal, whom)
+    }
+
+    /// Returns true if the number was given to another process meanwhile. The caller
+    /// knows that there is one.
+    pub(super) fn is_another(&self, pid: u32) -> bool {
+        match (self.started, sys::start_time(pid)) {
+            (Some(NEVER), _) => true,
+            (Some(before), Some(now)) => before != now,
+            // Not to be known just now: no descriptor is free to look with.
+            _ => false,
+        }
+    }
+}
+
+fn status_of(exit: Option<sys::Exit>) -> Option<ExitStatus> {
+    exit.map(|exit| exit.status)
+}
+
+/// Finds the status of a child that somebody else reaped. `None`: it is on its way.
+fn after_theft(pidfd: BorrowedFd<'_>) -> Option<Outcome> {
+    // A child that is being reaped is ours no longer a moment before the kernel writes
+    // its status down; on a loaded machine that moment is long.
+    for _ in 0..100 {
+        // Asked first: what is not written down when the process is gone never is.
+        let is_gone = sys::has_hung_up(pidfd);
+        match sys::status_after_reap(pidfd) {
+            Ok(Some(status)) => return Some(Outcome::Exited(status)),
+            // The latter if the number went while the kernel was looking.
+            Ok(None) if !is_gone => std::thread::yield_now(),
+            Err(error) if !is_gone && error.raw_os_error() == Some(libc::ESRCH) => {
+                std::thread::yield_now();
+            }
+            Ok(None) => return Some(Outcome::Lost),
+            // Linux before 6.15, or a sandbox.
+            Err(_) if sys::is_readable(pidfd) => return Some(Outcome::Lost),
+            Err(_) => return Some(Outcome::NotOurs),
+        }
+    }
+    // One that lives is somebody else's; one that has exited is asked again.
+    if sys::is_readable(pidfd) { None } else { Some(Outcome::NotOurs) }
+}
+
+/// Returns when a child began; `None` if that can't be known here.
+pub(super) fn began(pid: u32) -> Option<u64> {
+    sys::start_time(pid).or_else(|| {
+        // The child is gone, then, and its number may be anybody's: it is never right.
+        sys::start_time(std::process::id()).map(|_| NEVER)
+    })
+}
+
+/// A child that runs is taken for ours so long after it was compared.
+const RECENTLY: Duration = Duration::from_secs(1);
+
+/// A time when no child began.
+const NEVER: u64 = u64::MAX;
