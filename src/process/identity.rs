@@ -47,7 +47,7 @@ pub(crate) struct Record {
     permit: Mutex<Option<Permit>>,
 }
 
-/// The records of children that are not settled, by number.
+/// The records that somebody holds, by number: the latest of each.
 static TABLE: Mutex<Option<HashMap<u32, Weak<Record>>>> = Mutex::new(None);
 
 impl Record {
@@ -96,6 +96,7 @@ impl Record {
                 started,
                 compared: None,
                 outcome: None,
+                former: Weak::new(),
                 owner: None,
             }),
             waiters: Wakers::default(),
@@ -111,12 +112,15 @@ impl Record {
             if known.is_same(child) {
                 return known;
             }
-            // The number is of another child by now, whose place in the table this is.
-            return Self::unlisted(child.pid(), child.pidfd().cloned());
+            if known.outcome().is_none() {
+                // The number is of another child by now, whose place in the table this is.
+                return Self::unlisted(child.pid(), child.pidfd().cloned());
+            }
         }
         if child.pidfd().is_none() {
-            if let Some(over) = Self::reaped_before(child.pid()) {
-                return over;
+            let before = Self::reaped_before(child.pid()).or_else(|| Self::last(child.pid()));
+            if let Some(before) = before {
+                return before;
             }
         }
         Self::new(child.pid(), child.pidfd().cloned())
@@ -147,6 +151,12 @@ impl Record {
     fn reaped_before(pid: u32) -> Option<Arc<Self>> {
         let status = hub::take_recent(pid)?;
         Some(Self::over(pid, Outcome::Exited(status)))
+    }
+
+    /// Returns the record of the child that had this number last, if none has it now.
+    fn last(pid: u32) -> Option<Arc<Self>> {
+        let last = Self::known(pid).filter(|known| known.outcome().is_some())?;
+        sys::exit_now(Target::Pid(pid), Take::Look).is_err().then_some(last)
     }
 
     /// Returns the record of the child that has this number now, if it has one.
@@ -230,7 +240,7 @@ impl Record {
             return;
         }
         inner.started = began(self.pid);
-        inner.pidfd = None;
+        inner.former = inner.pidfd.take().as_ref().map(Arc::downgrade).unwrap_or_default();
     }
 
     /// Returns how the child ended, if that is known. Asks nobody.
@@ -288,7 +298,6 @@ impl Record {
 
     fn settled(&self) {
         drop(lock(&self.permit).take());
-        self.forget();
         self.waiters.wake_all();
     }
 
@@ -376,9 +385,15 @@ impl Record {
     }
 
     fn is_same(&self, child: &ChildId) -> bool {
-        match (child.pidfd(), &lock(&self.inner).pidfd) {
+        let inner = lock(&self.inner);
+        match (child.pidfd(), &inner.pidfd) {
             (Some(theirs), Some(ours)) => Arc::ptr_eq(theirs, ours),
-            _ => true,
+            // Reaped since the child was asked for: its status is here and nowhere else.
+            (Some(theirs), None) if inner.outcome.is_some() => {
+                std::ptr::eq(Arc::as_ptr(theirs), inner.former.as_ptr())
+            }
+            // A number alone means whoever has it now.
+            _ => inner.outcome.is_none(),
         }
     }
 
@@ -423,5 +438,26 @@ impl fmt::Debug for Record {
             .field("pid", &self.pid)
             .field("outcome", &self.outcome())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::zombie_processes, reason = "a test that fails panics")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_that_was_reaped_is_still_known_by_the_names_that_it_had() {
+        let started = std::process::Command::new("true").spawn().unwrap();
+        let Ok(pidfd) = open_pidfd(started.id()) else {
+            return println!("skipped: no pidfds here");
+        };
+        let record = Record::new(started.id(), Some(Arc::new(pidfd)));
+        let id = record.id();
+        while record.try_reap().is_none() {
+            std::thread::yield_now();
+        }
+        assert!(Arc::ptr_eq(&Record::of(&id), &record));
+        assert!(Arc::ptr_eq(&Record::of(&ChildId::from_pid(record.pid())), &record));
     }
 }

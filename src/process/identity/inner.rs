@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ExitStatus;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::Outcome;
@@ -25,6 +25,8 @@ pub(super) struct Inner {
     /// When that was last compared while the number's process ran.
     pub(super) compared: Option<Instant>,
     pub(super) outcome: Option<Outcome>,
+    /// The pidfd by which the child was known while it was not settled.
+    pub(super) former: Weak<OwnedFd>,
     /// Reaps the child in place of us.
     pub(super) owner: Option<Box<dyn ChildOwner>>,
 }
@@ -32,6 +34,9 @@ pub(super) struct Inner {
 impl Inner {
     pub(super) fn settle(&mut self, outcome: Outcome) {
         self.outcome = Some(outcome);
+        if let Some(pidfd) = &self.pidfd {
+            self.former = Arc::downgrade(pidfd);
+        }
         // The descriptor is of no more use, unless a reactor has it.
         if !self.registered && !self.keep {
             self.pidfd = None;
