@@ -4,6 +4,7 @@ mod ambient;
 #[cfg(feature = "compat")]
 pub mod compat;
 mod default;
+pub mod event_loop;
 pub mod fs;
 #[cfg(feature = "hyper")]
 pub mod hyper;
