@@ -2,7 +2,7 @@
 //! its form here.
 //!
 //! A loop is an `Arc<dyn EventLoop>`; what one calls are methods of `dyn EventLoop` (see
-//! [`EventLoop`]). Those that start children are of [`EventLoopExt`], in the
+//! [`EventLoop`]). Those that start children are of `EventLoopExt`, on Unix, in the
 //! [`prelude`](crate::prelude). Most have a twin that acts on the loop that runs this
 //! code: `policy::spawn`, `policy::net`, `policy::time`.
 //!
@@ -100,4 +100,5 @@ pub use policy_core::{
     ShutdownReport, TimerHandle,
 };
 
+#[cfg(unix)]
 pub use crate::process::EventLoopExt;

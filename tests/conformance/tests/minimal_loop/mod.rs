@@ -80,12 +80,8 @@ struct MainWaker(Weak<Shared>);
 
 impl MinimalLoop {
     fn make(sabotage: Sabotage) -> Result<Arc<dyn EventLoop>, Error> {
-        let shared = Shared {
-            queue: Mutex::default(),
-            changed: Condvar::new(),
-            sabotage,
-            count: AtomicUsize::new(0),
-        };
+        let (queue, changed, count) = (Mutex::default(), Condvar::new(), AtomicUsize::new(0));
+        let shared = Shared { queue, changed, sabotage, count };
         let state = LoopState::new("minimal", LoopKind::Selector);
         Ok(Arc::new(Self { state, shared: Arc::new(shared) }))
     }
