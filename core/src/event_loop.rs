@@ -5,6 +5,7 @@ mod calls;
 mod diagnostics;
 mod main_future;
 mod signals;
+mod tasks;
 
 use std::any::Any;
 use std::fmt::Debug;

@@ -1,0 +1,307 @@
+//! What a user calls to have something done by a loop: tasks, and jobs that block.
+
+use std::future::Future;
+use std::panic::Location;
+use std::sync::Arc;
+
+use super::EventLoop;
+#[cfg(doc)]
+use crate::ErrorKind;
+use crate::task::{self, JoinHandle, LocalTask, Task};
+use crate::{BlockingExecutor, Error, Job, clock, debug};
+
+/// Tasks, and jobs that block.
+impl dyn EventLoop {
+    /// Runs `future` as a task of this loop (asyncio's `create_task`). May be
+    /// called from any thread, also while the loop is not run.
+    ///
+    /// On a closed loop the handle says that the task was cancelled;
+    /// [`try_spawn`](#method.try_spawn) says why.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// let task = event_loop.spawn(async { 6 * 7 });
+    /// let answer = event_loop.run_until_complete(task)?;
+    /// assert_eq!(answer.unwrap(), 42);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.spawn_located(future, Location::caller())
+    }
+
+    /// As [`spawn`](#method.spawn), for functions that wrap it: `location` is where
+    /// they were called, for debug mode.
+    #[doc(hidden)]
+    pub fn spawn_located<F>(
+        &self,
+        future: F,
+        location: &'static Location<'static>,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let (task, handle) = task::new(future);
+        let state = self.state();
+        if state.check_open().is_ok() {
+            // A task that is refused is dropped: the handle knows.
+            let _cancelled = self.give_task(debug::watched(task, state, location));
+        }
+        handle
+    }
+
+    /// As [`spawn`](#method.spawn), with an error where the loop takes no task.
+    ///
+    /// # Errors
+    /// [`ErrorKind::LoopClosed`]; [`ErrorKind::Forked`].
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// use policy_core::ErrorKind;
+    ///
+    /// match event_loop.try_spawn(async {}) {
+    ///     Ok(task) => drop(task), // detached
+    ///     Err(error) if error.kind() == ErrorKind::LoopClosed => eprintln!("too late"),
+    ///     Err(error) => return Err(error),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn try_spawn<F>(&self, future: F) -> Result<JoinHandle<F::Output>, Error>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.try_spawn_located(future, Location::caller())
+    }
+
+    /// As [`try_spawn`](#method.try_spawn), for functions that wrap it.
+    ///
+    /// # Errors
+    /// As [`try_spawn`](#method.try_spawn).
+    #[doc(hidden)]
+    pub fn try_spawn_located<F>(
+        &self,
+        future: F,
+        location: &'static Location<'static>,
+    ) -> Result<JoinHandle<F::Output>, Error>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let state = self.state();
+        state.check_open()?;
+        let (task, handle) = task::new(future);
+        self.give_task(debug::watched(task, state, location))?;
+        Ok(handle)
+    }
+
+    fn give_task(&self, task: Task) -> Result<(), Error> {
+        if clock::any_paused() {
+            return self.give_noted(task.id(), || self.submit(task));
+        }
+        self.submit(task)
+    }
+
+    fn give_local(&self, task: LocalTask) -> Result<(), Error> {
+        if clock::any_paused() {
+            return self.give_noted(task.id(), || self.submit_local(task));
+        }
+        self.submit_local(task)
+    }
+
+    #[cold]
+    fn give_noted(
+        &self,
+        id: task::Id,
+        submit: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let clock = self.state().clock();
+        clock.spawned(id);
+        submit().inspect_err(|_| clock.refused(id))
+    }
+
+    /// Runs `future`, which need not be `Send`, on this thread.
+    ///
+    /// # Errors
+    /// [`ErrorKind::LoopClosed`]; [`ErrorKind::WrongThread`], if this thread is not
+    /// the one that runs the loop; [`ErrorKind::Unsupported`], if the loop has no
+    /// such tasks.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// use std::rc::Rc;
+    ///
+    /// let inner = event_loop.clone();
+    /// event_loop.run_until_complete(async move {
+    ///     let shared = Rc::new(1); // not `Send`
+    ///     let task = inner.try_spawn_local(async move { *shared })?;
+    ///     assert_eq!(task.await.unwrap(), 1);
+    ///     Ok::<(), policy_core::Error>(())
+    /// })??;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn try_spawn_local<F>(&self, future: F) -> Result<JoinHandle<F::Output>, Error>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        self.try_spawn_local_located(future, Location::caller())
+    }
+
+    /// As [`try_spawn_local`](#method.try_spawn_local), for functions that wrap it.
+    ///
+    /// # Errors
+    /// As [`try_spawn_local`](#method.try_spawn_local).
+    #[doc(hidden)]
+    pub fn try_spawn_local_located<F>(
+        &self,
+        future: F,
+        location: &'static Location<'static>,
+    ) -> Result<JoinHandle<F::Output>, Error>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let state = self.state();
+        state.check_open()?;
+        let (task, handle) = task::new_local(future);
+        self.give_local(debug::watched_local(task, state, location))?;
+        Ok(handle)
+    }
+
+    /// As [`try_spawn_local`](#method.try_spawn_local); where that gives an error,
+    /// the handle says that the task was cancelled.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// let inner = event_loop.clone();
+    /// event_loop.run_until_complete(async move {
+    ///     let shared = std::rc::Rc::new(1);
+    ///     assert_eq!(inner.spawn_local(async move { *shared }).await.unwrap(), 1);
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn spawn_local<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let (task, handle) = task::new_local(future);
+        let state = self.state();
+        if state.check_open().is_ok() {
+            let task = debug::watched_local(task, state, Location::caller());
+            let _cancelled = self.give_local(task);
+        }
+        handle
+    }
+
+    /// Runs `f` on a thread where it may block (asyncio's `run_in_executor`).
+    ///
+    /// A job that has begun can't be cancelled: aborting it, or dropping the
+    /// handle, lets it run to its end. On a closed loop the handle says that the
+    /// job was cancelled.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// let text = event_loop.spawn_blocking(|| std::fs::read_to_string("/etc/hostname"));
+    /// println!("{:?}", event_loop.run_until_complete(text)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn spawn_blocking<F, T>(self: &Arc<Self>, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let (job, handle) = self.job(f);
+        if self.state().check_open().is_ok() {
+            let _cancelled = self.give(job);
+        }
+        handle
+    }
+
+    /// As [`spawn_blocking`](#method.spawn_blocking), with an error where the loop
+    /// takes no job.
+    ///
+    /// # Errors
+    /// [`ErrorKind::LoopClosed`]; [`ErrorKind::Io`], if no thread can be had.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// let sum = event_loop.try_spawn_blocking(|| (0..1_000_000_u64).sum::<u64>())?;
+    /// println!("{:?}", event_loop.run_until_complete(sum)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_spawn_blocking<F, T>(self: &Arc<Self>, f: F) -> Result<JoinHandle<T>, Error>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.state().check_open()?;
+        let (job, handle) = self.job(f);
+        self.give(job)?;
+        Ok(handle)
+    }
+
+    /// Runs the loop's blocking jobs by `executor` from now on, in place of its own
+    /// threads (asyncio's `set_default_executor`). Jobs that were given before stay
+    /// where they are.
+    ///
+    /// The loop waits for jobs as before when it closes, and then drops the executor.
+    /// May be called from any thread.
+    ///
+    /// # Errors
+    /// [`ErrorKind::LoopClosed`]; [`ErrorKind::Forked`].
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// use policy_core::Job;
+    /// use std::sync::mpsc;
+    ///
+    /// // One thread, so that jobs run one after the other.
+    /// let (jobs, queue) = mpsc::channel::<Job>();
+    /// std::thread::spawn(move || queue.into_iter().for_each(Job::run));
+    /// event_loop.set_default_executor(move |job| {
+    ///     jobs.send(job).map_err(|_| policy_core::ErrorKind::LoopClosed.into())
+    /// })?;
+    /// let answer = event_loop.run_until_complete(event_loop.spawn_blocking(|| 6 * 7))?;
+    /// assert_eq!(answer.unwrap(), 42);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_default_executor(&self, executor: impl BlockingExecutor) -> Result<(), Error> {
+        self.state().check_open()?;
+        drop(self.state().executor().replace(Some(Arc::new(executor))));
+        Ok(())
+    }
+
+    fn give(&self, job: Job) -> Result<(), Error> {
+        match self.state().executor().get() {
+            Some(executor) => executor.submit(job),
+            None => self.submit_blocking(job),
+        }
+    }
+
+    fn job<F, T>(self: &Arc<Self>, f: F) -> (Job, JoinHandle<T>)
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let (mut job, handle) = self.state().blocking().job(f);
+        job.set_home(self);
+        (job, handle)
+    }
+}
