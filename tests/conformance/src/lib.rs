@@ -61,6 +61,7 @@ pub mod run;
 pub mod runner;
 pub mod selector;
 pub mod selector_kinds;
+pub mod selector_waits;
 pub mod shutdown;
 pub mod stop;
 pub mod tasks;

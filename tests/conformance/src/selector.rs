@@ -1,4 +1,4 @@
-//! Callbacks and waits for what is ready.
+//! Callbacks that are called while something is ready.
 
 use std::future::poll_fn;
 use std::io::{ErrorKind::WouldBlock, Read, Write};
@@ -6,14 +6,12 @@ use std::io::{ErrorKind::WouldBlock, Read, Write};
 use std::net::TcpStream as Stream;
 #[cfg(unix)]
 use std::os::unix::net::UnixStream as Stream;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::Poll;
-use std::time::Duration;
 
-use policy::core::os::{RawIo, raw};
-use policy::time::timeout;
+use policy::core::os::raw;
 use policy::{ErrorKind, EventLoop, SelectorHandle};
 
 use crate::support::{Gate, Log, driven, kind, on_loop};
@@ -21,7 +19,7 @@ use crate::{Make, Skipped};
 
 /// Two sockets that are connected to each other. Unix sockets where there are any: one
 /// that is full stays so until the other side reads.
-fn pair() -> (Stream, Stream) {
+pub(crate) fn pair() -> (Stream, Stream) {
     #[cfg(unix)]
     return Stream::pair().unwrap();
     #[cfg(not(unix))]
@@ -46,7 +44,7 @@ pub(crate) fn on_selector(
 }
 
 /// Gives the others on the loop a few turns.
-async fn turns(mut count: usize) {
+pub(crate) async fn turns(mut count: usize) {
     poll_fn(|cx| {
         if count == 0 {
             return Poll::Ready(());
@@ -436,84 +434,6 @@ pub fn a_removed_callback_holds_nothing_open(make: Make<'_>) -> Result<(), Skipp
         assert!(selector.remove_reader(number));
         theirs.set_nonblocking(false).unwrap();
         assert_eq!(theirs.read(&mut [0]).unwrap(), 0);
-    })
-}
-
-/// A wait ends when there is something to read, and when there is room.
-///
-/// Proves: API.md `readable(fd).await`
-pub fn a_wait_ends_when_it_is_ready(make: Make<'_>) -> Result<(), Skipped> {
-    on_selector(make, |event_loop, selector| {
-        let (ours, mut theirs) = pair();
-        let ready = event_loop.run_until_complete(async {
-            selector.writable(&ours).await?;
-            let mut wait = pin!(selector.readable(&ours));
-            assert!(is_pending(wait.as_mut()).await);
-            theirs.write_all(b"!").unwrap();
-            wait.await?;
-            // Nothing was read: it is ready still.
-            selector.readable(raw(&ours)).await
-        });
-        ready.unwrap().unwrap();
-    })
-}
-
-/// All who wait for one descriptor are told.
-///
-/// Proves: B121
-pub fn several_waits_for_one_descriptor_all_end(make: Make<'_>) -> Result<(), Skipped> {
-    on_selector(make, |event_loop, selector| {
-        let (ours, mut theirs) = pair();
-        let waits: Vec<_> = (0..8).map(|_| event_loop.spawn(selector.readable(&ours))).collect();
-        event_loop
-            .run_until_complete(async {
-                turns(5).await;
-                theirs.write_all(b"!").unwrap();
-                for wait in waits {
-                    wait.await.unwrap().unwrap();
-                }
-            })
-            .unwrap();
-    })
-}
-
-/// A wait that is dropped leaves what there is to read, and holds nothing open.
-///
-/// Proves: B120
-pub fn a_dropped_wait_leaves_no_trace(make: Make<'_>) -> Result<(), Skipped> {
-    on_selector(make, |event_loop, selector| {
-        let (mut ours, mut theirs) = pair();
-        event_loop
-            .run_until_complete(async {
-                let late = timeout(Duration::from_millis(1), selector.readable(&ours)).await;
-                assert!(late.is_err());
-                theirs.write_all(b"!").unwrap();
-                selector.readable(&ours).await.unwrap();
-            })
-            .unwrap();
-        assert_eq!(ours.read(&mut [0]).unwrap(), 1);
-        drop(ours);
-        assert_eq!(theirs.read(&mut [0]).unwrap(), 0);
-    })
-}
-
-/// A number that is not open is an error that says so, for callbacks and for waits.
-///
-/// Proves: B108
-pub fn a_number_that_is_not_open_is_an_error(make: Make<'_>) -> Result<(), Skipped> {
-    on_selector(make, |event_loop, selector| {
-        // Beyond the limit of descriptors: no other test has it.
-        let closed: RawIo = 2_000_000_000;
-        let wait = event_loop.run_until_complete(selector.writable(closed)).unwrap();
-        for result in [selector.add_reader(closed, || ()), wait] {
-            let error = result.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Io, "{error}");
-            #[cfg(unix)]
-            assert_eq!(error.io_error().unwrap().raw_os_error(), Some(9), "EBADF: {error}");
-        }
-        assert!(!selector.remove_reader(closed));
-        #[cfg(unix)]
-        assert_eq!(kind(selector.add_writer(-1, || ())), ErrorKind::InvalidInput);
     })
 }
 

@@ -307,71 +307,6 @@ macro_rules! __clauses {
                 readiness_is_told_and_takes_nothing "issue 4 'right result or typed error on every loop'"
                 streams_go_anywhere "decision 7"
             }
-            selector {
-                a_loop_says_whether_it_is_a_selector "decision 9, B131"
-                a_reader_is_called_in_every_turn_until_it_is_removed "B105"
-                a_reader_is_called_for_bytes_and_for_the_end "B105"
-                a_writer_is_called_while_there_is_room "B105"
-                removing_tells_the_truth "B106"
-                a_second_callback_replaces_the_first "B107"
-                a_replaced_callback_is_not_called_though_it_was_due "B107"
-                reader_and_writer_are_independent "B107"
-                a_callback_may_remove_itself "B105, B106"
-                a_callback_may_replace_itself "B107"
-                a_callback_that_panics_stays "B110"
-                a_callback_sees_its_loop "B39"
-                another_thread_may_add_and_remove "B89, issue 4 'from another thread'"
-                closing_the_loop_removes_all_callbacks "B74"
-                a_removed_callback_holds_nothing_open "issue 4 'descriptor closed by someone else'"
-                a_wait_ends_when_it_is_ready "API.md `readable(fd).await`"
-                several_waits_for_one_descriptor_all_end "B121"
-                a_dropped_wait_leaves_no_trace "B120"
-                a_number_that_is_not_open_is_an_error "B108"
-            }
-            selector_kinds {
-                pipes_can_be_waited_for "issue 4 'works for sockets, pipes, ttys, eventfds, pidfds'"
-                a_full_pipe_can_be_waited_for "issue 4 'works for sockets, pipes, ttys, eventfds, pidfds'"
-                terminals_can_be_waited_for "issue 4 'works for sockets, pipes, ttys, eventfds, pidfds'"
-                counters_can_be_waited_for "issue 4 'works for sockets, pipes, ttys, eventfds, pidfds'"
-                processes_can_be_waited_for "issue 4 'works for sockets, pipes, ttys, eventfds, pidfds'"
-                unix_sockets_can_be_waited_for "issue 4 'works for sockets, pipes, ttys, eventfds, pidfds'"
-                regular_files_are_refused "B108"
-            }
-            proactor {
-                a_loop_says_whether_it_is_a_proactor "decision 9, B131"
-                a_read_fills_the_buffer_from_its_beginning "B118"
-                a_read_takes_the_room_that_there_is "issue 4 'owned buffers'"
-                bytes_of_several_types_are_written "issue 4 'owned buffers'"
-                vectored_operations_take_buffers_in_order "issue 4 'vectored forms'"
-                a_connection_is_made_and_accepted "B118"
-                a_refused_connection_is_an_error "B119"
-                datagrams_come_with_their_sender "B122"
-                many_operations_wait_for_one_resource "B121"
-                sixty_four_mebibytes_come_back_whole "issue 4 'writes of 64 MiB'"
-                a_resource_serves_two_loops_at_once "decision 4"
-                who_never_waits_starves_nobody "B73"
-            }
-            proactor_kinds {
-                files_are_read_and_written "issue 4 'read, write with owned buffers'"
-                parts_of_a_file_are_read_at_once "issue 4 'vectored forms'"
-                pipes_are_read_and_written_as_they_are "issue 4 'works for sockets, pipes, ttys'"
-                much_goes_through_a_pipe "issue 4 'works for sockets, pipes, ttys'"
-                terminals_are_read_and_written "issue 4 'works for sockets, pipes, ttys'"
-                devices_are_read "issue 4 'right result or typed error'"
-                unix_sockets_have_all_operations "API.md `accept`, `connect`, `recv_from`, `send_to`"
-            }
-            proactor_faults {
-                a_write_to_nobody_gives_the_buffer_back "issue 4 'result and buffer returned in every outcome'"
-                a_read_that_fails_leaves_the_buffer_untouched "issue 4 'result and buffer returned in every outcome'"
-                a_closed_loop_gives_the_buffer_back "B74"
-                reads_that_are_given_up_lose_nothing "B120, issue 4 'cancelled reads and accepts (nothing lost)'"
-                accepts_that_are_given_up_lose_nothing "issue 4 'cancelled reads and accepts (nothing lost)'"
-                a_reset_ends_what_waits "issue 4 'peer reset in mid-write'"
-                a_peer_of_single_bytes_gets_and_gives_all "issue 4 'a 1-byte-at-a-time peer'"
-                a_half_closed_peer_can_still_be_written_to "issue 4 'half-close'"
-                what_does_not_fit_the_resource_is_an_error "issue 4 'right result or typed error'"
-                a_resource_is_closed_with_its_last_clone "issue 4 'neither lost into UB nor leaked'"
-            }
             net_faults {
                 a_refused_connection_names_what_was_tried "issue 4 'refused'"
                 an_address_that_fails_does_not_hold_up_the_next "issue 4 'happy-eyeballs `connect`'"
@@ -398,6 +333,74 @@ macro_rules! __clauses {
                 what_is_wrong_with_a_path_is_told "issue 4 'a Unix path too long or in use'"
                 no_datagram_is_lost "issue 4 'Unix datagram'"
                 a_datagram_can_be_answered "issue 4 'Unix datagram'"
+            }
+            selector {
+                a_loop_says_whether_it_is_a_selector "decision 9, B131"
+                a_reader_is_called_in_every_turn_until_it_is_removed "B105"
+                a_reader_is_called_for_bytes_and_for_the_end "B105"
+                a_writer_is_called_while_there_is_room "B105"
+                removing_tells_the_truth "B106"
+                a_second_callback_replaces_the_first "B107"
+                a_replaced_callback_is_not_called_though_it_was_due "B107"
+                reader_and_writer_are_independent "B107"
+                a_callback_may_remove_itself "B105, B106"
+                a_callback_may_replace_itself "B107"
+                a_callback_that_panics_stays "B110"
+                a_callback_sees_its_loop "B39"
+                another_thread_may_add_and_remove "B89, issue 4 'from another thread'"
+                closing_the_loop_removes_all_callbacks "B74"
+                a_removed_callback_holds_nothing_open "issue 4 'descriptor closed by someone else'"
+            }
+            selector_waits {
+                a_wait_ends_when_it_is_ready "API.md `readable(fd).await`"
+                several_waits_for_one_descriptor_all_end "B121"
+                a_dropped_wait_leaves_no_trace "B120"
+                a_number_that_is_not_open_is_an_error "B108"
+            }
+            selector_kinds {
+                pipes_can_be_waited_for "issue 4 'works for sockets, pipes, ttys, eventfds, pidfds'"
+                a_full_pipe_can_be_waited_for "issue 4 'works for sockets, pipes, ttys, eventfds, pidfds'"
+                terminals_can_be_waited_for "issue 4 'works for sockets, pipes, ttys, eventfds, pidfds'"
+                counters_can_be_waited_for "issue 4 'works for sockets, pipes, ttys, eventfds, pidfds'"
+                processes_can_be_waited_for "issue 4 'works for sockets, pipes, ttys, eventfds, pidfds'"
+                unix_sockets_can_be_waited_for "issue 4 'works for sockets, pipes, ttys, eventfds, pidfds'"
+                regular_files_are_refused "B108"
+            }
+            proactor {
+                a_loop_says_whether_it_is_a_proactor "decision 9, B131"
+                a_read_fills_the_buffer_from_its_beginning "B118"
+                a_read_takes_the_room_that_there_is "issue 4 'owned buffers'"
+                bytes_of_several_types_are_written "issue 4 'owned buffers'"
+                vectored_operations_take_buffers_in_order "issue 4 'vectored forms'"
+                a_connection_is_made_and_accepted "B118"
+                a_refused_connection_is_an_error "B119"
+                datagrams_come_with_their_sender "B122"
+                many_operations_wait_for_one_resource "B121"
+                sixty_four_mebibytes_arrive_whole "issue 4 'writes of 64 MiB'"
+                an_echo_comes_back_whole "B118"
+                a_resource_serves_two_loops_at_once "decision 4"
+                who_never_waits_starves_nobody "B73"
+            }
+            proactor_kinds {
+                files_are_read_and_written "issue 4 'read, write with owned buffers'"
+                parts_of_a_file_are_read_at_once "issue 4 'vectored forms'"
+                pipes_are_read_and_written_as_they_are "issue 4 'works for sockets, pipes, ttys'"
+                much_goes_through_a_pipe "issue 4 'works for sockets, pipes, ttys'"
+                terminals_are_read_and_written "issue 4 'works for sockets, pipes, ttys'"
+                devices_are_read "issue 4 'right result or typed error'"
+                unix_sockets_have_all_operations "API.md `accept`, `connect`, `recv_from`, `send_to`"
+            }
+            proactor_faults {
+                a_write_to_nobody_gives_the_buffer_back "issue 4 'result and buffer returned in every outcome'"
+                a_read_that_fails_leaves_the_buffer_untouched "issue 4 'result and buffer returned in every outcome'"
+                a_closed_loop_gives_the_buffer_back "B74"
+                reads_that_are_given_up_lose_nothing "B120, issue 4 'cancelled reads and accepts (nothing lost)'"
+                accepts_that_are_given_up_lose_nothing "issue 4 'cancelled reads and accepts (nothing lost)'"
+                a_reset_ends_what_waits "issue 4 'peer reset in mid-write'"
+                a_peer_of_single_bytes_gets_and_gives_all "issue 4 'a 1-byte-at-a-time peer'"
+                a_half_closed_peer_can_still_be_written_to "issue 4 'half-close'"
+                what_does_not_fit_the_resource_is_an_error "issue 4 'right result or typed error'"
+                a_resource_is_closed_with_its_last_clone "issue 4 'neither lost into UB nor leaked'"
             }
         }
     };
