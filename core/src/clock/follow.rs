@@ -24,10 +24,8 @@ struct Shard(Mutex<Slab<Waker>>);
 
 impl Followers {
     /// Adds a waker, if `holds`, asked under the lock. Returns its key.
-    pub(super) fn add(&self, waker: &Waker, holds: impl FnOnce() -> bool) -> Option<usize> {
+    pub(super) fn add(&self, waker: Waker, holds: impl FnOnce() -> bool) -> Option<usize> {
         let shard = this_shard();
-        // Before the lock: cloning may run anything.
-        let waker = waker.clone();
         let refused = {
             let mut wakers = self.lock(shard);
             if holds() {
@@ -39,8 +37,7 @@ impl Followers {
         None
     }
 
-    pub(super) fn replace(&self, key: usize, waker: &Waker) {
-        let waker = waker.clone();
+    pub(super) fn replace(&self, key: usize, waker: Waker) {
         let old = {
             let mut wakers = self.lock(key % SHARDS);
             wakers.get_mut(key / SHARDS).map(|slot| std::mem::replace(slot, waker))

@@ -131,23 +131,26 @@ impl Place {
                 return true;
             }
             if let Registered::Following(key) = at.registered {
-                clock.followers.replace(key, waker);
-                at.waker = known(waker);
+                let clone = waker.clone();
+                at.waker = known(waker, &clone);
+                clock.followers.replace(key, clone);
                 return true;
             }
         }
         self.leave();
+        let clone = waker.clone();
+        let waker = known(waker, &clone);
         let registered = if word & MODE == CLOSED {
             Registered::Nowhere
         } else {
             // Looked at under the lock of the shard: who changes the clock comes for
             // those in it afterwards.
-            match clock.followers.add(waker, || clock.word() == word) {
+            match clock.followers.add(clone, || clock.word() == word) {
                 Some(key) => Registered::Following(key),
                 None => return false,
             }
         };
-        self.at = Some(At { clock: clock.clone(), word, waker: known(waker), registered });
+        self.at = Some(At { clock: clock.clone(), word, waker, registered });
         true
     }
 
@@ -207,8 +210,8 @@ fn addresses(waker: &Waker) -> (usize, usize) {
 
 /// The addresses of a waker of which a clone is kept, if they can't come to mean
 /// another: a clone with the same data keeps it alive.
-fn known(waker: &Waker) -> Option<(usize, usize)> {
-    (waker.clone().data() == waker.data()).then(|| addresses(waker))
+fn known(waker: &Waker, clone: &Waker) -> Option<(usize, usize)> {
+    (clone.data() == waker.data()).then(|| addresses(waker))
 }
 
 impl fmt::Debug for Place {
