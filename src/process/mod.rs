@@ -47,6 +47,7 @@ mod spawn;
 mod starter;
 mod starts;
 mod strangers;
+mod sync;
 mod sys;
 mod thieves;
 mod threads;

@@ -2,8 +2,9 @@
 
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+
+use super::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Locks, also after a panic: what these locks guard is whole between any two
 /// statements.
