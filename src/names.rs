@@ -14,6 +14,9 @@ struct Entry {
     name: &'static str,
     /// Whether `:N` may follow, for N worker threads.
     threads: bool,
+    /// Whether it is one of [`policy_names`]: not, if the system may well refuse it, or
+    /// if another of them is the same in all but that.
+    listed: bool,
     make: Make,
 }
 
@@ -24,18 +27,21 @@ fn known() -> Vec<Entry> {
         Entry {
             name: "default",
             threads: false,
+            listed: true,
             make: |_| Arc::new(DefaultEventLoopPolicy::new()),
         },
         #[cfg(feature = "smol")]
         Entry {
             name: "smol:current_thread",
             threads: false,
+            listed: true,
             make: |_| Arc::new(crate::SmolPolicy::current_thread()),
         },
         #[cfg(feature = "smol")]
         Entry {
             name: "smol:multi_thread",
             threads: true,
+            listed: true,
             make: |threads| {
                 let policy = crate::SmolPolicy::multi_thread();
                 Arc::new(match threads {
@@ -48,6 +54,7 @@ fn known() -> Vec<Entry> {
         Entry {
             name: "tokio:multi_thread",
             threads: true,
+            listed: true,
             make: |threads| {
                 let policy = crate::TokioPolicy::multi_thread();
                 Arc::new(match threads {
@@ -60,26 +67,35 @@ fn known() -> Vec<Entry> {
         Entry {
             name: "tokio:current_thread",
             threads: false,
+            listed: true,
             make: |_| Arc::new(crate::TokioPolicy::current_thread()),
         },
         #[cfg(feature = "async-std")]
         Entry {
             name: "async-std",
             threads: false,
+            listed: true,
             make: |_| Arc::new(crate::AsyncStdPolicy::new()),
         },
         #[cfg(feature = "compio")]
-        Entry { name: "compio", threads: false, make: |_| Arc::new(crate::CompioPolicy::new()) },
+        Entry {
+            name: "compio",
+            threads: false,
+            listed: true,
+            make: |_| Arc::new(crate::CompioPolicy::new()),
+        },
         #[cfg(all(feature = "compio", target_os = "linux"))]
         Entry {
             name: "compio:io_uring",
             threads: false,
+            listed: false,
             make: |_| Arc::new(crate::CompioPolicy::new().driver(crate::CompioDriver::IoUring)),
         },
         #[cfg(all(feature = "compio", unix))]
         Entry {
             name: "compio:polling",
             threads: false,
+            listed: false,
             make: |_| Arc::new(crate::CompioPolicy::new().driver(crate::CompioDriver::Polling)),
         },
     ]
@@ -88,13 +104,14 @@ fn known() -> Vec<Entry> {
 /// Features that this crate has; a name of one that is off gets its own remedy.
 const FEATURES: [&str; 4] = ["tokio", "smol", "async-std", "compio"];
 
-/// Returns the names that [`from_name`] knows: those of the adapters compiled in.
+/// Returns the names that [`from_name`] knows: those of the adapters compiled in, but
+/// for `compio:io_uring` and `compio:polling`, which ask for one driver and no other.
 ///
 /// ```
 /// assert!(policy::policy_names().contains(&"default"));
 /// ```
 pub fn policy_names() -> Vec<&'static str> {
-    known().iter().map(|entry| entry.name).collect()
+    known().iter().filter(|entry| entry.listed).map(|entry| entry.name).collect()
 }
 
 /// Makes a policy by its name: `executor`, `executor:flavour` or

@@ -1,7 +1,13 @@
 //! What a spawn costs: one allocation over the executor's own, on every loop. The
 //! allocator of this process counts, so it has its file, and one test.
 
-#![cfg(all(feature = "default-loop", feature = "tokio", feature = "smol", feature = "async-std"))]
+#![cfg(all(
+    feature = "default-loop",
+    feature = "tokio",
+    feature = "smol",
+    feature = "async-std",
+    feature = "compio"
+))]
 #![allow(unsafe_code, reason = "a global allocator that counts")]
 #![allow(clippy::unwrap_used, reason = "a test that fails panics")]
 
@@ -71,6 +77,12 @@ async fn async_stds() {
     }
 }
 
+async fn compios() {
+    for n in 0..SPAWNS {
+        assert_eq!(compio_runtime::spawn(async move { n }).await.unwrap(), n);
+    }
+}
+
 /// smol's executor, beside the loop's own, which nobody can get at.
 fn smols() -> usize {
     let executor = Arc::new(async_executor::Executor::new());
@@ -104,7 +116,7 @@ fn a_spawn_allocates_once_more_than_the_executor_does() {
         Box::pin(async move { native })
     };
     let async_std: fn() -> Native = || Box::pin(fewest(async_stds));
-    let cases: [Case; 7] = [
+    let cases: [Case; 8] = [
         (Box::new(policy::DefaultEventLoopPolicy::new()), smol),
         (Box::new(policy::SmolPolicy::current_thread()), smol),
         (Box::new(policy::SmolPolicy::multi_thread().worker_threads(2)), smol),
@@ -115,6 +127,7 @@ fn a_spawn_allocates_once_more_than_the_executor_does() {
             Box::pin(fewest(tokios))
         }),
         (Box::new(policy::AsyncStdPolicy::new()), async_std),
+        (Box::new(policy::CompioPolicy::new()), || Box::pin(fewest(compios))),
     ];
     for (policy, native) in cases {
         let (name, native, ours) = on_loop(&*policy, native());

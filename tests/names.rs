@@ -56,6 +56,17 @@ fn a_bare_smol_is_current_thread() {
     assert_eq!(loop_name("smol"), "smol:current_thread");
 }
 
+#[cfg(all(feature = "compio", target_os = "linux"))]
+#[test]
+fn the_drivers_of_compio_have_names_of_their_own() {
+    assert_eq!(loop_name("compio"), "compio");
+    for name in ["compio:io_uring", "compio:polling"] {
+        assert_eq!(loop_name(name), name);
+        assert!(!policy_names().contains(&name), "the system may refuse it");
+    }
+    assert_eq!(refusal("compio:polling:2").kind(), ErrorKind::InvalidInput);
+}
+
 #[cfg(all(feature = "tokio", target_os = "linux"))]
 #[test]
 fn a_count_of_threads_is_kept() {
