@@ -9,8 +9,8 @@ use policy_core::{
 /// The policy that is used unless another was set.
 ///
 /// Each thread has an event loop of its own, made by itself on the main thread
-/// only. The loop is `SelectorEventLoop`, whatever other features are on; without
-/// the feature `default-loop`, making a loop gives
+/// only. The loop is `SelectorEventLoop`, on Windows `ProactorEventLoop`, whatever other
+/// features are on; without the feature `default-loop`, making a loop gives
 /// [`ErrorKind::NoDefaultLoop`](crate::ErrorKind::NoDefaultLoop).
 ///
 /// ```
@@ -46,9 +46,15 @@ impl Default for DefaultEventLoopPolicy {
     }
 }
 
-#[cfg(feature = "default-loop")]
+#[cfg(all(feature = "default-loop", not(windows)))]
 fn new_event_loop() -> Result<Arc<dyn EventLoop>, Error> {
     policy_smol::SelectorEventLoop::new()
+}
+
+/// As asyncio since Python 3.8.
+#[cfg(all(feature = "default-loop", windows))]
+fn new_event_loop() -> Result<Arc<dyn EventLoop>, Error> {
+    policy_compio::ProactorEventLoop::new()
 }
 
 #[cfg(not(feature = "default-loop"))]

@@ -1,5 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+// Another name here: a feature can't turn on one dependency on one system only.
+#[cfg(all(windows, any(feature = "default-loop", feature = "compio")))]
+extern crate policy_compio_windows as policy_compio;
+
 mod ambient;
 #[cfg(feature = "compat")]
 pub mod compat;
@@ -23,6 +27,8 @@ mod runner;
 pub mod signal;
 pub mod task;
 pub mod time;
+#[cfg(windows)]
+mod windows;
 mod within;
 
 pub use policy_core::{
@@ -61,12 +67,18 @@ pub use runner::Runner;
 pub use task::{
     spawn, spawn_blocking, spawn_local, try_spawn, try_spawn_blocking, try_spawn_local,
 };
+#[cfg(all(windows, any(feature = "default-loop", feature = "compio")))]
+pub use windows::WindowsProactorEventLoopPolicy;
+#[cfg(all(windows, any(feature = "default-loop", feature = "smol")))]
+pub use windows::WindowsSelectorEventLoopPolicy;
 pub use within::{Within, within};
 
 #[cfg(feature = "async-std")]
 pub use policy_async_std::AsyncStdPolicy;
+#[cfg(any(feature = "compio", all(windows, feature = "default-loop")))]
+pub use policy_compio::ProactorEventLoop;
 #[cfg(feature = "compio")]
-pub use policy_compio::{CompioPolicy, Driver as CompioDriver, ProactorEventLoop};
+pub use policy_compio::{CompioPolicy, Driver as CompioDriver};
 #[cfg(feature = "macros")]
 pub use policy_macros::{main, test};
 #[cfg(any(feature = "default-loop", feature = "smol"))]

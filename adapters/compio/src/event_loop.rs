@@ -9,11 +9,11 @@ use compio_runtime::Runtime;
 #[cfg(target_os = "linux")]
 use policy_core::Proactor;
 #[cfg(unix)]
+use policy_core::Source;
+#[cfg(unix)]
 use policy_core::os::OwnedIo;
 use policy_core::task::{LocalTask, Task};
-use policy_core::{Error, ErrorKind, EventLoop, Job, LoopKind, LoopState, Timer};
-#[cfg(unix)]
-use policy_core::{Selector, Source};
+use policy_core::{Error, ErrorKind, EventLoop, Job, LoopKind, LoopState, Selector, Timer};
 
 use crate::shared::Shared;
 use crate::{Driver, local, timer, turns};
@@ -129,6 +129,14 @@ impl EventLoop for ProactorEventLoop {
     #[cfg(unix)]
     fn as_selector(&self) -> Result<&dyn Selector, Error> {
         Ok(self)
+    }
+
+    /// IOCP completes and does not wait for readiness; async-io's reactor (AFD) does, for
+    /// all loops, on a thread of its own.
+    #[cfg(windows)]
+    fn as_selector(&self) -> Result<&dyn Selector, Error> {
+        policy_async_io::reactor::start()?;
+        Ok(&policy_async_io::selector::AsyncIo)
     }
 
     #[cfg(target_os = "linux")]
