@@ -54,7 +54,7 @@ fn new_event_loop() -> Result<Arc<dyn EventLoop>, Error> {
 /// As asyncio since Python 3.8.
 #[cfg(all(feature = "default-loop", windows))]
 fn new_event_loop() -> Result<Arc<dyn EventLoop>, Error> {
-    policy_compio::ProactorEventLoop::new()
+    policy_windows::ProactorEventLoop::new()
 }
 
 #[cfg(not(feature = "default-loop"))]

@@ -1,9 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-// Another name here: a feature can't turn on one dependency on one system only.
-#[cfg(all(windows, any(feature = "default-loop", feature = "compio")))]
-extern crate policy_compio_windows as policy_compio;
-
 mod ambient;
 #[cfg(feature = "compat")]
 pub mod compat;
@@ -75,7 +71,7 @@ pub use within::{Within, within};
 
 #[cfg(feature = "async-std")]
 pub use policy_async_std::AsyncStdPolicy;
-#[cfg(any(feature = "compio", all(windows, feature = "default-loop")))]
+#[cfg(feature = "compio")]
 pub use policy_compio::ProactorEventLoop;
 #[cfg(feature = "compio")]
 pub use policy_compio::{CompioPolicy, Driver as CompioDriver};
@@ -87,6 +83,8 @@ pub use policy_smol::SelectorEventLoop;
 pub use policy_smol::SmolPolicy;
 #[cfg(feature = "tokio")]
 pub use policy_tokio::TokioPolicy;
+#[cfg(all(windows, feature = "default-loop", not(feature = "compio")))]
+pub use policy_windows::ProactorEventLoop;
 
 /// What adapters build on; see `policy_core`.
 pub mod core {

@@ -1,0 +1,8 @@
+//! The default loop of `event-loop-policy` on Windows, which is compio's; elsewhere
+//! nothing.
+//!
+//! A crate only because of cargo: a feature can't turn on a dependency on one system and
+//! leave it out on others, where another feature turns it on.
+
+#[cfg(windows)]
+pub use policy_compio::ProactorEventLoop;
