@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-#[cfg(unix)]
 use policy_core::clock::Outside;
 use policy_core::{Error, ErrorKind, EventLoop, context};
 
@@ -51,7 +50,6 @@ pub(crate) fn with_here<R>(f: impl FnOnce(&Arc<dyn EventLoop>) -> R) -> Option<R
 
 /// Says to the loop that this code is inside of that something outside is waited for,
 /// so that its clock, while paused, does not jump.
-#[cfg(unix)]
 pub(crate) fn outside() -> Option<Outside> {
     context::with_ambient(|event_loop| event_loop.state().clock().outside())
 }
@@ -70,7 +68,6 @@ pub(crate) fn running() -> Option<Arc<dyn EventLoop>> {
 /// Returns the loop that runs this code, if it will notice when something is ready: one
 /// that was only entered (`policy::within`, another executor's `block_on`) need not be
 /// run by anybody.
-#[cfg(unix)]
 pub(crate) fn driven() -> Option<Arc<dyn EventLoop>> {
     running().filter(|event_loop| {
         !event_loop.is_closed()

@@ -17,6 +17,10 @@ mod policy;
 pub mod prelude;
 #[doc(hidden)]
 pub mod private;
+#[cfg(unix)]
+pub mod process;
+#[cfg(windows)]
+#[path = "process/windows/mod.rs"]
 pub mod process;
 mod run;
 mod runner;
@@ -56,7 +60,6 @@ pub use process::watcher::{
     AutoChildWatcher, FastChildWatcher, MultiLoopChildWatcher, PidfdChildWatcher, SafeChildWatcher,
     ThreadedChildWatcher,
 };
-#[cfg(unix)]
 pub use process::{EventLoopExt, create_subprocess_exec, create_subprocess_shell};
 pub use run::{run, try_run};
 pub use runner::Runner;

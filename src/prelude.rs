@@ -11,5 +11,4 @@
 //! # Ok::<(), policy::Error>(())
 //! ```
 
-#[cfg(unix)]
 pub use crate::process::EventLoopExt;

@@ -49,6 +49,7 @@ impl Delay {
 }
 
 /// Waits for `future`, at most for `limit`. `None`: the time was over first.
+#[cfg_attr(windows, allow(dead_code, reason = "nobody is asked to end there"))]
 pub(super) async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
     let mut delay = Delay::new(limit);
     let mut future = std::pin::pin!(future);

@@ -19,8 +19,6 @@
 //!
 //! [watcher]: crate::ChildWatcher
 
-#![cfg(unix)]
-
 mod anchor;
 mod background;
 mod child;
