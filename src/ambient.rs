@@ -78,7 +78,6 @@ pub(crate) fn driven() -> Option<Arc<dyn EventLoop>> {
 
 /// Returns true for a runtime of others that this thread has entered and does not run:
 /// if it has one thread, nobody may.
-#[cfg(unix)]
 fn may_stand_still(_event_loop: &Arc<dyn EventLoop>) -> bool {
     #[cfg(feature = "tokio")]
     if _event_loop.name() == "tokio:handle" {

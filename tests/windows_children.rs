@@ -87,7 +87,16 @@ mod children {
             what_cannot_be_started_is_an_error,
             children_are_counted,
         ];
-        let only = env::args().skip(1).find(|arg| !arg.starts_with('-'));
+        // As libtest's: a name, and `--skip` with the names of others.
+        let mut args = env::args().skip(1);
+        let mut only = None;
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                "--skip" => drop(args.next()),
+                arg if arg.starts_with('-') => {}
+                name => only = Some(name.to_owned()),
+            }
+        }
         assert_eq!(policy::get_child_watcher().unwrap_err().kind(), ErrorKind::NotImplemented);
         let refused = this("exit 0").spawn().unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::NoRunningLoop);
