@@ -7,6 +7,8 @@
     reason = "a test that fails panics"
 )]
 
+mod support;
+
 use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -55,53 +57,22 @@ fn quickstart<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Command {
     command
 }
 
-/// Returns the path of an example, built as this test was: cargo builds them for
-/// `cargo test`, yet not for `cargo test --test examples`, and what lies there may
-/// be old.
+/// Returns the path of an example. All that are tested are built at once.
 fn example(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(build).join(format!("{name}{}", env::consts::EXE_SUFFIX))
 }
 
 fn build() -> PathBuf {
-    // target/debug/deps/examples-0123 → target/debug
-    let deps = env::current_exe().unwrap();
-    let profile = deps.ancestors().nth(2).unwrap();
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet"]);
-    cargo.args(["--example", "quickstart", "--example", "custom_policy"]);
-    cargo.args(["--example", "proactor_copy"]);
+    let mut names = vec!["quickstart", "custom_policy", "proactor_copy"];
     if cfg!(feature = "tokio") {
-        cargo.args(["--example", "library"]);
+        names.push("library");
     }
     if cfg!(all(feature = "smol", feature = "tokio")) {
-        cargo.args(["--example", "two_loops"]);
+        names.push("two_loops");
     }
-    cargo.arg("--target-dir").arg(profile.parent().unwrap());
-    if profile.ends_with("release") {
-        cargo.arg("--release");
-    }
-    // With the very arguments of the test command, so that nothing is built again.
-    let on: Vec<_> = FEATURES.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect();
-    if on.len() == FEATURES.len() {
-        cargo.args(["--workspace", "--all-features"]);
-    } else {
-        cargo.args(["-p", "event-loop-policy", "--no-default-features", "--features"]);
-        cargo.arg(on.join(","));
-    }
-    let built = Ran::of(&mut cargo);
-    assert_eq!(built.code, Some(0), "the examples do not build:\n{}", built.err);
-    profile.join("examples")
+    support::examples(&names)
 }
-
-const FEATURES: [(&str, bool); 6] = [
-    ("default-loop", cfg!(feature = "default-loop")),
-    ("macros", cfg!(feature = "macros")),
-    ("tokio", cfg!(feature = "tokio")),
-    ("smol", cfg!(feature = "smol")),
-    ("async-std", cfg!(feature = "async-std")),
-    ("compio", cfg!(feature = "compio")),
-];
 
 /// A folder of this test's own, empty.
 fn folder(name: &str) -> PathBuf {

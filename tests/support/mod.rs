@@ -24,11 +24,17 @@ pub const LONG: Duration = Duration::from_secs(120);
 /// Returns the path of an example, built as this test was: cargo builds them for
 /// `cargo test`, yet not for `cargo test --test …`, and what lies there may be old.
 pub fn example(name: &str) -> PathBuf {
+    examples(&[name]).join(format!("{name}{}", env::consts::EXE_SUFFIX))
+}
+
+/// As `example`, for several at once; returns the folder that they are in.
+pub fn examples(names: &[&str]) -> PathBuf {
     // target/debug/deps/fanout-0123 → target/debug
     let deps = env::current_exe().unwrap();
     let profile = deps.ancestors().nth(2).unwrap();
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet", "--example", name]);
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet"]);
+    cargo.args(names.iter().flat_map(|name| ["--example", name]));
     cargo.arg("--target-dir").arg(profile.parent().unwrap());
     if profile.ends_with("release") {
         cargo.arg("--release");
@@ -43,8 +49,8 @@ pub fn example(name: &str) -> PathBuf {
     }
     let built = cargo.output().unwrap();
     let said = String::from_utf8_lossy(&built.stderr);
-    assert!(built.status.success(), "the example does not build:\n{said}");
-    profile.join("examples").join(format!("{name}{}", env::consts::EXE_SUFFIX))
+    assert!(built.status.success(), "{names:?} do not build:\n{said}");
+    profile.join("examples")
 }
 
 const FEATURES: [(&str, bool); 9] = [
