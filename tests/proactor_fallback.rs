@@ -2,7 +2,7 @@
 //! refuses `preadv2` and `pwritev2`, as old kernels do. It stays with its thread and the
 //! threads that come from it, so this is a process.
 #![cfg(all(target_os = "linux", feature = "default-loop"))]
-#![allow(clippy::unwrap_used, reason = "a test that fails panics")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails panics")]
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;

@@ -3,6 +3,7 @@
 mod children;
 mod lookup;
 mod memory;
+mod net;
 mod scaling;
 mod tasks;
 mod timers;
@@ -15,6 +16,7 @@ pub const GROUPS: &[Group] = &[
     ("tasks", tasks::rows),
     ("lookup", lookup::rows),
     ("timers", timers::rows),
+    ("net", net::rows),
     ("children", children::rows),
     ("memory", memory::rows),
     ("scaling", scaling::rows),

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use policy::{EventLoop, EventLoopPolicy};
 
@@ -24,7 +23,11 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
 macro_rules! programs {
     () => {
         /// 64 bytes to and fro.
-        async fn ping_pong(mut client: impl Stream, mut server: impl Stream, count: u32) -> Duration {
+        async fn ping_pong(
+            mut client: impl Stream,
+            mut server: impl Stream,
+            count: u32,
+        ) -> Duration {
             let other = spawn(async move {
                 let mut buffer = [0; 64];
                 while server.read_exact(&mut buffer).await.is_ok() {
@@ -311,7 +314,14 @@ fn on_tokio(plan: &Plan) -> Vec<Case> {
 }
 
 fn on_smol(plan: &Plan) -> Vec<Case> {
-    cases!(plan, "smol current_thread", "async-io", smols, policy::SmolPolicy::current_thread(), Smol)
+    cases!(
+        plan,
+        "smol current_thread",
+        "async-io",
+        smols,
+        policy::SmolPolicy::current_thread(),
+        Smol
+    )
 }
 
 fn run<T>(event_loop: &Arc<dyn EventLoop>, future: impl Future<Output = T>) -> T {
