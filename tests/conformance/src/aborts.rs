@@ -13,7 +13,7 @@ use crate::support::{Flag, Gate, NEVER, block_on, driven, in_thread, is_cancelle
 
 /// An aborted task ends as cancelled, and what it held has been dropped by then.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn an_aborted_task_is_cancelled_and_dropped(make: Make<'_>) {
     run(make, async {
         let (started, dropped) = (Gate::default(), Flag::default());
@@ -35,7 +35,7 @@ pub fn an_aborted_task_is_cancelled_and_dropped(make: Make<'_>) {
 
 /// A task that is aborted before its first poll is never polled.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn a_task_aborted_before_its_first_poll_is_never_polled(make: Make<'_>) {
     on_loop(make, |event_loop| {
         let (polled, dropped) = (Flag::default(), Flag::default());
@@ -56,7 +56,7 @@ pub fn a_task_aborted_before_its_first_poll_is_never_polled(make: Make<'_>) {
 
 /// Aborting a task that has finished changes nothing: its result is still there.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn aborting_a_finished_task_keeps_its_result(make: Make<'_>) {
     run(make, async {
         let task = policy::spawn(async { 1 });
@@ -71,7 +71,7 @@ pub fn aborting_a_finished_task_keeps_its_result(make: Make<'_>) {
 
 /// Aborting twice, from several threads, is as good as once.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn aborting_twice_is_as_good_as_once(make: Make<'_>) {
     on_loop(make, |event_loop| {
         driven(event_loop, || {
@@ -97,7 +97,7 @@ pub fn aborting_twice_is_as_good_as_once(make: Make<'_>) {
 
 /// A task that waits, for a timer, a channel or another task, is cancelled at once.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn a_task_is_cancelled_wherever_it_waits(make: Make<'_>) {
     run(make, async {
         let sleeps = policy::spawn(async { sleep(NEVER).await });
@@ -127,7 +127,7 @@ pub fn a_task_is_cancelled_wherever_it_waits(make: Make<'_>) {
 /// A task that aborts itself ends at its next `.await`; one that has none keeps its
 /// result.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn a_task_may_abort_itself(make: Make<'_>) {
     run(make, async {
         let (send, receive) = async_channel::bounded::<policy::task::AbortHandle>(1);
@@ -155,7 +155,7 @@ pub fn a_task_may_abort_itself(make: Make<'_>) {
 
 /// A detached task can still be aborted by its abort handle.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn a_detached_task_can_be_aborted(make: Make<'_>) {
     run(make, async {
         let (dropped, told) = (Flag::default(), Gate::default());
@@ -179,7 +179,7 @@ pub fn a_detached_task_can_be_aborted(make: Make<'_>) {
 
 /// A task of a loop that nobody runs can be aborted; it ends in the next run.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn a_task_of_a_stopped_loop_can_be_aborted(make: Make<'_>) {
     on_loop(make, |event_loop| {
         let started = Gate::default();
@@ -197,7 +197,7 @@ pub fn a_task_of_a_stopped_loop_can_be_aborted(make: Make<'_>) {
 
 /// Abort and end may race: the task is cancelled, or has its result, never neither.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn abort_and_end_may_race(make: Make<'_>) {
     on_loop(make, |event_loop| {
         driven(event_loop, || {
@@ -220,7 +220,7 @@ pub fn abort_and_end_may_race(make: Make<'_>) {
 
 /// A task that spawns, or aborts others, while it is dropped is welcome to.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn a_destructor_may_use_the_loop(make: Make<'_>) {
     run(make, async {
         let (done, started) = (Gate::default(), Gate::default());
@@ -245,7 +245,7 @@ pub fn a_destructor_may_use_the_loop(make: Make<'_>) {
 
 /// `AbortOnDrop` takes its task with it; detached, it does not.
 ///
-/// Proves: API.md `AbortOnDrop`
+/// Proves: the documentation of `AbortOnDrop`
 pub fn abort_on_drop_takes_its_task_with_it(make: Make<'_>) {
     run(make, async {
         let task = AbortOnDrop::new(policy::spawn(pending::<()>()));
@@ -277,7 +277,7 @@ pub fn abort_on_drop_takes_its_task_with_it(make: Make<'_>) {
 
 /// A future that panics when it is dropped by an abort is a panic of its task.
 ///
-/// Proves: decision 8 "a panic never takes the loop down"
+/// Proves: 'a panic never takes the loop down'
 pub fn a_panic_while_it_is_cancelled_is_the_tasks_own(make: Make<'_>) {
     run(make, async {
         let started = Gate::default();

@@ -11,7 +11,7 @@ use crate::support::{Flag, Gate, NEVER, SHUTDOWN, block_on, kind, new_loop, on_l
 
 /// A job runs on another thread, and its value comes back.
 ///
-/// Proves: B98, decision 6
+/// Proves: B98, 'every call has its twin on the loop'
 pub fn a_job_runs_on_another_thread(make: Make<'_>) {
     run(make, async {
         let here = thread::current().id();

@@ -539,7 +539,7 @@ pub fn dropped_sleeps_hold_nothing_up(make: Make<'_>) -> Result<(), Skipped> {
 
 /// A task that panics or is aborted holds nothing up.
 ///
-/// Proves: the virtual clock "jump when everything else is idle", decision 8
+/// Proves: the virtual clock 'jump when everything else is idle', the contract of tasks
 pub fn tasks_that_end_hold_nothing_up(make: Make<'_>) -> Result<(), Skipped> {
     jumping(make, async {
         let start = Instant::now();
@@ -561,7 +561,7 @@ pub fn tasks_that_end_hold_nothing_up(make: Make<'_>) -> Result<(), Skipped> {
 
 /// Local tasks follow the clock as others do.
 ///
-/// Proves: API.md `spawn_local`, the virtual clock
+/// Proves: the documentation of `spawn_local`, the virtual clock
 pub fn local_tasks_follow_the_clock(make: Make<'_>) -> Result<(), Skipped> {
     needs_local_tasks(make)?;
     jumping(make, async {

@@ -133,7 +133,7 @@ pub fn whatever_the_loop_runs_sees_it_as_the_running_one(make: Make<'_>) -> Resu
 
 /// Each task of a loop sees it after each `.await`, whichever thread it is on.
 ///
-/// Proves: B39, decision 3
+/// Proves: B39, 'the running loop is known while it polls'
 pub fn a_task_sees_its_loop_on_every_thread(make: Make<'_>) {
     run(make, async {
         let id = get_running_loop().unwrap().state().id();
@@ -178,7 +178,7 @@ pub fn a_thread_that_ends_lets_go_of_its_loop(make: Make<'_>) {
 
 /// A policy per process has one loop for all threads; one by key has one per key.
 ///
-/// Proves: API.md "a policy defines the notion of context"
+/// Proves: 'a policy says what a context is'
 pub fn contexts_may_be_processes_or_keys(make: Make<'_>) {
     thread_local!(static TENANT: std::cell::Cell<u64> = const { std::cell::Cell::new(1) });
 
@@ -202,7 +202,7 @@ pub fn contexts_may_be_processes_or_keys(make: Make<'_>) {
 
 /// A policy by task has one loop per task, and lets it go when the task ends.
 ///
-/// Proves: API.md "a policy defines the notion of context"
+/// Proves: 'a policy says what a context is'
 pub fn contexts_may_be_tasks(make: Make<'_>) {
     let loops = make();
     let policy = Arc::new(ContextPolicy::new(move || loops.new_event_loop(), Context::task()));
@@ -223,7 +223,7 @@ pub fn contexts_may_be_tasks(make: Make<'_>) {
 
 /// A key that is an `Arc` names its context while the `Arc` lives.
 ///
-/// Proves: API.md "a policy defines the notion of context"
+/// Proves: 'a policy says what a context is'
 pub fn a_context_named_by_an_arc_goes_with_it(make: Make<'_>) {
     let loops = make();
     let tenant = Arc::new(());
@@ -246,7 +246,7 @@ pub fn a_context_named_by_an_arc_goes_with_it(make: Make<'_>) {
 /// Under somebody else's executor, `within` makes a loop the running one: what is
 /// spawned there belongs to it.
 ///
-/// Proves: API.md "within", B41
+/// Proves: the documentation of `within`, B41
 pub fn within_makes_a_loop_the_running_one(make: Make<'_>) {
     on_loop(make, |event_loop| {
         let inside = policy::within(event_loop.clone(), async {
@@ -262,7 +262,7 @@ pub fn within_makes_a_loop_the_running_one(make: Make<'_>) {
 
 /// `within` inside another loop hides that one, for its future only.
 ///
-/// Proves: API.md "within", B41
+/// Proves: the documentation of `within`, B41
 pub fn within_hides_the_loop_around_it(make: Make<'_>) {
     on_loop(make, |inner| {
         run(make, async {
@@ -279,7 +279,7 @@ pub fn within_hides_the_loop_around_it(make: Make<'_>) {
 
 /// A future that panics within a loop leaves it.
 ///
-/// Proves: decision 3
+/// Proves: 'the running loop is known while it polls'
 pub fn a_panic_within_a_loop_leaves_it(make: Make<'_>) {
     on_loop(make, |event_loop: &Arc<dyn EventLoop>| {
         let panics = policy::within(event_loop.clone(), async { panic!("within") });

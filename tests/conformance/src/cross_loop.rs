@@ -46,7 +46,7 @@ where
 
 /// Tasks of two loops talk over channels.
 ///
-/// Proves: issue 2, "two loops of different executors at once"
+/// Proves: 'two loops of different executors run at once'
 pub fn tasks_of_two_loops_talk(make: Make<'_>) {
     with_each_other(make, || {
         let (ping, pings) = async_channel::bounded::<u32>(1);
@@ -76,7 +76,7 @@ pub fn tasks_of_two_loops_talk(make: Make<'_>) {
 
 /// A task of one loop is awaited in another, both ways at once.
 ///
-/// Proves: decision 8, B95
+/// Proves: the contract of tasks, B95
 pub fn a_task_of_one_loop_is_awaited_in_another(make: Make<'_>) {
     with_each_other(make, || {
         let (to_there, from_here) = async_channel::bounded(1);
@@ -113,7 +113,7 @@ pub fn a_task_of_one_loop_is_awaited_in_another(make: Make<'_>) {
 
 /// A loop hands work to another by its handle, and each task runs where it was given.
 ///
-/// Proves: decision 4, decision 6
+/// Proves: 'what was made stays with its loop', 'every call has its twin on the loop'
 pub fn a_loop_gives_work_to_another(make: Make<'_>) {
     for policy in others(make) {
         let other = policy.new_event_loop().unwrap();
@@ -145,7 +145,7 @@ pub fn a_loop_gives_work_to_another(make: Make<'_>) {
 
 /// A task that waits for another loop's task is told when that loop closes.
 ///
-/// Proves: B75, decision 8
+/// Proves: B75, the contract of tasks
 pub fn a_wait_across_loops_ends_when_the_other_closes(make: Make<'_>) {
     for policy in others(make) {
         let other = policy.new_event_loop().unwrap();
@@ -160,7 +160,7 @@ pub fn a_wait_across_loops_ends_when_the_other_closes(make: Make<'_>) {
 
 /// Aborting from another loop cancels the task in its own.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn a_task_is_aborted_from_another_loop(make: Make<'_>) {
     for policy in others(make) {
         let other = policy.new_event_loop().unwrap();
@@ -178,7 +178,7 @@ pub fn a_task_is_aborted_from_another_loop(make: Make<'_>) {
 /// The same code sees the loop that it runs in, whichever that is, in either loop's
 /// threads.
 ///
-/// Proves: decision 3, decision 5
+/// Proves: 'the running loop is known while it polls', 'the loop that a call means'
 pub fn ambient_calls_follow_the_loop_that_runs_the_code(make: Make<'_>) {
     async fn library() -> (policy::core::LoopId, policy::core::LoopId) {
         let spawned = policy::spawn(async { get_running_loop().unwrap().state().id() });
@@ -203,7 +203,7 @@ pub fn ambient_calls_follow_the_loop_that_runs_the_code(make: Make<'_>) {
 
 /// A callback of one loop gives callbacks to another, which wakes up for them.
 ///
-/// Proves: B89, decision 6
+/// Proves: B89, 'every call has its twin on the loop'
 pub fn callbacks_are_given_to_another_loop(make: Make<'_>) {
     for other in others(make) {
         let (here, there) = (new_loop(make), other.new_event_loop().unwrap());

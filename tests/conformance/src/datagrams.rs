@@ -17,7 +17,7 @@ async fn bound() -> UdpSocket {
 /// A datagram arrives as it was sent, with its sender; a peek leaves it there, and what is
 /// too long is cut off.
 ///
-/// Proves: issue 4 "UdpSocket"
+/// Proves: 'datagrams keep their bounds and senders'
 pub fn a_datagram_arrives_with_its_sender(make: Make<'_>) -> Result<(), Skipped> {
     on_selector(make, async {
         let (a, b) = (bound().await, bound().await);
@@ -46,7 +46,7 @@ pub fn a_datagram_arrives_with_its_sender(make: Make<'_>) -> Result<(), Skipped>
 
 /// A socket with a peer hears that peer only, and what was refused.
 ///
-/// Proves: issue 4 "UdpSocket with connect"
+/// Proves: 'datagrams keep their bounds and senders'
 pub fn a_socket_with_a_peer_hears_nobody_else(make: Make<'_>) -> Result<(), Skipped> {
     on_selector(make, async {
         let (a, b, stranger) = (bound().await, bound().await, bound().await);
@@ -79,7 +79,7 @@ pub fn a_socket_with_a_peer_hears_nobody_else(make: Make<'_>) -> Result<(), Skip
 /// Many tasks send and receive by one socket: each datagram goes to one of them, and no
 /// wake-up is lost.
 ///
-/// Proves: issue 4 "right result or typed error on every loop"
+/// Proves: 'the right result or a typed error on every loop'
 pub fn many_tasks_receive_by_one_socket(make: Make<'_>) -> Result<(), Skipped> {
     const TASKS: usize = 8;
     const ROUNDS: usize = 50;
@@ -119,7 +119,7 @@ pub fn many_tasks_receive_by_one_socket(make: Make<'_>) -> Result<(), Skipped> {
 
 /// A receive that is dropped has taken nothing.
 ///
-/// Proves: issue 4 "cancelled reads and accepts (nothing lost)"
+/// Proves: 'what is cancelled loses nothing'
 pub fn a_receive_that_is_dropped_loses_nothing(make: Make<'_>) -> Result<(), Skipped> {
     on_selector(make, async {
         let (a, b) = (bound().await, bound().await);
@@ -139,7 +139,7 @@ pub fn a_receive_that_is_dropped_loses_nothing(make: Make<'_>) -> Result<(), Ski
 
 /// The options say what was set.
 ///
-/// Proves: issue 4 "multicast"
+/// Proves: 'groups and options of UDP'
 pub fn options_say_what_was_set(make: Make<'_>) -> Result<(), Skipped> {
     on_selector(make, async {
         let socket = bound().await;
@@ -158,7 +158,7 @@ pub fn options_say_what_was_set(make: Make<'_>) -> Result<(), Skipped> {
 
 /// What is sent to a group comes to those who joined it.
 ///
-/// Proves: issue 4 "multicast"
+/// Proves: 'groups and options of UDP'
 pub fn a_group_hears_what_is_sent_to_it(make: Make<'_>) -> Result<(), Skipped> {
     on_selector(make, async {
         let group = Ipv4Addr::new(224, 0, 0, 251);

@@ -36,7 +36,7 @@ pub fn debug_mode_is_off_until_it_is_turned_on(make: Make<'_>) {
 
 /// In debug mode tasks keep their contract: values, ids, aborts, panics, detaching.
 ///
-/// Proves: decision 8, B97
+/// Proves: the contract of tasks, B97
 pub fn tasks_are_the_same_in_debug_mode(make: Make<'_>) {
     on_loop(make, |event_loop| {
         event_loop.set_debug(true);
@@ -78,7 +78,7 @@ pub fn tasks_are_the_same_in_debug_mode(make: Make<'_>) {
 
 /// So do local tasks.
 ///
-/// Proves: decision 8, B97
+/// Proves: the contract of tasks, B97
 pub fn local_tasks_are_the_same_in_debug_mode(make: Make<'_>) -> Result<(), Skipped> {
     needs_local_tasks(make)?;
     run(make, async {

@@ -85,7 +85,7 @@ pub fn the_panic_of_a_callback_is_told(make: Make<'_>) {
 /// The handler is told of the panic of a task whose handle is dropped without being
 /// awaited, before the task ends or after; and not of one that was awaited.
 ///
-/// Proves: asyncio's 'Task exception was never retrieved', decision 8
+/// Proves: asyncio's 'Task exception was never retrieved', the contract of tasks
 pub fn a_panic_that_nobody_asks_for_is_told(make: Make<'_>) {
     run(make, async {
         let told = Told::by(&get_running_loop().unwrap());
@@ -118,7 +118,7 @@ pub fn a_panic_that_nobody_asks_for_is_told(make: Make<'_>) {
 
 /// So is the panic of a blocking job.
 ///
-/// Proves: B98, decision 8
+/// Proves: B98, the contract of tasks
 pub fn the_panic_of_a_detached_job_is_told(make: Make<'_>) {
     run(make, async {
         let told = Told::by(&get_running_loop().unwrap());
@@ -131,7 +131,7 @@ pub fn the_panic_of_a_detached_job_is_told(make: Make<'_>) {
 
 /// So is that of a local task.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn the_panic_of_a_detached_local_task_is_told(make: Make<'_>) -> Result<(), Skipped> {
     needs_local_tasks(make)?;
     run(make, async {
@@ -223,7 +223,7 @@ pub fn a_handler_may_use_its_loop(make: Make<'_>) {
 /// The handlers of two loops are two; a closed loop has its own still, and lets go of
 /// it when it is dropped.
 ///
-/// Proves: B74, decision 4
+/// Proves: B74, 'what was made stays with its loop'
 pub fn each_loop_has_a_handler_of_its_own(make: Make<'_>) {
     let (one, two) = (new_loop(make), new_loop(make));
     let (of_one, of_two) = (Told::by(&one), Told::by(&two));

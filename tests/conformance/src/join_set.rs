@@ -12,7 +12,7 @@ use crate::{Make, Skipped};
 
 /// Results come in the order in which the tasks end.
 ///
-/// Proves: API.md `JoinSet`
+/// Proves: the documentation of `JoinSet`
 pub fn results_come_in_the_order_of_completion(make: Make<'_>) {
     run(make, async {
         let gates: Vec<_> = (0..5).map(|_| Gate::default()).collect();
@@ -36,7 +36,7 @@ pub fn results_come_in_the_order_of_completion(make: Make<'_>) {
 
 /// A set of many tasks loses none, and repeats none.
 ///
-/// Proves: API.md `JoinSet`
+/// Proves: the documentation of `JoinSet`
 pub fn a_set_of_many_loses_none(make: Make<'_>) {
     run(make, async {
         let mut set: JoinSet<usize> = (0..2000)
@@ -60,7 +60,7 @@ pub fn a_set_of_many_loses_none(make: Make<'_>) {
 
 /// A wait for the next result that is dropped loses none.
 ///
-/// Proves: API.md `JoinSet`
+/// Proves: the documentation of `JoinSet`
 pub fn a_wait_that_is_dropped_loses_no_result(make: Make<'_>) {
     run(make, async {
         let gate = Gate::default();
@@ -81,7 +81,7 @@ pub fn a_wait_that_is_dropped_loses_no_result(make: Make<'_>) {
 
 /// Dropping a set aborts its tasks; detaching them first lets them run on.
 ///
-/// Proves: API.md `JoinSet`
+/// Proves: the documentation of `JoinSet`
 pub fn a_dropped_set_aborts_its_tasks(make: Make<'_>) {
     run(make, async {
         let dropped = Flag::default();
@@ -114,7 +114,7 @@ pub fn a_dropped_set_aborts_its_tasks(make: Make<'_>) {
 
 /// Aborted and panicking members come as such, with their ids; the others as results.
 ///
-/// Proves: API.md `JoinSet`, decision 8
+/// Proves: the documentation of `JoinSet`, the contract of tasks
 pub fn cancelled_and_panicking_members_come_as_such(make: Make<'_>) {
     run(make, async {
         let mut set = JoinSet::new();
@@ -146,7 +146,7 @@ pub fn cancelled_and_panicking_members_come_as_such(make: Make<'_>) {
 
 /// `shutdown` waits until the tasks are gone.
 ///
-/// Proves: API.md `JoinSet`
+/// Proves: the documentation of `JoinSet`
 pub fn shutdown_waits_until_the_tasks_are_gone(make: Make<'_>) {
     run(make, async {
         let dropped = Flag::default();
@@ -169,7 +169,7 @@ pub fn shutdown_waits_until_the_tasks_are_gone(make: Make<'_>) {
 
 /// A set takes tasks of any loop, blocking jobs and local tasks.
 ///
-/// Proves: API.md `JoinSet`
+/// Proves: the documentation of `JoinSet`
 pub fn a_set_takes_tasks_of_every_kind(make: Make<'_>) -> Result<(), Skipped> {
     on_loop(make, |other| {
         driven(other, || {
@@ -200,7 +200,7 @@ pub fn a_set_takes_tasks_of_every_kind(make: Make<'_>) -> Result<(), Skipped> {
 
 /// The members of a set end as cancelled when their loop closes.
 ///
-/// Proves: API.md `JoinSet`, B75
+/// Proves: the documentation of `JoinSet`, B75
 pub fn members_end_when_their_loop_closes(make: Make<'_>) {
     let event_loop = new_loop(make);
     let mut set = JoinSet::new();

@@ -17,8 +17,10 @@
 //! ```
 //!
 //! A clause is a function in the module of its room, and says in its last line of
-//! documentation what it proves: behaviours of asyncio (`B51`, as numbered in the
-//! project's notes) and decisions of this project. [`clauses`] lists them all.
+//! documentation what it proves: behaviours of asyncio, as numbered in the project's
+//! `docs/asyncio.md` (`B51`), and promises of this project, in words (`'what is cancelled
+//! loses nothing'`); *the contract of tasks* is that of `policy::task`. [`clauses`] lists
+//! them all.
 //!
 //! What a loop says itself that it can't do (by
 //! [`ErrorKind::Unsupported`](::policy::ErrorKind::Unsupported)) is not held against

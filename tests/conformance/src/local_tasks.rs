@@ -16,7 +16,7 @@ use crate::{Make, Skipped};
 
 /// A local task need not be `Send`, and gives its value; `try_spawn_local` is its twin.
 ///
-/// Proves: API.md `spawn_local`
+/// Proves: the documentation of `spawn_local`
 pub fn a_local_task_need_not_be_send(make: Make<'_>) -> Result<(), Skipped> {
     needs_local_tasks(make)?;
     run(make, async {
@@ -42,7 +42,7 @@ pub fn a_local_task_need_not_be_send(make: Make<'_>) -> Result<(), Skipped> {
 /// A local task runs on the thread that runs the loop, after each `.await`, however
 /// it was woken.
 ///
-/// Proves: API.md `spawn_local`
+/// Proves: the documentation of `spawn_local`
 pub fn a_local_task_stays_on_its_thread(make: Make<'_>) -> Result<(), Skipped> {
     needs_local_tasks(make)?;
     run(make, async {
@@ -73,7 +73,7 @@ pub fn a_local_task_stays_on_its_thread(make: Make<'_>) -> Result<(), Skipped> {
 
 /// Local tasks and others wait for each other.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn local_tasks_and_others_wait_for_each_other(make: Make<'_>) -> Result<(), Skipped> {
     needs_local_tasks(make)?;
     run(make, async {
@@ -151,7 +151,7 @@ pub fn local_tasks_persist_between_runs(make: Make<'_>) -> Result<(), Skipped> {
 /// From a thread that does not run the loop, `spawn_local` is refused, and what was
 /// given is dropped there.
 ///
-/// Proves: decision 11
+/// Proves: 'errors come before side effects'
 pub fn another_thread_spawns_no_local_task(make: Make<'_>) -> Result<(), Skipped> {
     needs_local_tasks(make)?;
     run(make, async {
@@ -174,7 +174,7 @@ pub fn another_thread_spawns_no_local_task(make: Make<'_>) -> Result<(), Skipped
 
 /// A local task can be aborted from any thread; it is dropped on its own.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn an_aborted_local_task_is_dropped_on_its_thread(make: Make<'_>) -> Result<(), Skipped> {
     needs_local_tasks(make)?;
     run(make, async {
@@ -275,7 +275,7 @@ pub fn a_local_destructor_may_use_the_loop(make: Make<'_>) -> Result<(), Skipped
 
 /// A detached local task runs on.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn a_detached_local_task_runs_on(make: Make<'_>) -> Result<(), Skipped> {
     needs_local_tasks(make)?;
     run(make, async {

@@ -16,7 +16,7 @@ use crate::{Make, Skipped};
 
 /// Bytes go both ways, and a half-close is an end for the peer and none for us.
 ///
-/// Proves: issue 4 "half-close"
+/// Proves: 'each direction ends by itself'
 pub fn a_stream_carries_bytes_both_ways(make: Make<'_>) -> Result<(), Skipped> {
     on_selector(make, async {
         let (mut client, mut server) = connected().await;
@@ -35,7 +35,7 @@ pub fn a_stream_carries_bytes_both_ways(make: Make<'_>) -> Result<(), Skipped> {
 
 /// 64 MiB arrive as they were sent, though the system takes a little at a time.
 ///
-/// Proves: issue 4 "writes of 64 MiB"
+/// Proves: 'the size of a write does not matter'
 pub fn what_is_larger_than_any_buffer_arrives_whole(make: Make<'_>) -> Result<(), Skipped> {
     const SIZE: usize = 64 << 20;
     // Of a length that divides no buffer: what is lost or doubled shows.
@@ -63,7 +63,7 @@ pub fn what_is_larger_than_any_buffer_arrives_whole(make: Make<'_>) -> Result<()
 
 /// Several buffers are read and written by one call, also more than the system takes.
 ///
-/// Proves: issue 4 "Streams implement futures-io"
+/// Proves: 'several buffers go by one call'
 pub fn several_buffers_go_by_one_call(make: Make<'_>) -> Result<(), Skipped> {
     on_selector(make, async {
         let (mut client, mut server) = connected().await;
@@ -91,7 +91,7 @@ pub fn several_buffers_go_by_one_call(make: Make<'_>) -> Result<(), Skipped> {
 
 /// One task reads while another writes, both by shared reference.
 ///
-/// Proves: issue 4 "split"
+/// Proves: 'a stream can be used in halves'
 pub fn two_tasks_use_one_stream_at_once(make: Make<'_>) -> Result<(), Skipped> {
     const SIZE: usize = 1 << 20;
     on_selector(make, async {
@@ -116,7 +116,7 @@ pub fn two_tasks_use_one_stream_at_once(make: Make<'_>) -> Result<(), Skipped> {
 /// The halves go to tasks of their own and come together again; halves of two streams
 /// don't. A writing half that is dropped is an end for the peer.
 ///
-/// Proves: issue 4 "split, into_split"
+/// Proves: 'a stream can be used in halves'
 pub fn halves_go_apart_and_come_together(make: Make<'_>) -> Result<(), Skipped> {
     on_selector(make, async {
         let (client, mut server) = connected().await;
@@ -148,7 +148,7 @@ pub fn halves_go_apart_and_come_together(make: Make<'_>) -> Result<(), Skipped> 
 /// A read that is dropped has taken nothing, however often that happens, and a peek
 /// takes nothing either.
 ///
-/// Proves: issue 4 "cancelled reads and accepts (nothing lost)"
+/// Proves: 'what is cancelled loses nothing'
 pub fn a_read_that_is_dropped_loses_nothing(make: Make<'_>) -> Result<(), Skipped> {
     on_selector(make, async {
         let (mut client, mut server) = connected().await;
@@ -168,7 +168,7 @@ pub fn a_read_that_is_dropped_loses_nothing(make: Make<'_>) -> Result<(), Skippe
 
 /// An accept that is dropped has taken no connection.
 ///
-/// Proves: issue 4 "cancelled reads and accepts (nothing lost)"
+/// Proves: 'what is cancelled loses nothing'
 pub fn an_accept_that_is_dropped_loses_nothing(make: Make<'_>) -> Result<(), Skipped> {
     on_selector(make, async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -187,7 +187,7 @@ pub fn an_accept_that_is_dropped_loses_nothing(make: Make<'_>) -> Result<(), Ski
 /// Of many tasks that wait for one listener each gets its connection: no wake-up is
 /// lost.
 ///
-/// Proves: issue 4 "right result or typed error on every loop"
+/// Proves: 'the right result or a typed error on every loop'
 pub fn many_tasks_accept_from_one_listener(make: Make<'_>) -> Result<(), Skipped> {
     const TASKS: usize = 16;
     on_selector(make, async {
@@ -218,7 +218,7 @@ pub fn many_tasks_accept_from_one_listener(make: Make<'_>) -> Result<(), Skipped
 
 /// Two waits of one task for the same socket are both served.
 ///
-/// Proves: issue 4 "right result or typed error on every loop"
+/// Proves: 'the right result or a typed error on every loop'
 pub fn two_waits_of_one_task_are_both_served(make: Make<'_>) -> Result<(), Skipped> {
     on_selector(make, async {
         let (mut client, server) = connected().await;
@@ -240,7 +240,7 @@ pub fn two_waits_of_one_task_are_both_served(make: Make<'_>) -> Result<(), Skipp
 /// A stream goes from task to task, and on a loop of several threads from thread to
 /// thread, in the midst of what it carries.
 ///
-/// Proves: issue 4 "moving a stream between tasks of a multi-threaded loop"
+/// Proves: 'a stream goes from task to task'
 pub fn a_stream_moves_between_tasks(make: Make<'_>) -> Result<(), Skipped> {
     on_selector(make, async {
         let (mut client, mut server) = connected().await;
@@ -268,7 +268,7 @@ pub fn a_stream_moves_between_tasks(make: Make<'_>) -> Result<(), Skipped> {
 /// A task that reads or waits for a connection can be aborted, and the loop closed while
 /// others wait: their sockets go, and their peers notice.
 ///
-/// Proves: issue 4 "dropping … a stream"
+/// Proves: 'who waits goes with its loop'
 pub fn a_loop_that_closes_drops_who_waits(make: Make<'_>) -> Result<(), Skipped> {
     needs_selector(make)?;
     let mut peer = on_loop(make, |event_loop| {
@@ -300,7 +300,7 @@ pub fn a_loop_that_closes_drops_who_waits(make: Make<'_>) -> Result<(), Skipped>
 /// A stream whose loop is closed says so; what has come already can still be read, and
 /// by way of std it goes to another loop.
 ///
-/// Proves: decision 4, issue 4 "a typed error, not a hang"
+/// Proves: 'what was made stays with its loop', 'a stream that can not be served says so'
 pub fn a_stream_outlives_its_loop_and_says_so(make: Make<'_>) -> Result<(), Skipped> {
     needs_selector(make)?;
     let (mut client, mut server) = on_loop(make, |event_loop| {
@@ -337,7 +337,7 @@ pub fn a_stream_outlives_its_loop_and_says_so(make: Make<'_>) -> Result<(), Skip
 /// What need not wait needs no loop; what has to wait outside of any loop is an error
 /// that names the remedy, and nothing was sent.
 ///
-/// Proves: decision 5, decision 11
+/// Proves: 'the loop that a call means', 'errors come before side effects'
 pub fn without_a_loop_nothing_is_waited_for(make: Make<'_>) -> Result<(), Skipped> {
     needs_selector(make)?;
     in_thread(|| {
@@ -360,7 +360,7 @@ pub fn without_a_loop_nothing_is_waited_for(make: Make<'_>) -> Result<(), Skippe
 /// typed error, and no hang. While the loop runs, any thread may wait for it, if the loop
 /// serves other threads at all.
 ///
-/// Proves: issue 4 "a stream polled where its loop can't serve it"
+/// Proves: 'a stream that can not be served says so'
 pub fn a_stream_of_a_loop_at_rest_says_so(make: Make<'_>) -> Result<(), Skipped> {
     needs_selector(make)?;
     let event_loop = new_loop(make);
@@ -408,7 +408,7 @@ pub fn a_stream_of_a_loop_at_rest_says_so(make: Make<'_>) -> Result<(), Skipped>
 /// `readable` and `writable` tell when an operation would not wait, and an end is
 /// readable.
 ///
-/// Proves: issue 4 "right result or typed error on every loop"
+/// Proves: 'the right result or a typed error on every loop'
 pub fn readiness_is_told_and_takes_nothing(make: Make<'_>) -> Result<(), Skipped> {
     on_selector(make, async {
         let (mut client, server) = connected().await;
@@ -440,7 +440,7 @@ pub fn readiness_is_told_and_takes_nothing(make: Make<'_>) -> Result<(), Skipped
 
 /// Streams are `Send`, `Sync` and `Unpin`, as are the futures on them.
 ///
-/// Proves: decision 7
+/// Proves: 'a stream goes from task to task'
 pub fn streams_go_anywhere(_: Make<'_>) {
     fn anywhere<T: Send + Sync + Unpin>() {}
     fn travels<T: Send>(value: T) -> T {

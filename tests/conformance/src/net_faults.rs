@@ -14,7 +14,7 @@ use crate::{Make, Skipped};
 /// A connection that nobody takes is refused, and the error names each address and the
 /// remedy.
 ///
-/// Proves: issue 4 "refused"
+/// Proves: 'an error of a connection says where to'
 pub fn a_refused_connection_names_what_was_tried(make: Make<'_>) -> Result<(), Skipped> {
     on_selector(make, async {
         let (a, b) = (unheard(), unheard());
@@ -36,7 +36,7 @@ fn unheard() -> net::SocketAddr {
 
 /// Of several addresses the next is tried at once when one fails.
 ///
-/// Proves: issue 4 "happy-eyeballs `connect`"
+/// Proves: RFC 8305, 'happy eyeballs'
 pub fn an_address_that_fails_does_not_hold_up_the_next(make: Make<'_>) -> Result<(), Skipped> {
     on_selector(make, async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -53,7 +53,7 @@ pub fn an_address_that_fails_does_not_hold_up_the_next(make: Make<'_>) -> Result
 /// A port in use is an error, and free again at once after its listener has gone, though
 /// connections of it linger.
 ///
-/// Proves: issue 4 "Port in use"
+/// Proves: 'an error of an address says what is wrong with it'
 pub fn a_port_in_use_says_so_and_is_soon_free(make: Make<'_>) -> Result<(), Skipped> {
     on_selector(make, async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -72,7 +72,7 @@ pub fn a_port_in_use_says_so_and_is_soon_free(make: Make<'_>) -> Result<(), Skip
 
 /// A name that nobody has is a typed error, and the loop goes on while it is looked up.
 ///
-/// Proves: issue 4 "name that does not resolve", "`lookup_host` off the loop"
+/// Proves: 'names are looked up off the loop'
 pub fn a_name_that_nobody_has_is_an_error(make: Make<'_>) -> Result<(), Skipped> {
     on_selector(make, async {
         let unknown = TcpStream::connect("no-such-host.invalid:80");
@@ -89,7 +89,7 @@ pub fn a_name_that_nobody_has_is_an_error(make: Make<'_>) -> Result<(), Skipped>
 
 /// A peer that resets the connection ends a write that waits, and a read.
 ///
-/// Proves: issue 4 "peer reset in mid-write"
+/// Proves: 'a reset ends what waits'
 pub fn a_peer_that_resets_ends_a_write_that_waits(make: Make<'_>) -> Result<(), Skipped> {
     on_selector(make, async {
         let (client, server) = connected().await;
@@ -113,7 +113,7 @@ pub fn a_peer_that_resets_ends_a_write_that_waits(make: Make<'_>) -> Result<(), 
 
 /// An end in the midst of what was expected is an error of whoever expected it.
 ///
-/// Proves: issue 4 "EOF in the middle"
+/// Proves: 'an end is told from a break'
 pub fn an_end_in_the_middle_is_an_error(make: Make<'_>) -> Result<(), Skipped> {
     on_selector(make, async {
         let (mut client, mut server) = connected().await;
@@ -128,7 +128,7 @@ pub fn an_end_in_the_middle_is_an_error(make: Make<'_>) -> Result<(), Skipped> {
 /// A peer that sends a byte at a time is read without loss, and without help of the
 /// loop's own tasks.
 ///
-/// Proves: issue 4 "a 1-byte-at-a-time peer"
+/// Proves: 'the pace of a peer does not matter'
 pub fn a_peer_that_sends_byte_by_byte_is_understood(make: Make<'_>) -> Result<(), Skipped> {
     const SIZE: usize = 5000;
     on_selector(make, async {
@@ -161,7 +161,7 @@ pub fn a_peer_that_sends_byte_by_byte_is_understood(make: Make<'_>) -> Result<()
 
 /// A timeout ends a wait, and what it waited for can go on.
 ///
-/// Proves: issue 4 "timeout honoured"
+/// Proves: 'what is cancelled loses nothing'
 pub fn a_timeout_ends_a_wait_and_nothing_is_lost(make: Make<'_>) -> Result<(), Skipped> {
     const SHORT: Duration = Duration::from_millis(2);
     on_selector(make, async {
@@ -198,7 +198,7 @@ pub fn a_timeout_ends_a_wait_and_nothing_is_lost(make: Make<'_>) -> Result<(), S
 /// The other direction of a stream that was shut goes on; a write into the one that was
 /// shut is an error.
 ///
-/// Proves: issue 4 "half-close"
+/// Proves: 'each direction ends by itself'
 pub fn one_direction_ends_without_the_other(make: Make<'_>) -> Result<(), Skipped> {
     on_selector(make, async {
         let (mut client, mut server) = connected().await;

@@ -10,7 +10,7 @@ use crate::{Make, Skipped};
 /// The panic of a task comes with its payload, whatever that is, and the error says
 /// what was said.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn a_panic_comes_with_its_payload(make: Make<'_>) {
     run(make, async {
         let text = policy::spawn(async { panic!("plain") }).await.map(|(): ()| ()).unwrap_err();
@@ -31,7 +31,7 @@ pub fn a_panic_comes_with_its_payload(make: Make<'_>) {
 
 /// A task that panics, at once or later, leaves other tasks and the loop as they were.
 ///
-/// Proves: decision 8 "a panic never takes the loop down", B91
+/// Proves: 'a panic never takes the loop down', B91
 pub fn others_go_on_when_a_task_panics(make: Make<'_>) {
     run(make, async {
         let gate = Gate::default();
@@ -61,7 +61,7 @@ pub fn others_go_on_when_a_task_panics(make: Make<'_>) {
 
 /// The panic of a detached task is nobody's; the loop goes on.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn the_panic_of_a_detached_task_is_nobodys(make: Make<'_>) {
     run(make, async {
         let task = policy::spawn(async { panic!("detached") });
@@ -77,7 +77,7 @@ pub fn the_panic_of_a_detached_task_is_nobodys(make: Make<'_>) {
 
 /// A payload that panics when it is dropped harms nobody.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn a_payload_that_panics_harms_nobody(make: Make<'_>) {
     struct Bomb;
     impl Drop for Bomb {
@@ -108,7 +108,7 @@ pub fn a_payload_that_panics_harms_nobody(make: Make<'_>) {
 
 /// A result that panics when a detached task drops it harms nobody.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn a_result_that_panics_harms_nobody(make: Make<'_>) {
     run(make, async {
         let gate = Gate::default();
@@ -130,7 +130,7 @@ pub fn a_result_that_panics_harms_nobody(make: Make<'_>) {
 
 /// A future that panics in its destructor, after it ended, is a panic of its task.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn a_panic_in_a_destructor_is_the_tasks_own(make: Make<'_>) {
     struct Bomb;
     impl std::future::Future for Bomb {
@@ -156,7 +156,7 @@ pub fn a_panic_in_a_destructor_is_the_tasks_own(make: Make<'_>) {
 
 /// A blocking job that panics gives its payload, and the pool goes on.
 ///
-/// Proves: B98, decision 8
+/// Proves: B98, the contract of tasks
 pub fn the_panic_of_a_blocking_job_is_a_value(make: Make<'_>) {
     run(make, async {
         for _ in 0..10 {
@@ -170,7 +170,7 @@ pub fn the_panic_of_a_blocking_job_is_a_value(make: Make<'_>) {
 
 /// A local task that panics leaves its thread and the loop as they were.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn the_panic_of_a_local_task_is_a_value(make: Make<'_>) -> Result<(), Skipped> {
     crate::support::needs_local_tasks(make)?;
     run(make, async {
@@ -187,7 +187,7 @@ pub fn the_panic_of_a_local_task_is_a_value(make: Make<'_>) -> Result<(), Skippe
 
 /// A task that panics between two runs, or while nobody waits, is told in the next.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn a_panic_waits_in_its_handle(make: Make<'_>) {
     on_loop(make, |event_loop| {
         let task = event_loop.spawn(async { panic!("earlier") });
@@ -206,7 +206,7 @@ pub fn a_panic_waits_in_its_handle(make: Make<'_>) {
 
 /// A panic inside a task leaves no trace on its thread: no loop, no task.
 ///
-/// Proves: decision 3
+/// Proves: 'the running loop is known while it polls'
 pub fn a_panic_leaves_no_trace_on_its_thread(make: Make<'_>) {
     run(make, async {
         let id = policy::get_running_loop().unwrap().state().id();

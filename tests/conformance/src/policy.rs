@@ -68,7 +68,7 @@ pub fn overriding_new_event_loop_changes_what_get_event_loop_makes(make: Make<'_
 
 /// A policy that only names its base does what the base does.
 ///
-/// Proves: B10, decision 4 of API.md's "Writing one's own"
+/// Proves: B10, 'a policy names the one it is based on'
 pub fn a_policy_that_names_its_base_forwards_to_it(make: Make<'_>) {
     struct Wraps(Arc<dyn EventLoopPolicy>);
     impl EventLoopPolicy for Wraps {
@@ -207,7 +207,7 @@ pub fn inside_a_loop_no_policy_is_asked(make: Make<'_>) {
 
 /// What was made under a loop stays with it when the policy changes.
 ///
-/// Proves: B7, B15, decision 4
+/// Proves: B7, B15, 'what was made stays with its loop'
 pub fn a_new_policy_leaves_what_was_made_as_it_is(make: Make<'_>) {
     run(make, async {
         let here = policy::get_running_loop().unwrap();
@@ -223,7 +223,7 @@ pub fn a_new_policy_leaves_what_was_made_as_it_is(make: Make<'_>) {
 /// Outside any loop, ambient calls find the policy's background loop, or the typed
 /// error: as the policy says.
 ///
-/// Proves: decision 5
+/// Proves: 'the loop that a call means'
 pub fn outside_a_loop_the_background_loop_is_found_or_none(make: Make<'_>) {
     let policy = make();
     let background = policy.background_loop().unwrap();

@@ -54,7 +54,7 @@ pub(crate) fn with_proactor<F: Future<Output = ()>>(
 /// A loop that is a proactor, natively or not, says by what; one that is none says so,
 /// by name, and names the way out.
 ///
-/// Proves: decision 9, B131
+/// Proves: 'a loop says what it can not do', B131
 pub fn a_loop_says_whether_it_is_a_proactor(make: Make<'_>) {
     on_loop(make, |event_loop| match event_loop.proactor() {
         Ok(proactor) => {
@@ -95,7 +95,7 @@ pub fn a_read_fills_the_buffer_from_its_beginning(make: Make<'_>) -> Result<(), 
 /// A vector is filled up to its capacity, whatever its length was; a boxed slice keeps
 /// its length.
 ///
-/// Proves: issue 4 'owned buffers'
+/// Proves: 'an operation owns its buffer'
 pub fn a_read_takes_the_room_that_there_is(make: Make<'_>) -> Result<(), Skipped> {
     with_proactor(make, |_, proactor| async move {
         let (ours, theirs) = tcp_pair();
@@ -115,7 +115,7 @@ pub fn a_read_takes_the_room_that_there_is(make: Make<'_>) -> Result<(), Skipped
 
 /// Static bytes and shared ones are written as they are.
 ///
-/// Proves: issue 4 'owned buffers'
+/// Proves: 'an operation owns its buffer'
 pub fn bytes_of_several_types_are_written(make: Make<'_>) -> Result<(), Skipped> {
     with_proactor(make, |_, proactor| async move {
         let (ours, theirs) = tcp_pair();
@@ -134,7 +134,7 @@ pub fn bytes_of_several_types_are_written(make: Make<'_>) -> Result<(), Skipped>
 
 /// Several buffers are filled one after the other, and written in their order.
 ///
-/// Proves: issue 4 'vectored forms'
+/// Proves: 'several buffers go by one call'
 pub fn vectored_operations_take_buffers_in_order(make: Make<'_>) -> Result<(), Skipped> {
     with_proactor(make, |_, proactor| async move {
         let (ours, theirs) = tcp_pair();
@@ -258,7 +258,7 @@ pub fn many_operations_wait_for_one_resource(make: Make<'_>) -> Result<(), Skipp
 
 /// Much more than the buffers of the system hold arrives whole.
 ///
-/// Proves: issue 4 'writes of 64 MiB'
+/// Proves: 'the size of a write does not matter'
 pub fn sixty_four_mebibytes_arrive_whole(make: Make<'_>) -> Result<(), Skipped> {
     with_proactor(make, |event_loop, proactor| async move {
         let (ours, theirs) = tcp_pair();
@@ -326,7 +326,7 @@ async fn expect(proactor: &ProactorHandle, from: &Resource, all: &[u8]) {
 
 /// A resource serves two loops at once.
 ///
-/// Proves: decision 4
+/// Proves: 'what was made stays with its loop'
 pub fn a_resource_serves_two_loops_at_once(make: Make<'_>) -> Result<(), Skipped> {
     on_proactor(make, |event_loop, proactor| {
         let other_loop = make().new_event_loop().unwrap();

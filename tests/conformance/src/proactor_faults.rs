@@ -20,7 +20,7 @@ use crate::{Make, Skipped};
 /// The error of a write comes with its buffer, as it was; a peer that has gone is an
 /// error, and no signal.
 ///
-/// Proves: issue 4 'result and buffer returned in every outcome'
+/// Proves: 'the buffer comes back with every result'
 pub fn a_write_to_nobody_gives_the_buffer_back(make: Make<'_>) -> Result<(), Skipped> {
     with_proactor(make, |_, proactor| async move {
         let (ours, theirs) = tcp_pair();
@@ -53,7 +53,7 @@ pub fn a_write_to_nobody_gives_the_buffer_back(make: Make<'_>) -> Result<(), Ski
 
 /// The error of a read leaves the buffer untouched: its bytes, its length, its place.
 ///
-/// Proves: issue 4 'result and buffer returned in every outcome'
+/// Proves: 'the buffer comes back with every result'
 pub fn a_read_that_fails_leaves_the_buffer_untouched(make: Make<'_>) -> Result<(), Skipped> {
     with_proactor(make, |_, proactor| async move {
         // Not connected: nothing to receive from.
@@ -99,7 +99,7 @@ pub fn a_closed_loop_gives_the_buffer_back(make: Make<'_>) -> Result<(), Skipped
 /// A read that is given up before anything came takes nothing from the next; on a loop
 /// that waits for readiness, no read ever does.
 ///
-/// Proves: B120, issue 4 'cancelled reads and accepts (nothing lost)'
+/// Proves: B120, 'what is cancelled loses nothing'
 pub fn reads_that_are_given_up_lose_nothing(make: Make<'_>) -> Result<(), Skipped> {
     with_proactor(make, |event_loop, proactor| async move {
         let (ours, theirs) = tcp_pair();
@@ -144,7 +144,7 @@ pub fn reads_that_are_given_up_lose_nothing(make: Make<'_>) -> Result<(), Skippe
 
 /// An accept that is given up leaves the connections that come after it to the next.
 ///
-/// Proves: issue 4 'cancelled reads and accepts (nothing lost)'
+/// Proves: 'what is cancelled loses nothing'
 pub fn accepts_that_are_given_up_lose_nothing(make: Make<'_>) -> Result<(), Skipped> {
     with_proactor(make, |_, proactor| async move {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -169,7 +169,7 @@ pub fn accepts_that_are_given_up_lose_nothing(make: Make<'_>) -> Result<(), Skip
 /// A read and a write that wait end when the connection is reset. The system tells the
 /// reason once: whoever comes second sees the end.
 ///
-/// Proves: issue 4 'peer reset in mid-write'
+/// Proves: 'a reset ends what waits'
 pub fn a_reset_ends_what_waits(make: Make<'_>) -> Result<(), Skipped> {
     with_proactor(make, |event_loop, proactor| async move {
         let (ours, theirs) = tcp_pair();
@@ -201,7 +201,7 @@ pub fn a_reset_ends_what_waits(make: Make<'_>) -> Result<(), Skipped> {
 
 /// A peer that writes one byte at a time, and one that reads so, get all of it.
 ///
-/// Proves: issue 4 'a 1-byte-at-a-time peer'
+/// Proves: 'the pace of a peer does not matter'
 pub fn a_peer_of_single_bytes_gets_and_gives_all(make: Make<'_>) -> Result<(), Skipped> {
     with_proactor(make, |event_loop, proactor| async move {
         let (ours, theirs) = tcp_pair();
@@ -223,7 +223,7 @@ pub fn a_peer_of_single_bytes_gets_and_gives_all(make: Make<'_>) -> Result<(), S
 
 /// What a half-closed peer sent is read to its end, and it can still be written to.
 ///
-/// Proves: issue 4 'half-close'
+/// Proves: 'each direction ends by itself'
 pub fn a_half_closed_peer_can_still_be_written_to(make: Make<'_>) -> Result<(), Skipped> {
     with_proactor(make, |event_loop, proactor| async move {
         let (ours, theirs) = tcp_pair();
@@ -245,7 +245,7 @@ pub fn a_half_closed_peer_can_still_be_written_to(make: Make<'_>) -> Result<(), 
 /// An operation for sockets on what is none is an error, and so is a position in a
 /// stream.
 ///
-/// Proves: issue 4 'right result or typed error'
+/// Proves: 'the right result or a typed error on every loop'
 pub fn what_does_not_fit_the_resource_is_an_error(make: Make<'_>) -> Result<(), Skipped> {
     with_proactor(make, |_, proactor| async move {
         let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
@@ -269,7 +269,7 @@ pub fn what_does_not_fit_the_resource_is_an_error(make: Make<'_>) -> Result<(), 
 /// A resource is closed when its last clone has gone and no operation has it, on every
 /// loop that ever served it.
 ///
-/// Proves: issue 4 'neither lost into UB nor leaked'
+/// Proves: 'nothing is leaked'
 pub fn a_resource_is_closed_with_its_last_clone(make: Make<'_>) -> Result<(), Skipped> {
     with_proactor(make, |event_loop, proactor| async move {
         let (ours, theirs) = tcp_pair();

@@ -34,7 +34,7 @@ impl Drop for TempFile {
 
 /// A file is read and written at positions, and where it stands.
 ///
-/// Proves: issue 4 'read, write with owned buffers'
+/// Proves: 'an operation owns its buffer'
 pub fn files_are_read_and_written(make: Make<'_>) -> Result<(), Skipped> {
     let temp = TempFile::new();
     let temp = &temp;
@@ -57,7 +57,7 @@ pub fn files_are_read_and_written(make: Make<'_>) -> Result<(), Skipped> {
 
 /// Several parts of a file are read and written at once.
 ///
-/// Proves: issue 4 'vectored forms'
+/// Proves: 'several buffers go by one call'
 pub fn parts_of_a_file_are_read_at_once(make: Make<'_>) -> Result<(), Skipped> {
     let temp = TempFile::new();
     let temp = &temp;
@@ -85,7 +85,7 @@ pub fn parts_of_a_file_are_read_at_once(make: Make<'_>) -> Result<(), Skipped> {
 
 /// A pipe is read and written as it is, in blocking mode too, and its mode stays.
 ///
-/// Proves: issue 4 'works for sockets, pipes, ttys'
+/// Proves: 'operations work on sockets, pipes and terminals'
 pub fn pipes_are_read_and_written_as_they_are(make: Make<'_>) -> Result<(), Skipped> {
     #[cfg(unix)]
     return unix::pipes(make);
@@ -95,7 +95,7 @@ pub fn pipes_are_read_and_written_as_they_are(make: Make<'_>) -> Result<(), Skip
 
 /// More than a pipe holds goes through it, while another reads.
 ///
-/// Proves: issue 4 'works for sockets, pipes, ttys'
+/// Proves: 'operations work on sockets, pipes and terminals'
 pub fn much_goes_through_a_pipe(make: Make<'_>) -> Result<(), Skipped> {
     #[cfg(unix)]
     return unix::much(make);
@@ -105,7 +105,7 @@ pub fn much_goes_through_a_pipe(make: Make<'_>) -> Result<(), Skipped> {
 
 /// A terminal is read line by line and written to; what it shares with others stays.
 ///
-/// Proves: issue 4 'works for sockets, pipes, ttys'
+/// Proves: 'operations work on sockets, pipes and terminals'
 pub fn terminals_are_read_and_written(make: Make<'_>) -> Result<(), Skipped> {
     #[cfg(unix)]
     return unix::terminals(make);
@@ -115,7 +115,7 @@ pub fn terminals_are_read_and_written(make: Make<'_>) -> Result<(), Skipped> {
 
 /// Devices that no reactor takes are read all the same.
 ///
-/// Proves: issue 4 'right result or typed error'
+/// Proves: 'the right result or a typed error on every loop'
 pub fn devices_are_read(make: Make<'_>) -> Result<(), Skipped> {
     #[cfg(unix)]
     return unix::devices(make);
@@ -126,7 +126,7 @@ pub fn devices_are_read(make: Make<'_>) -> Result<(), Skipped> {
 /// Unix sockets connect by path, accept, and know who sent a datagram; a listener whose
 /// queue is full is waited for.
 ///
-/// Proves: API.md `accept`, `connect`, `recv_from`, `send_to`
+/// Proves: 'operations work on sockets, pipes and terminals'
 pub fn unix_sockets_have_all_operations(make: Make<'_>) -> Result<(), Skipped> {
     #[cfg(unix)]
     return unix::sockets(make);

@@ -128,7 +128,7 @@ pub fn a_runner_is_usable_after_a_panic(make: Make<'_>) {
 
 /// A runner may be dropped inside a running loop: its own tasks end as cancelled.
 ///
-/// Proves: FIELD.md "dropping a runtime inside async context", B71
+/// Proves: 'a loop may be dropped anywhere', B71
 pub fn a_runner_may_be_dropped_inside_a_loop(make: Make<'_>) {
     let mut runner = Runner::with_policy(make());
     let task = runner.run(async { policy::spawn(pending::<()>()) }).unwrap();

@@ -88,7 +88,7 @@ impl Calls {
 /// A loop that is a selector gives a handle; one that is none says so, by name, and
 /// names the way out.
 ///
-/// Proves: decision 9, B131
+/// Proves: 'a loop says what it can not do', B131
 pub fn a_loop_says_whether_it_is_a_selector(make: Make<'_>) {
     on_loop(make, |event_loop| {
         if let Err(error) = event_loop.selector() {
@@ -383,7 +383,7 @@ pub fn a_callback_sees_its_loop(make: Make<'_>) -> Result<(), Skipped> {
 
 /// A callback that another thread adds wakes a loop that sleeps.
 ///
-/// Proves: B89, issue 4 'from another thread'
+/// Proves: B89, 'callbacks may be added by any thread'
 pub fn another_thread_may_add_and_remove(make: Make<'_>) -> Result<(), Skipped> {
     on_selector(make, |event_loop, selector| {
         let (ours, mut theirs) = pair();
@@ -422,7 +422,7 @@ pub fn closing_the_loop_removes_all_callbacks(make: Make<'_>) -> Result<(), Skip
 
 /// What is watched stays open until it is removed, and no longer.
 ///
-/// Proves: issue 4 'descriptor closed by someone else'
+/// Proves: 'a descriptor is its owner's'
 pub fn a_removed_callback_holds_nothing_open(make: Make<'_>) -> Result<(), Skipped> {
     on_selector(make, |_, selector| {
         let (ours, mut theirs) = pair();

@@ -155,7 +155,7 @@ mod unix {
 /// A pipe is readable when bytes come and when its other end closes, in whatever mode
 /// it is.
 ///
-/// Proves: issue 4 'works for sockets, pipes, ttys, eventfds, pidfds'
+/// Proves: 'whatever can be polled can be waited for'
 pub fn pipes_can_be_waited_for(make: Make<'_>) -> Result<(), Skipped> {
     #[cfg(unix)]
     return unix::pipes(make);
@@ -165,7 +165,7 @@ pub fn pipes_can_be_waited_for(make: Make<'_>) -> Result<(), Skipped> {
 
 /// A pipe that is full is writable when it has room, and when nobody reads it.
 ///
-/// Proves: issue 4 'works for sockets, pipes, ttys, eventfds, pidfds'
+/// Proves: 'whatever can be polled can be waited for'
 pub fn a_full_pipe_can_be_waited_for(make: Make<'_>) -> Result<(), Skipped> {
     #[cfg(unix)]
     return unix::a_full_pipe(make);
@@ -175,7 +175,7 @@ pub fn a_full_pipe_can_be_waited_for(make: Make<'_>) -> Result<(), Skipped> {
 
 /// A terminal is readable when a line comes.
 ///
-/// Proves: issue 4 'works for sockets, pipes, ttys, eventfds, pidfds'
+/// Proves: 'whatever can be polled can be waited for'
 pub fn terminals_can_be_waited_for(make: Make<'_>) -> Result<(), Skipped> {
     #[cfg(unix)]
     return unix::terminals(make);
@@ -185,7 +185,7 @@ pub fn terminals_can_be_waited_for(make: Make<'_>) -> Result<(), Skipped> {
 
 /// An eventfd is readable when it counts.
 ///
-/// Proves: issue 4 'works for sockets, pipes, ttys, eventfds, pidfds'
+/// Proves: 'whatever can be polled can be waited for'
 pub fn counters_can_be_waited_for(make: Make<'_>) -> Result<(), Skipped> {
     #[cfg(target_os = "linux")]
     return unix::counters(make);
@@ -195,7 +195,7 @@ pub fn counters_can_be_waited_for(make: Make<'_>) -> Result<(), Skipped> {
 
 /// A pidfd is readable when its process ends.
 ///
-/// Proves: issue 4 'works for sockets, pipes, ttys, eventfds, pidfds'
+/// Proves: 'whatever can be polled can be waited for'
 pub fn processes_can_be_waited_for(make: Make<'_>) -> Result<(), Skipped> {
     #[cfg(target_os = "linux")]
     return unix::processes(make);
@@ -205,7 +205,7 @@ pub fn processes_can_be_waited_for(make: Make<'_>) -> Result<(), Skipped> {
 
 /// Unix sockets are waited for as others are.
 ///
-/// Proves: issue 4 'works for sockets, pipes, ttys, eventfds, pidfds'
+/// Proves: 'whatever can be polled can be waited for'
 pub fn unix_sockets_can_be_waited_for(make: Make<'_>) -> Result<(), Skipped> {
     #[cfg(unix)]
     return unix::unix_sockets(make);

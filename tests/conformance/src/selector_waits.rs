@@ -15,7 +15,7 @@ use crate::{Make, Skipped};
 
 /// A wait ends when there is something to read, and when there is room.
 ///
-/// Proves: API.md `readable(fd).await`
+/// Proves: the documentation of `readable`
 pub fn a_wait_ends_when_it_is_ready(make: Make<'_>) -> Result<(), Skipped> {
     on_selector(make, |event_loop, selector| {
         let (ours, mut theirs) = pair();

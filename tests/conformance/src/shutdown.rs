@@ -105,7 +105,7 @@ pub fn a_panic_at_the_end_is_not_runs(make: Make<'_>) {
 
 /// The destructors of tasks that a loop closes see the loop that they belonged to.
 ///
-/// Proves: decision 3, B61
+/// Proves: 'the running loop is known while it polls', B61
 pub fn destructors_at_the_end_see_their_loop(make: Make<'_>) {
     let event_loop = new_loop(make);
     let (send, seen) = async_channel::bounded(1);
@@ -180,7 +180,7 @@ pub fn a_closed_loop_is_free_though_its_tasks_held_it(make: Make<'_>) {
 /// The last handle of another loop may be dropped, and another loop closed, inside a
 /// running one: in main, in a task, in a blocking job.
 ///
-/// Proves: FIELD.md "dropping a runtime inside async context"
+/// Proves: 'a loop may be dropped anywhere'
 pub fn another_loop_may_end_inside_a_running_one(make: Make<'_>) {
     let end = |dropped: Arc<dyn EventLoop>, closed: Arc<dyn EventLoop>| {
         let tasks = (dropped.spawn(pending::<()>()), closed.spawn(pending::<()>()));
@@ -205,7 +205,7 @@ pub fn another_loop_may_end_inside_a_running_one(make: Make<'_>) {
 
 /// A loop with tasks in mid-air may be dropped inside a running one.
 ///
-/// Proves: FIELD.md "dropping a runtime inside async context"
+/// Proves: 'a loop may be dropped anywhere'
 pub fn a_loop_that_has_run_may_be_dropped_inside_another(make: Make<'_>) {
     let event_loop = new_loop(make);
     let task = event_loop.spawn(sleep(NEVER));
@@ -220,7 +220,7 @@ pub fn a_loop_that_has_run_may_be_dropped_inside_another(make: Make<'_>) {
 
 /// The last handle of a loop may be dropped by a task of it.
 ///
-/// Proves: FIELD.md "dropping a runtime inside async context"
+/// Proves: 'a loop may be dropped anywhere'
 pub fn the_last_handle_may_be_dropped_by_a_task_of_the_loop(make: Make<'_>) {
     let event_loop = new_loop(make);
     let (self_driving, weak) = (event_loop.is_self_driving(), Arc::downgrade(&event_loop));

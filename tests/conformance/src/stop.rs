@@ -67,7 +67,7 @@ pub fn a_stop_before_the_run_leaves_one_turn(make: Make<'_>) {
 
 /// `stop` from another thread ends a run that sleeps.
 ///
-/// Proves: B89, decision 6
+/// Proves: B89, 'every call has its twin on the loop'
 pub fn stop_from_another_thread_wakes_a_sleeping_loop(make: Make<'_>) {
     on_loop(make, |event_loop| {
         for _ in 0..20 {

@@ -15,7 +15,7 @@ use crate::support::{Flag, Gate, block_on, driven, in_thread, on_loop, run};
 
 /// A task gives its value, by the ambient call and by its explicit twins.
 ///
-/// Proves: decision 6
+/// Proves: 'every call has its twin on the loop'
 pub fn a_task_gives_its_value(make: Make<'_>) {
     run(make, async {
         assert_eq!(policy::spawn(async { 1 }).await.unwrap(), 1);
@@ -28,7 +28,7 @@ pub fn a_task_gives_its_value(make: Make<'_>) {
 
 /// 10,000 tasks that are alive at once are all joined.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn ten_thousand_tasks_are_all_joined(make: Make<'_>) {
     run(make, async {
         let gate = Gate::default();
@@ -72,7 +72,7 @@ pub fn a_task_given_to_a_stopped_loop_waits_for_the_next_run(make: Make<'_>) {
 
 /// A dropped handle detaches its task: it runs to its end.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn a_dropped_handle_detaches_its_task(make: Make<'_>) {
     run(make, async {
         let (go, done) = (Gate::default(), Gate::default());
@@ -90,7 +90,7 @@ pub fn a_dropped_handle_detaches_its_task(make: Make<'_>) {
 
 /// The result of a detached task is dropped, once.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn the_result_of_a_detached_task_is_dropped(make: Make<'_>) {
     run(make, async {
         let dropped = Gate::default();
@@ -105,7 +105,7 @@ pub fn the_result_of_a_detached_task_is_dropped(make: Make<'_>) {
 
 /// The value of a finished task waits in its handle, and goes with it.
 ///
-/// Proves: decision 7
+/// Proves: 'a task is one allocation'
 pub fn a_result_that_nobody_takes_is_dropped_with_its_handle(make: Make<'_>) {
     run(make, async {
         let dropped = Flag::default();
@@ -122,7 +122,7 @@ pub fn a_result_that_nobody_takes_is_dropped_with_its_handle(make: Make<'_>) {
 
 /// A task's future is gone when its handle has the result: what it held is free.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn a_future_is_dropped_before_its_result_is_seen(make: Make<'_>) {
     run(make, async {
         for _ in 0..100 {
@@ -140,7 +140,7 @@ pub fn a_future_is_dropped_before_its_result_is_seen(make: Make<'_>) {
 
 /// A handle can be awaited on any executor, while the loop runs elsewhere.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn a_handle_is_awaited_on_any_executor(make: Make<'_>) {
     on_loop(make, |event_loop| {
         let gate = Gate::default();
@@ -158,7 +158,7 @@ pub fn a_handle_is_awaited_on_any_executor(make: Make<'_>) {
 
 /// A wait for a handle that was dropped can be repeated; a result is given once.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn a_handle_can_be_awaited_again_until_it_gave_its_result(make: Make<'_>) {
     run(make, async {
         let gate = Gate::default();
@@ -181,7 +181,7 @@ pub fn a_handle_can_be_awaited_again_until_it_gave_its_result(make: Make<'_>) {
 
 /// A handle that moves from task to task wakes whoever polled it last.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn a_handle_wakes_whoever_polled_it_last(make: Make<'_>) {
     run(make, async {
         let gate = Gate::default();
@@ -228,7 +228,7 @@ pub fn a_task_knows_its_id(make: Make<'_>) {
 
 /// Tasks may spawn tasks, as deep as they like.
 ///
-/// Proves: decision 5
+/// Proves: 'the loop that a call means'
 pub fn tasks_spawn_tasks(make: Make<'_>) {
     fn depth(n: usize) -> Pin<Box<dyn Future<Output = usize> + Send>> {
         Box::pin(async move {
@@ -243,7 +243,7 @@ pub fn tasks_spawn_tasks(make: Make<'_>) {
 
 /// Two tasks play ping-pong over channels.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn two_tasks_play_ping_pong(make: Make<'_>) {
     run(make, async {
         let (ping, pings) = async_channel::bounded::<u32>(1);
@@ -266,7 +266,7 @@ pub fn two_tasks_play_ping_pong(make: Make<'_>) {
 
 /// A large future and a large result travel whole.
 ///
-/// Proves: decision 7
+/// Proves: 'a task is one allocation'
 pub fn large_futures_and_results_travel_whole(make: Make<'_>) {
     run(make, async {
         let large = [7_u8; 64 * 1024];
@@ -280,7 +280,7 @@ pub fn large_futures_and_results_travel_whole(make: Make<'_>) {
 
 /// Threads that spawn at once on one loop lose nothing.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn threads_that_spawn_at_once_lose_nothing(make: Make<'_>) {
     const THREADS: usize = 4;
     const TASKS: usize = 500;

@@ -48,7 +48,7 @@ fn at_the_end_of_a_thread(fill: impl Fn(&mut Attic) + Sync) {
 
 /// A runner in a thread-local, with tasks left.
 ///
-/// Proves: decision 3
+/// Proves: 'the running loop is known while it polls'
 pub fn a_runner_may_go_with_its_thread(make: Make<'_>) {
     let dropped = Flag::default();
     at_the_end_of_a_thread(|attic| {
@@ -70,7 +70,7 @@ pub fn a_runner_may_go_with_its_thread(make: Make<'_>) {
 
 /// A loop, its handles, sets and timers in a thread-local.
 ///
-/// Proves: decision 3
+/// Proves: 'the running loop is known while it polls'
 pub fn a_loop_may_go_with_its_thread(make: Make<'_>) {
     let dropped = async_channel::unbounded();
     at_the_end_of_a_thread(|attic| {
@@ -95,7 +95,7 @@ pub fn a_loop_may_go_with_its_thread(make: Make<'_>) {
 
 /// A policy that has loops for its contexts, in a thread-local.
 ///
-/// Proves: decision 3, B7
+/// Proves: 'the running loop is known while it polls', B7
 pub fn a_policy_may_go_with_its_thread(make: Make<'_>) {
     at_the_end_of_a_thread(|attic| {
         let policy = make();
@@ -108,7 +108,7 @@ pub fn a_policy_may_go_with_its_thread(make: Make<'_>) {
 
 /// Local tasks that are left when their thread ends.
 ///
-/// Proves: decision 3
+/// Proves: 'the running loop is known while it polls'
 pub fn local_tasks_may_go_with_their_thread(make: Make<'_>) -> Result<(), Skipped> {
     needs_local_tasks(make)?;
     for keeps_the_loop in [true, false] {
@@ -133,7 +133,7 @@ pub fn local_tasks_may_go_with_their_thread(make: Make<'_>) -> Result<(), Skippe
 /// A thread that ends with local tasks of a loop that lives on elsewhere takes its
 /// own with it; the loop is still good.
 ///
-/// Proves: decision 3
+/// Proves: 'the running loop is known while it polls'
 pub fn a_loop_outlives_the_thread_of_its_local_tasks(make: Make<'_>) -> Result<(), Skipped> {
     needs_local_tasks(make)?;
     let event_loop = new_loop(make);
@@ -150,7 +150,7 @@ pub fn a_loop_outlives_the_thread_of_its_local_tasks(make: Make<'_>) -> Result<(
 
 /// Whatever is called in such a destructor gives a typed result.
 ///
-/// Proves: decision 3, decision 11
+/// Proves: 'the running loop is known while it polls', 'errors come before side effects'
 pub fn calls_at_the_end_of_a_thread_are_answered(make: Make<'_>) {
     let answered = Flag::default();
     at_the_end_of_a_thread(|attic| {
@@ -180,7 +180,7 @@ pub fn calls_at_the_end_of_a_thread_are_answered(make: Make<'_>) {
 
 /// A loop may even be run in such a destructor, or refuse by a typed error.
 ///
-/// Proves: decision 3, decision 11
+/// Proves: 'the running loop is known while it polls', 'errors come before side effects'
 pub fn a_loop_run_at_the_end_of_a_thread_answers(make: Make<'_>) {
     let answered = Flag::default();
     at_the_end_of_a_thread(|attic| {

@@ -121,7 +121,7 @@ pub fn a_dropped_sleep_wakes_nobody(make: Make<'_>) {
 
 /// A sleep can be set anew: earlier, later, and after it was over.
 ///
-/// Proves: API.md `sleep`
+/// Proves: the documentation of `Sleep`
 pub fn a_sleep_can_be_set_anew(make: Make<'_>) {
     run(make, async {
         let mut sleep = pin!(sleep(NEVER));
@@ -140,7 +140,7 @@ pub fn a_sleep_can_be_set_anew(make: Make<'_>) {
 
 /// A sleep that was made outside any loop belongs to the loop that polls it.
 ///
-/// Proves: decision 4
+/// Proves: 'what was made stays with its loop'
 pub fn a_sleep_made_outside_a_loop_works_in_one(make: Make<'_>) {
     let deadline = Instant::now() + SOON;
     let sleep = sleep_until(deadline);
@@ -155,7 +155,7 @@ pub fn a_sleep_made_outside_a_loop_works_in_one(make: Make<'_>) {
 
 /// A sleep may be polled on another loop than its own, while its own runs.
 ///
-/// Proves: decision 4
+/// Proves: 'what was made stays with its loop'
 pub fn a_sleep_may_be_awaited_on_another_loop(make: Make<'_>) {
     on_loop(make, |owner| {
         driven(owner, || {
@@ -272,7 +272,7 @@ pub fn of_nested_timeouts_the_shorter_wins(make: Make<'_>) {
 
 /// A timeout around a handle ends the wait, not the task.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn a_timeout_around_a_handle_ends_the_wait_only(make: Make<'_>) {
     run(make, async {
         let gate = crate::support::Gate::default();
@@ -289,7 +289,7 @@ pub fn a_timeout_around_a_handle_ends_the_wait_only(make: Make<'_>) {
 
 /// An interval ticks at once, then a period after each tick was due.
 ///
-/// Proves: API.md `interval`
+/// Proves: the documentation of `interval`
 pub fn an_interval_ticks_at_once_and_then_each_period(make: Make<'_>) {
     run(make, async {
         let before = Instant::now();
@@ -309,7 +309,7 @@ pub fn an_interval_ticks_at_once_and_then_each_period(make: Make<'_>) {
 
 /// Ticks that were missed are made up, put off or left out, as was asked for.
 ///
-/// Proves: API.md `interval`
+/// Proves: the documentation of `interval`
 pub fn missed_ticks_are_treated_as_asked_for(make: Make<'_>) {
     const PERIOD: Duration = Duration::from_millis(10);
     run(make, async {
@@ -339,7 +339,7 @@ pub fn missed_ticks_are_treated_as_asked_for(make: Make<'_>) {
 /// An interval can be set anew; a period of zero is refused; a wait that is dropped
 /// loses no tick.
 ///
-/// Proves: API.md `interval`
+/// Proves: the documentation of `interval`
 pub fn an_interval_can_be_set_anew(make: Make<'_>) {
     run(make, async {
         assert_eq!(kind(try_interval(Duration::ZERO)), ErrorKind::InvalidInput);
@@ -374,7 +374,7 @@ pub fn a_loops_own_timer_is_made_anywhere_and_never_early(make: Make<'_>) {
 /// Where there is neither a loop nor a policy whose loops run by themselves, a sleep
 /// panics with the remedy.
 ///
-/// Proves: decision 11, STYLE.md "a `try_` twin"
+/// Proves: 'an error says what to do'
 pub fn a_sleep_without_a_loop_names_the_remedy(_: Make<'_>) {
     with_event_loop_policy(policy::DefaultEventLoopPolicy::new(), || {
         let mut sleep = Box::pin(sleep(NEVER));

@@ -126,7 +126,7 @@ pub fn a_main_that_yields_starves_nobody(make: Make<'_>) {
 
 /// A task that is woken while it is polled is polled again: no wake-up is lost.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn a_wake_up_during_a_poll_is_not_lost(make: Make<'_>) {
     run(make, async {
         for from_another_thread in [false, true] {
@@ -152,7 +152,7 @@ pub fn a_wake_up_during_a_poll_is_not_lost(make: Make<'_>) {
 /// A task that is woken many times before it is polled is polled, and a task that
 /// nobody woke is not.
 ///
-/// Proves: decision 8
+/// Proves: the contract of tasks
 pub fn a_task_is_polled_when_it_is_woken(make: Make<'_>) {
     run(make, async {
         let (waker, polls) = (Arc::new(std::sync::Mutex::new(None::<Waker>)), Gate::default());
@@ -179,7 +179,7 @@ pub fn a_task_is_polled_when_it_is_woken(make: Make<'_>) {
 
 /// A waker may outlive its task and its loop: using it then does nothing.
 ///
-/// Proves: decision 3
+/// Proves: 'the running loop is known while it polls'
 pub fn a_waker_may_outlive_its_loop(make: Make<'_>) {
     let wakers = Arc::new(std::sync::Mutex::new(Vec::<Waker>::new()));
     let event_loop = new_loop(make);
@@ -211,7 +211,7 @@ pub fn a_waker_may_outlive_its_loop(make: Make<'_>) {
 
 /// Whoever waits for a task may be woken by a waker that panics: the loop goes on.
 ///
-/// Proves: decision 8 "a panic never takes the loop down"
+/// Proves: 'a panic never takes the loop down'
 pub fn a_waiter_whose_waker_panics_harms_nobody(make: Make<'_>) {
     struct Panics;
     impl Wake for Panics {

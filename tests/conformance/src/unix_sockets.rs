@@ -39,7 +39,7 @@ impl Drop for Folder {
 
 /// Bytes go both ways, an end is an end, and the peer is who it is.
 ///
-/// Proves: issue 4 "Unix stream/listener"
+/// Proves: 'streams at paths'
 pub fn a_stream_at_a_path_carries_bytes_both_ways(make: Make<'_>) -> Result<(), Skipped> {
     on_selector(make, async {
         let folder = Folder::new();
@@ -65,7 +65,7 @@ pub fn a_stream_at_a_path_carries_bytes_both_ways(make: Make<'_>) -> Result<(), 
 
 /// A pair carries more than any buffer holds, and its halves go apart.
 ///
-/// Proves: issue 4 "Unix stream (pair, peer_cred)"
+/// Proves: 'streams at paths'
 pub fn a_pair_needs_no_path(make: Make<'_>) -> Result<(), Skipped> {
     const SIZE: usize = 4 << 20;
     on_selector(make, async {
@@ -90,7 +90,7 @@ pub fn a_pair_needs_no_path(make: Make<'_>) -> Result<(), Skipped> {
 /// What is wrong with a path is told: too long, in use, nothing there, nobody there any
 /// more.
 ///
-/// Proves: issue 4 "a Unix path too long or in use"
+/// Proves: 'an error of a path says what is wrong with it'
 pub fn what_is_wrong_with_a_path_is_told(make: Make<'_>) -> Result<(), Skipped> {
     on_selector(make, async {
         let folder = Folder::new();
@@ -124,7 +124,7 @@ pub fn what_is_wrong_with_a_path_is_told(make: Make<'_>) -> Result<(), Skipped> 
 /// Datagrams arrive whole, in order, and none is lost: who sends waits while the
 /// receiver's queue is full, whether connected or not.
 ///
-/// Proves: issue 4 "Unix datagram"
+/// Proves: 'datagrams at paths'
 pub fn no_datagram_is_lost(make: Make<'_>) -> Result<(), Skipped> {
     const MANY: u16 = 2000;
     on_selector(make, async {
@@ -155,7 +155,7 @@ pub fn no_datagram_is_lost(make: Make<'_>) -> Result<(), Skipped> {
 
 /// A datagram is answered by the address that it came from.
 ///
-/// Proves: issue 4 "Unix datagram"
+/// Proves: 'datagrams at paths'
 pub fn a_datagram_can_be_answered(make: Make<'_>) -> Result<(), Skipped> {
     on_selector(make, async {
         let (ours, theirs) = (Folder::new(), Folder::new());

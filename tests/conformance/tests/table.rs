@@ -56,3 +56,20 @@ fn each_file_of_clauses_is_a_room() {
         assert!(parts.contains(&&*name) || listed.contains(&&*name), "{name} is not in the table");
     }
 }
+
+#[test]
+fn what_a_clause_proves_can_be_looked_up() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let table = fs::read_to_string(project.join("docs/asyncio.md")).unwrap();
+    for clause in policy_conformance::clauses() {
+        for word in clause.proves().split(|c: char| !c.is_ascii_alphanumeric()) {
+            let number = word.strip_prefix('B').unwrap_or_default();
+            if !number.is_empty() && number.chars().all(|c| c.is_ascii_digit()) {
+                assert!(table.contains(&format!("| {word} |")), "{clause:?}");
+            }
+        }
+        let notes = ["issue ", "decision ", "API.md", "FIELD.md", "STYLE.md", "HOUSE.md"];
+        let private = notes.into_iter().find(|note| clause.proves().contains(note));
+        assert_eq!(private, None, "{clause:?}");
+    }
+}
