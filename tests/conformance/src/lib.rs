@@ -65,6 +65,8 @@ pub mod selector;
 pub mod selector_kinds;
 pub mod selector_waits;
 pub mod shutdown;
+#[cfg(unix)]
+pub mod signals;
 pub mod stop;
 pub mod tasks;
 pub mod thread_ends;

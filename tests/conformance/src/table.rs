@@ -334,6 +334,21 @@ macro_rules! __clauses {
                 no_datagram_is_lost "'datagrams at paths'"
                 a_datagram_can_be_answered "'datagrams at paths'"
             }
+            #[cfg(unix)]
+            signals {
+                every_listener_hears_of_a_signal "'every listener hears of each signal'"
+                a_signal_before_the_first_poll_is_heard "'no signal is lost'"
+                listeners_are_told_signals_apart "'every listener hears of each signal'"
+                a_signal_wakes_a_loop_that_sleeps "B113, 'no signal is lost'"
+                a_callback_is_called_once_for_each_signal "B113, B115"
+                a_second_callback_for_a_signal_replaces_the_first "B113"
+                a_callback_of_a_signal_that_panics_harms_nobody "B91"
+                any_thread_adds_and_removes_callbacks "B111, B117"
+                two_loops_have_callbacks_for_one_signal "B116"
+                closing_the_loop_removes_its_signal_handlers "B74, B114"
+                what_can_not_be_caught_says_so "B112"
+                a_listener_goes_from_loop_to_loop "'no signal is lost', 'a listener belongs to no loop'"
+            }
             selector {
                 a_loop_says_whether_it_is_a_selector "'a loop says what it can not do', B131"
                 a_reader_is_called_in_every_turn_until_it_is_removed "B105"
