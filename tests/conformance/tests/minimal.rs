@@ -4,4 +4,4 @@
 
 mod minimal_loop;
 
-policy_conformance::suite!(minimal_loop::policy(minimal_loop::Sabotage::None));
+policy_conformance::suite!(minimal_loop::policy());

@@ -1,13 +1,13 @@
 //! The least that is an event loop: a queue, a condition variable, threads. It proves
-//! that the contract can be kept by a newcomer; and broken on purpose, that the suite
-//! notices.
+//! that the contract can be kept by a newcomer, for whom docs/writing-an-adapter.md goes
+//! through it; and broken on purpose (`sabotage.rs`), that the suite notices.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
@@ -17,35 +17,10 @@ use policy::core::task::{Id, Task};
 use policy::core::{Job, LoopState, Timer};
 use policy::{ContextPolicy, Error, ErrorKind, EventLoop, EventLoopPolicy, LoopKind};
 
-/// A policy of minimal loops that break the contract in one way.
-pub(crate) fn policy(sabotage: Sabotage) -> Arc<dyn EventLoopPolicy> {
-    let make = move || MinimalLoop::make(sabotage);
+/// A policy that makes one minimal loop per thread.
+pub(crate) fn policy() -> Arc<dyn EventLoopPolicy> {
+    let make = || Ok(Arc::new(MinimalLoop::new()) as Arc<dyn EventLoop>);
     Arc::new(ContextPolicy::new(make, policy::Context::thread()))
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "each test file uses its part")]
-pub(crate) enum Sabotage {
-    None,
-    /// Every fifth wake-up of a task is lost.
-    LosesWakeUps,
-    /// Who is woken waits until something else happens.
-    SleepsThroughWakeUps,
-    /// Every hundredth task is dropped.
-    LosesTasks,
-    /// Main is polled only when no task is ready.
-    StarvesMain,
-    /// The last task that was woken runs first.
-    StarvesTasks,
-    EarlyTimers,
-    UnorderedTimers,
-    /// Closing drops nothing.
-    KeepsTasks,
-    /// Blocking jobs run where they are asked for.
-    BlocksItself,
-    /// The run ends in a panic of the loop's own.
-    Panics,
-    NeverRunsTasks,
 }
 
 struct MinimalLoop {
@@ -53,16 +28,17 @@ struct MinimalLoop {
     shared: Arc<Shared>,
 }
 
+#[derive(Default)]
 struct Shared {
     queue: Mutex<Queue>,
     changed: Condvar,
-    sabotage: Sabotage,
-    count: AtomicUsize,
 }
 
 #[derive(Default)]
 struct Queue {
+    /// Woken, and not polled yet.
     ready: VecDeque<Arc<Entry>>,
+    /// All that are not done.
     alive: HashMap<Id, Arc<Entry>>,
     main_woken: bool,
     closed: bool,
@@ -79,11 +55,8 @@ struct Entry {
 struct MainWaker(Weak<Shared>);
 
 impl MinimalLoop {
-    fn make(sabotage: Sabotage) -> Result<Arc<dyn EventLoop>, Error> {
-        let (queue, changed, count) = (Mutex::default(), Condvar::new(), AtomicUsize::new(0));
-        let shared = Shared { queue, changed, sabotage, count };
-        let state = LoopState::new("minimal", LoopKind::Selector);
-        Ok(Arc::new(Self { state, shared: Arc::new(shared) }))
+    fn new() -> Self {
+        Self { state: LoopState::new("minimal", LoopKind::Selector), shared: Arc::default() }
     }
 
     /// Polls one task, outside the lock: it may spawn and wake others.
@@ -107,8 +80,6 @@ impl EventLoop for MinimalLoop {
     fn drive(&self, mut main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), Error> {
         let shared = &self.shared;
         let waker = Waker::from(Arc::new(MainWaker(Arc::downgrade(shared))));
-        let sabotage = shared.sabotage;
-        assert!(sabotage != Sabotage::Panics, "sabotaged");
         shared.queue.lock().unwrap().main_woken = true;
         loop {
             let (main_woken, mut batch) = {
@@ -117,13 +88,7 @@ impl EventLoop for MinimalLoop {
                     queue = shared.changed.wait(queue).unwrap();
                 }
                 // One turn: what is ready now, not what becomes ready meanwhile.
-                let batch = match sabotage {
-                    Sabotage::NeverRunsTasks => VecDeque::new(),
-                    Sabotage::StarvesTasks => queue.ready.pop_back().into_iter().collect(),
-                    _ => std::mem::take(&mut queue.ready),
-                };
-                let starved = sabotage == Sabotage::StarvesMain && !batch.is_empty();
-                (!starved && std::mem::take(&mut queue.main_woken), batch)
+                (std::mem::take(&mut queue.main_woken), std::mem::take(&mut queue.ready))
             };
             if main_woken && main.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
                 shared.queue.lock().unwrap().ready.extend(batch);
@@ -136,18 +101,13 @@ impl EventLoop for MinimalLoop {
     }
 
     fn submit(&self, task: Task) -> Result<(), Error> {
-        let shared = &self.shared;
-        if shared.sabotage == Sabotage::LosesTasks && shared.count.fetch_add(1, SeqCst) % 100 == 99
-        {
-            return Ok(());
-        }
         let entry = Arc::new(Entry {
             id: task.id(),
             task: Mutex::new(Some(task)),
             queued: AtomicBool::new(true),
-            shared: Arc::downgrade(shared),
+            shared: Arc::downgrade(&self.shared),
         });
-        let mut queue = shared.queue.lock().unwrap();
+        let mut queue = self.shared.queue.lock().unwrap();
         if queue.closed {
             // Outside the lock: dropping a task runs destructors.
             drop(queue);
@@ -155,15 +115,11 @@ impl EventLoop for MinimalLoop {
         }
         queue.alive.insert(entry.id, entry.clone());
         queue.ready.push_back(entry);
-        shared.changed.notify_all();
+        self.shared.changed.notify_all();
         Ok(())
     }
 
     fn submit_blocking(&self, job: Job) -> Result<(), Error> {
-        if self.shared.sabotage == Sabotage::BlocksItself {
-            job.run();
-            return Ok(());
-        }
         match thread::Builder::new().spawn(move || job.run()) {
             Ok(_detached) => Ok(()),
             Err(error) => Err(Error::io("can't start a thread; end others", error)),
@@ -171,14 +127,7 @@ impl EventLoop for MinimalLoop {
     }
 
     fn timer(&self, deadline: Instant) -> Result<Timer, Error> {
-        let deadline = match self.shared.sabotage {
-            Sabotage::EarlyTimers => deadline.checked_sub(Duration::from_millis(2)),
-            Sabotage::UnorderedTimers => deadline.checked_add(Duration::from_millis(
-                (self.shared.count.fetch_add(1, SeqCst) as u64 * 37) % 100,
-            )),
-            _ => Some(deadline),
-        };
-        Ok(timer(deadline.unwrap_or_else(Instant::now)))
+        Ok(timer(deadline))
     }
 
     fn shutdown(&self, _limit: Duration) {
@@ -188,9 +137,6 @@ impl EventLoop for MinimalLoop {
             queue.ready.clear();
             std::mem::take(&mut queue.alive)
         };
-        if self.shared.sabotage == Sabotage::KeepsTasks {
-            return std::mem::forget(tasks);
-        }
         // Outside the lock: destructors may spawn, and are refused.
         for entry in tasks.into_values() {
             let task = entry.task.lock().unwrap().take();
@@ -210,14 +156,9 @@ impl Drop for MinimalLoop {
 impl Wake for Entry {
     fn wake(self: Arc<Self>) {
         let Some(shared) = self.shared.upgrade() else { return };
-        if shared.sabotage == Sabotage::LosesWakeUps && shared.count.fetch_add(1, SeqCst) % 5 == 4 {
-            return;
-        }
         if !self.queued.swap(true, SeqCst) {
             shared.queue.lock().unwrap().ready.push_back(self);
-            if shared.sabotage != Sabotage::SleepsThroughWakeUps {
-                shared.changed.notify_all();
-            }
+            shared.changed.notify_all();
         }
     }
 }
@@ -296,3 +237,7 @@ fn timer(deadline: Instant) -> Timer {
         Poll::Pending
     }))
 }
+
+// A child, since it breaks what is private.
+#[allow(dead_code, reason = "not every test file breaks something")]
+pub(crate) mod sabotage;
