@@ -60,6 +60,40 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
     policy::time::timeout(LONG, future).await.expect("it does not hang")
 }
 
+/// A program that knows tokio only, and has a library in it that listens by `policy`.
+#[cfg(feature = "tokio")]
+#[tokio::main]
+async fn plain_tokio() {
+    use tokio::signal::unix::{SignalKind as TheirKind, signal as their_signal};
+
+    // Theirs over ours, and ours over theirs.
+    let mut ours = signal(USR1).unwrap();
+    let mut theirs = their_signal(TheirKind::user_defined1()).unwrap();
+    let mut theirs_too = their_signal(TheirKind::user_defined2()).unwrap();
+    let mut ours_too = signal(USR2).unwrap();
+    for _round in 0..20 {
+        kill_me(USR1);
+        soon(ours.recv()).await.unwrap();
+        soon(theirs.recv()).await.unwrap();
+        kill_me(USR2);
+        soon(ours_too.recv()).await.unwrap();
+        soon(theirs_too.recv()).await.unwrap();
+    }
+    // In a task of tokio's, that we spawned.
+    let listens = policy::spawn(async move { ours.recv().await });
+    kill_me(USR1);
+    soon(theirs.recv()).await.unwrap();
+    assert_eq!(soon(listens).await.unwrap(), Some(()));
+    // And theirs still hear when ours have gone.
+    drop(ours_too);
+    for _round in 0..20 {
+        kill_me(USR1);
+        soon(theirs.recv()).await.unwrap();
+        kill_me(USR2);
+        soon(theirs_too.recv()).await.unwrap();
+    }
+}
+
 alone! {
     fn a_signal_wakes_a_listener_on_every_loop_without_a_thread() {
         // The last may come when nobody listens any more.
@@ -260,6 +294,11 @@ alone! {
         drop((ours, again));
         kill_me(USR1);
         eventually("and go on to be", || (theirs.load(SeqCst), CALLS.load(SeqCst)) == (101, 101));
+    }
+
+    #[cfg(feature = "tokio")]
+    fn listeners_hear_beside_tokios_in_a_plain_tokio_program() {
+        plain_tokio();
     }
 
     fn a_signal_that_is_blocked_in_every_thread_is_heard_of() {
