@@ -1,6 +1,7 @@
 //! Ctrl-C and its like.
 //!
-//! By the crate signal-hook, on a thread; `policy::signal` will replace this file.
+//! By the crate signal-hook, on a thread of its own: an impatient user is heard also when
+//! the loop is not, because it waits for a disk.
 
 use std::fs;
 use std::time::{Duration, Instant};
