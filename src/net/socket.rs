@@ -196,12 +196,12 @@ pub(crate) fn recv(io: &BorrowedIo<'_>, buf: &mut [u8]) -> io::Result<usize> {
 }
 
 pub(crate) fn send(io: &BorrowedIo<'_>, buf: &[u8]) -> io::Result<usize> {
-    SockRef::from(io).send_with_flags(buf, sys::NO_SIGNAL)
+    SockRef::from(io).send_with_flags(buf, sys::NO_SIGNAL).map_err(sys::send_error)
 }
 
 pub(crate) fn send_vectored(io: &BorrowedIo<'_>, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
     let bufs = bufs.get(..sys::MAX_SLICES).unwrap_or(bufs);
-    SockRef::from(io).send_vectored_with_flags(bufs, sys::NO_SIGNAL)
+    SockRef::from(io).send_vectored_with_flags(bufs, sys::NO_SIGNAL).map_err(sys::send_error)
 }
 
 pub(crate) fn peek(io: &BorrowedIo<'_>, buf: &mut [u8]) -> io::Result<usize> {

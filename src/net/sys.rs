@@ -9,7 +9,7 @@ use policy_core::Interest;
 use socket2::SockRef;
 
 #[cfg(windows)]
-pub(in crate::net) use super::sys_windows::{is_ready, keepalive_time};
+pub(in crate::net) use super::sys_windows::{is_ready, keepalive_time, send_error};
 use crate::io::{BorrowedIo, OwnedIo};
 
 /// The most buffers of one vectored call: with more, the system refuses.
@@ -75,4 +75,10 @@ pub(super) fn is_ready(io: &BorrowedIo<'_>, interest: Interest) -> io::Result<bo
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     // An error or an end is told whatever was asked for, and is ready.
     Ok(poll(&mut [PollFd::new(io, flags)], Some(&now))? > 0)
+}
+
+/// Makes of a send's error what it is called elsewhere.
+#[cfg(unix)]
+pub(in crate::net) fn send_error(error: io::Error) -> io::Error {
+    error
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use policy_core::Interest;
 use socket2::SockRef;
 use windows_sys::Win32::Networking::WinSock::{
-    IPPROTO_TCP, POLLRDNORM, POLLWRNORM, TCP_KEEPIDLE, WSAPOLLFD, WSAPoll, getsockopt,
+    IPPROTO_TCP, POLLRDNORM, POLLWRNORM, TCP_KEEPIDLE, WSAESHUTDOWN, WSAPOLLFD, WSAPoll, getsockopt,
 };
 
 use crate::io::BorrowedIo;
@@ -47,4 +47,13 @@ pub(in crate::net) fn is_ready(io: &BorrowedIo<'_>, interest: Interest) -> io::R
     let ready = unsafe { WSAPoll(&mut asked, 1, 0) };
     // An error or an end is told whatever was asked for, and is ready.
     if ready < 0 { Err(io::Error::last_os_error()) } else { Ok(ready > 0) }
+}
+
+/// Makes of a send's error what it is called elsewhere: a stream whose writing end was
+/// shut is EPIPE on Unix, and for std nothing that has a name here.
+pub(in crate::net) fn send_error(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(WSAESHUTDOWN) => io::Error::new(io::ErrorKind::BrokenPipe, error),
+        _ => error,
+    }
 }
