@@ -89,8 +89,9 @@ pub trait Selector: Send + Sync {
 /// # }
 /// ```
 pub trait Source: Debug + Send + Sync {
-    /// Tries `op` whenever the descriptor may be ready, until it gives anything but
-    /// [`io::ErrorKind::WouldBlock`]. Allocates nothing.
+    /// Tries `op` at once, and whenever the descriptor may be ready, until it gives
+    /// anything but [`io::ErrorKind::WouldBlock`]. Allocates nothing. An executor that
+    /// shares out its time may let a task that has had its share wait for its next turn.
     ///
     /// One task at a time waits per interest; a later waker replaces the earlier.
     fn poll_io(

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use policy_core::{Error, Interest, Selector, Source};
 use tokio::io::unix::AsyncFd;
+use tokio::task::coop;
 
 use crate::event_loop::TokioLoop;
 
@@ -41,14 +42,39 @@ impl Source for Registered {
         interest: Interest,
         op: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
+        let mut tried = false;
         loop {
-            // An error here means that the runtime has gone.
-            let mut ready = match interest {
-                Interest::Readable => ready!(self.fd.poll_read_ready(cx))?,
-                Interest::Writable => ready!(self.fd.poll_write_ready(cx))?,
+            let polled = match interest {
+                Interest::Readable => self.fd.poll_read_ready(cx),
+                Interest::Writable => self.fd.poll_write_ready(cx),
             };
-            if let Ok(result) = ready.try_io(|fd| op(fd.get_ref().as_fd())) {
+            let Poll::Ready(ready) = polled else {
+                // tokio remembers what it was told last, and is told nothing of a
+                // descriptor that somebody has closed: so each poll tries once.
+                return if tried { Poll::Pending } else { self.try_once(cx, op) };
+            };
+            // An error here means that the runtime has gone.
+            if let Ok(result) = ready?.try_io(|fd| op(fd.get_ref().as_fd())) {
                 return Poll::Ready(result);
+            }
+            tried = true;
+        }
+    }
+}
+
+impl Registered {
+    fn try_once(
+        &self,
+        cx: &mut Context<'_>,
+        op: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        // A task that has had its share waits for its next turn.
+        let share = ready!(coop::poll_proceed(cx));
+        match op(self.fd.get_ref().as_fd()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+            result => {
+                share.made_progress();
+                Poll::Ready(result)
             }
         }
     }

@@ -1,0 +1,175 @@
+//! Standard input, read by a thread of its own.
+
+use std::collections::VecDeque;
+use std::io::{self, Read};
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::Duration;
+
+use futures_io::AsyncRead;
+use policy_core::local::fork_generation;
+
+use crate::io::bridge::{PollRead, initialised};
+
+/// Returns the standard input of the process, to be read without blocking.
+///
+/// A thread of the process, `policy-stdin`, reads when it is asked to, since neither
+/// terminals nor files nor Windows' consoles can be waited for everywhere, and a pipe
+/// that is shared with other processes may not be made non-blocking. So a read that is
+/// never answered holds up no loop that closes, and not the end of the process.
+///
+/// All handles read from one stream, by way of [`std::io::stdin`], whose buffer comes
+/// first. Needs no loop. Cancel safe: what arrives for a read that was dropped is there
+/// for the next, of any handle; std and the programs that this one starts don't see it
+/// any more.
+///
+/// ```no_run
+/// use futures_lite::AsyncReadExt;
+///
+/// policy::run(async {
+///     let mut text = String::new();
+///     policy::io::stdin().read_to_string(&mut text).await?;
+///     println!("{} bytes", text.len());
+///     std::io::Result::Ok(())
+/// })?;
+/// # std::io::Result::Ok(())
+/// ```
+#[must_use]
+pub fn stdin() -> Stdin {
+    Stdin(())
+}
+
+/// A handle of [`stdin`].
+///
+/// ```
+/// let input: policy::io::Stdin = policy::io::stdin();
+/// # let _input = input;
+/// ```
+#[derive(Debug)]
+pub struct Stdin(());
+
+/// What is read at once. As much as std's own buffer, or more: then that is passed by.
+const CHUNK: usize = 16 * 1024;
+
+/// How long the thread stays when nobody asks: who reads asks again soon.
+const LINGER: Duration = Duration::from_secs(1);
+
+static INPUT: Input = Input { state: Mutex::new(State::NEW), asked: Condvar::new() };
+
+struct Input {
+    state: Mutex<State>,
+    asked: Condvar,
+}
+
+struct State {
+    /// Read, and not taken yet.
+    bytes: VecDeque<u8>,
+    /// An end or an error, behind the bytes. Told once: a terminal goes on after an end.
+    ended: Option<io::Result<()>>,
+    asked: bool,
+    /// The thread is there, in the process of this generation: `fork` copies no threads.
+    thread: Option<u64>,
+    waiting: Vec<Waker>,
+}
+
+impl State {
+    const NEW: Self = Self {
+        bytes: VecDeque::new(),
+        ended: None,
+        asked: false,
+        thread: None,
+        waiting: Vec::new(),
+    };
+
+    /// Takes what is there.
+    fn take(&mut self, buf: &mut [u8]) -> Option<io::Result<usize>> {
+        if !self.bytes.is_empty() || buf.is_empty() {
+            return Some(self.bytes.read(buf));
+        }
+        Some(self.ended.take()?.map(|()| 0))
+    }
+}
+
+impl Input {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn poll_read(&'static self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut state = self.lock();
+        if let Some(result) = state.take(buf) {
+            return Poll::Ready(result);
+        }
+        if state.thread != Some(fork_generation()) {
+            let started =
+                thread::Builder::new().name("policy-stdin".into()).spawn(move || self.serve());
+            if let Err(error) = started {
+                return Poll::Ready(Err(error));
+            }
+            (state.thread, state.asked) = (Some(fork_generation()), false);
+        }
+        if !state.waiting.iter().any(|known| known.will_wake(cx.waker())) {
+            state.waiting.push(cx.waker().clone());
+        }
+        if !state.asked {
+            state.asked = true;
+            self.asked.notify_one();
+        }
+        Poll::Pending
+    }
+
+    /// What the thread does.
+    fn serve(&self) {
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let mut state = self.lock();
+            while !state.asked {
+                let wait = self.asked.wait_timeout(state, LINGER);
+                let (again, timeout) = wait.unwrap_or_else(PoisonError::into_inner);
+                state = again;
+                if timeout.timed_out() && !state.asked {
+                    state.thread = None;
+                    return;
+                }
+            }
+            drop(state);
+            let read = crate::io::registered::uninterrupted(|| io::stdin().lock().read(&mut chunk));
+            let waiting = {
+                let mut state = self.lock();
+                state.asked = false;
+                match read {
+                    Ok(0) => state.ended = Some(Ok(())),
+                    Ok(read) => state.bytes.extend(chunk.iter().take(read)),
+                    Err(error) => state.ended = Some(Err(error)),
+                }
+                std::mem::take(&mut state.waiting)
+            };
+            waiting.into_iter().for_each(crate::io::registered::wake);
+        }
+    }
+}
+
+impl AsyncRead for Stdin {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        INPUT.poll_read(cx, buf)
+    }
+}
+
+impl PollRead for Stdin {
+    fn poll_read_uninit(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut [MaybeUninit<u8>],
+    ) -> Poll<io::Result<usize>> {
+        INPUT.poll_read(cx, initialised(buf))
+    }
+}
+
+bridge_read!(Stdin);
