@@ -1,5 +1,12 @@
 //! Reading and writing, on whichever loop runs.
 //!
+//! | I want to … | use |
+//! |---|---|
+//! | hand on what one stream gives to another | [`copy`], [`copy_bidirectional`] |
+//! | read and write the process's own streams | [`stdin`], [`stdout`], [`stderr`] |
+//! | connect two tasks, or test without a socket | [`duplex`] |
+//! | talk to other processes and machines | [`net`](crate::net) |
+//!
 //! The traits are those of [futures-io](futures_io). Their methods (`read`, `write_all`,
 //! `lines` …) come from an extension trait, of which there are several that are
 //! well-kept: `futures_lite::{AsyncReadExt, AsyncWriteExt}` or `futures_util`'s. This
@@ -12,9 +19,11 @@ pub(crate) mod anchor;
 mod copy;
 mod duplex;
 pub(crate) mod registered;
+mod stdio;
 
 pub use copy::{copy, copy_bidirectional};
 pub use duplex::{DuplexStream, duplex};
 pub use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
+pub use stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
 
 pub(crate) use policy_core::os::{BorrowedIo, OwnedIo};

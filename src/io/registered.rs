@@ -141,7 +141,7 @@ impl Wake for Waiting {
 
 /// Wakes. A waker that panics must not end the reactor that calls it: tokio's ends with
 /// its loop.
-fn wake(waker: Waker) {
+pub(crate) fn wake(waker: Waker) {
     if catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
         log::error!(
             "the waker of a task that waits for I/O panicked; the others are not concerned"
