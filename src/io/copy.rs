@@ -10,6 +10,10 @@ use futures_io::{AsyncRead, AsyncWrite};
 /// What is read at once. More is hardly faster, and a server has many of these.
 const CHUNK: usize = 16 * 1024;
 
+/// How many chunks are copied before others have a turn: most executors ask no stream
+/// that is always ready to pause.
+const TURN: usize = 64;
+
 /// Writes all that `reader` gives to `writer`, until the end, and flushes it. Returns how
 /// many bytes that were.
 ///
@@ -146,7 +150,7 @@ impl Way {
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
-        loop {
+        for _ in 0..TURN {
             while let Some(left) =
                 self.chunk.get(self.from..self.to).filter(|left| !left.is_empty())
             {
@@ -175,5 +179,7 @@ impl Way {
                 }
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }

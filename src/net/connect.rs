@@ -14,6 +14,7 @@ use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
 use super::socket::Socket;
 use crate::io::BorrowedIo;
 use crate::io::anchor::served_loop;
+use crate::task::yield_now;
 use crate::time::{Sleep, sleep};
 
 /// How long an attempt is alone before the next begins: the "Connection Attempt Delay"
@@ -99,6 +100,9 @@ pub(super) async fn first_of(addresses: Vec<SocketAddr>) -> io::Result<Socket> {
             poll_fn(|cx| race.poll_for(cx, head_start.as_mut())).await
         };
         if let Some(socket) = winner {
+            // To this machine a connection is made at once. Who makes many in a row must
+            // not keep the loop from whoever accepts them: a full queue costs seconds.
+            yield_now().await;
             return Ok(socket);
         }
     }
@@ -144,6 +148,20 @@ impl Race {
             ended => ended,
         }
     }
+}
+
+/// The connections that may wait to be accepted; the system may have a lower limit.
+const QUEUE: i32 = 1024;
+
+/// Makes a socket that listens.
+pub(super) fn listen(address: SocketAddr) -> io::Result<Socket> {
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // On Windows this would let others take the address.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(QUEUE)?;
+    Socket::new(socket)
 }
 
 /// Begins to connect; see [`is_connected`].

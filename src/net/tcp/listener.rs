@@ -11,6 +11,7 @@ use futures_core::Stream;
 use super::TcpStream;
 use crate::net::accept::{Acceptor, Pause};
 use crate::net::addr::ToSocketAddrs;
+use crate::net::connect::listen;
 use crate::net::socket::Socket;
 use crate::net::sys;
 
@@ -75,7 +76,14 @@ impl TcpListener {
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
         let target = address.target()?;
         drop(address);
-        Self::from_std(net::TcpListener::bind(&*target.resolve().await?)?)
+        let mut last = Err(io::ErrorKind::AddrNotAvailable.into());
+        for address in target.resolve().await? {
+            last = listen(address).map(|socket| Self { acceptor: Acceptor::new(socket) });
+            if last.is_ok() {
+                break;
+            }
+        }
+        last
     }
 
     /// Takes over a listener of std, and makes it non-blocking: also the way to options
