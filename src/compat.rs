@@ -27,7 +27,9 @@ pub use async_compat::{Compat, CompatExt};
 /// use std::time::Duration;
 ///
 /// policy::run(async { // whatever loop that is
-///     policy::compat::with_tokio(tokio::time::sleep(Duration::from_millis(1))).await;
+///     // An `async` block: tokio's own functions look for their runtime when called.
+///     let nap = async { tokio::time::sleep(Duration::from_millis(1)).await };
+///     policy::compat::with_tokio(nap).await;
 /// });
 /// ```
 pub fn with_tokio<F: Future>(future: F) -> Compat<F> {

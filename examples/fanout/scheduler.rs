@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::future::pending;
+use std::ops::ControlFlow;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -212,20 +213,33 @@ impl Run {
         loop {
             let alarm = async { next_or_never(self.asked.alarms.recv().await.ok()).await };
             let enough = or(printed.as_mut(), self.impatience());
-            // An alarm that came before the printer ended counts.
-            match or(async { Some(alarm.await) }, async {
+            let came = or(async { Some(alarm.await) }, async {
                 enough.await;
                 None
-            })
-            .await
-            {
-                None => return,
-                Some(Alarm::NobodyReads) => self.give_up(Why::NobodyReads),
-                Some(Alarm::Broken(failure)) => self.give_up(Why::Broken(failure)),
-                // What ran has ended: there is nothing left to be graceful with.
-                Some(Alarm::Interrupted | Alarm::Kill) => return self.give_up(Why::Interrupted),
+            });
+            let Some(alarm) = came.await else { break };
+            if self.last_alarm(alarm).is_break() {
+                return;
             }
         }
+        // One that came just before the printer ended counts, too.
+        while let Ok(alarm) = self.asked.alarms.try_recv() {
+            let _over = self.last_alarm(alarm);
+        }
+    }
+
+    /// What an alarm means when all jobs have ended: breaks if nothing is waited for.
+    fn last_alarm(&mut self, alarm: Alarm) -> ControlFlow<()> {
+        match alarm {
+            Alarm::NobodyReads => self.give_up(Why::NobodyReads),
+            Alarm::Broken(failure) => self.give_up(Why::Broken(failure)),
+            // What ran has ended: there is nothing left to be graceful with.
+            Alarm::Interrupted | Alarm::Kill => {
+                self.give_up(Why::Interrupted);
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
     }
 
     /// A user who will not wait for jobs will not wait long for a pager either.
