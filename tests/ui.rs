@@ -3,7 +3,14 @@
 //! `TRYBUILD=overwrite cargo test --all-features --test ui` writes the expected output
 //! anew.
 
-#![cfg(all(feature = "macros", feature = "tokio", feature = "smol", feature = "async-std"))]
+// With all features: what is in scope changes what the compiler says.
+#![cfg(all(
+    feature = "macros",
+    feature = "tokio",
+    feature = "smol",
+    feature = "async-std",
+    feature = "compio"
+))]
 
 #[test]
 fn misuse_does_not_compile() {
