@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::process::Stdio;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,6 +13,8 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use futures_io::{AsyncRead, AsyncWrite};
+
+use crate::io::bridge::{PollRead, initialised};
 
 /// How much a thread carries at once.
 const PIECE: usize = 64 * 1024;
@@ -198,6 +201,18 @@ macro_rules! reading_end {
             }
         }
 
+        impl PollRead for $name {
+            fn poll_read_uninit(
+                &mut self,
+                cx: &mut Context<'_>,
+                buf: &mut [MaybeUninit<u8>],
+            ) -> Poll<io::Result<usize>> {
+                AsyncRead::poll_read(Pin::new(self), cx, initialised(buf))
+            }
+        }
+
+        bridge_read!($name);
+
         impl PollAppend for $name {
             fn poll_append(
                 &mut self,
@@ -335,6 +350,8 @@ impl AsyncWrite for ChildStdin {
         Poll::Ready(Ok(()))
     }
 }
+
+bridge_write!(ChildStdin);
 
 fn carry_out(pipe: &mut impl Write, lane: &Lane) {
     loop {
