@@ -45,6 +45,13 @@ pub struct ConnectError {
 
 impl ConnectError {
     /// Returns what was tried, in the order in which it failed.
+    ///
+    /// ```
+    /// fn causes(error: &policy::net::ConnectError) -> Vec<std::io::ErrorKind> {
+    ///     error.attempts().iter().map(|(_, cause)| cause.kind()).collect()
+    /// }
+    /// # let _causes = causes;
+    /// ```
     pub fn attempts(&self) -> &[(SocketAddr, io::Error)] {
         &self.attempts
     }

@@ -2,29 +2,72 @@
 
 /// Makes the halves of a stream with a method `socket`, and their reunion.
 macro_rules! halves {
-    ($stream:ident) => {
+    // `example`: the first line of an example, which has a `stream`.
+    ($stream:ident, $example:literal) => {
         use std::fmt;
         use std::sync::Arc;
 
         use $crate::net::socket::Socket;
 
         /// The reading half of a stream that is borrowed: of its `split`.
+        ///
+        /// ```
+        #[doc = $example]
+        /// use futures_lite::AsyncReadExt;
+        ///
+        /// let (mut reader, _) = stream.split();
+        /// reader.read(&mut [0; 64]).await?;
+        /// # Ok(())
+        /// # }
+        /// ```
         #[derive(Debug)]
         pub struct ReadHalf<'a>(&'a $stream);
 
         /// The writing half of a stream that is borrowed: of its `split`.
         ///
         /// Closing it ends the writing side; dropping it does nothing.
+        ///
+        /// ```
+        #[doc = $example]
+        /// use futures_lite::AsyncWriteExt;
+        ///
+        /// let (_, mut writer) = stream.split();
+        /// writer.write_all(b"hello").await?;
+        /// # Ok(())
+        /// # }
+        /// ```
         #[derive(Debug)]
         pub struct WriteHalf<'a>(&'a $stream);
 
         /// The reading half of a stream, for a task of its own: of its `into_split`.
+        ///
+        /// ```
+        #[doc = $example]
+        /// use futures_lite::AsyncReadExt;
+        ///
+        /// let (mut reader, _writer) = stream.into_split();
+        /// let reading = policy::spawn(async move { reader.read(&mut [0; 64]).await });
+        /// # drop(reading);
+        /// # Ok(())
+        /// # }
+        /// ```
         #[derive(Debug)]
         pub struct OwnedReadHalf(Arc<$stream>);
 
         /// The writing half of a stream, for a task of its own: of its `into_split`.
         ///
         /// Dropping it ends the writing side, as closing it does: the peer reads the end.
+        ///
+        /// ```
+        #[doc = $example]
+        /// use futures_lite::AsyncWriteExt;
+        ///
+        /// let (_reader, mut writer) = stream.into_split();
+        /// let writing = policy::spawn(async move { writer.write_all(b"hello").await });
+        /// # drop(writing);
+        /// # Ok(())
+        /// # }
+        /// ```
         #[derive(Debug)]
         pub struct OwnedWriteHalf {
             stream: Arc<$stream>,
@@ -33,6 +76,16 @@ macro_rules! halves {
         }
 
         /// Two halves that are not of the same stream, handed back.
+        ///
+        /// ```
+        #[doc = $example]
+        /// let (reader, writer) = stream.into_split();
+        /// if let Err(error) = reader.reunite(writer) {
+        ///     let (_reader, _writer) = (error.0, error.1);
+        /// }
+        /// # Ok(())
+        /// # }
+        /// ```
         #[derive(Debug)]
         pub struct ReuniteError(pub OwnedReadHalf, pub OwnedWriteHalf);
 
@@ -78,6 +131,15 @@ macro_rules! halves {
             ///
             /// # Errors
             /// The halves, if they are of two streams.
+            ///
+            /// ```
+            #[doc = $example]
+            /// let (reader, writer) = stream.into_split();
+            /// let stream = reader.reunite(writer).expect("they belong together");
+            /// # drop(stream);
+            /// # Ok(())
+            /// # }
+            /// ```
             pub fn reunite(self, other: OwnedWriteHalf) -> Result<$stream, ReuniteError> {
                 other.reunite(self)
             }
@@ -98,6 +160,15 @@ macro_rules! halves {
             ///
             /// # Errors
             /// The halves, if they are of two streams.
+            ///
+            /// ```
+            #[doc = $example]
+            /// let (reader, writer) = stream.into_split();
+            /// let stream = reader.reunite(writer).expect("they belong together");
+            /// # drop(stream);
+            /// # Ok(())
+            /// # }
+            /// ```
             pub fn reunite(mut self, other: OwnedReadHalf) -> Result<$stream, ReuniteError> {
                 if !Arc::ptr_eq(&self.stream, &other.0) {
                     return Err(ReuniteError(other, self));
@@ -115,6 +186,15 @@ macro_rules! halves {
 
             /// Drops the half without ending the writing side: that ends with the other
             /// half.
+            ///
+            /// ```
+            #[doc = $example]
+            /// let (reader, writer) = stream.into_split();
+            /// writer.forget();
+            /// # drop(reader);
+            /// # Ok(())
+            /// # }
+            /// ```
             pub fn forget(mut self) {
                 self.ends = false;
             }

@@ -401,6 +401,15 @@ impl UdpSocket {
     ///
     /// # Errors
     /// What the system says.
+    ///
+    /// ```
+    /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
+    /// use policy::net::Ipv4Addr;
+    ///
+    /// socket.leave_multicast_v4(Ipv4Addr::new(224, 0, 0, 251), Ipv4Addr::UNSPECIFIED)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn leave_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
         self.socket.as_ref().leave_multicast_v4(&group, &interface)
     }
@@ -426,6 +435,13 @@ impl UdpSocket {
     ///
     /// # Errors
     /// What the system says.
+    ///
+    /// ```
+    /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
+    /// socket.leave_multicast_v6(&"ff02::fb".parse().expect("an address"), 0)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn leave_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
         self.socket.as_ref().leave_multicast_v6(group, interface)
     }

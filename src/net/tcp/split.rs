@@ -2,4 +2,7 @@
 
 use super::TcpStream;
 
-halves!(TcpStream);
+halves!(
+    TcpStream,
+    "# async fn example(mut stream: policy::net::TcpStream) -> std::io::Result<()> {"
+);

@@ -2,4 +2,7 @@
 
 use super::UnixStream;
 
-halves!(UnixStream);
+halves!(
+    UnixStream,
+    "# async fn example(mut stream: policy::net::UnixStream) -> std::io::Result<()> {"
+);
