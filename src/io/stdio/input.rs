@@ -10,7 +10,6 @@ use std::thread;
 use std::time::Duration;
 
 use futures_io::AsyncRead;
-use policy_core::local::fork_generation;
 
 use crate::io::bridge::{PollRead, initialised};
 
@@ -103,13 +102,13 @@ impl Input {
         if let Some(result) = state.take(buf) {
             return Poll::Ready(result);
         }
-        if state.thread != Some(fork_generation()) {
+        if state.thread != Some(generation()) {
             let started =
                 thread::Builder::new().name("policy-stdin".into()).spawn(move || self.serve());
             if let Err(error) = started {
                 return Poll::Ready(Err(error));
             }
-            (state.thread, state.asked) = (Some(fork_generation()), false);
+            (state.thread, state.asked) = (Some(generation()), false);
         }
         if !state.waiting.iter().any(|known| known.will_wake(cx.waker())) {
             state.waiting.push(cx.waker().clone());
@@ -150,6 +149,14 @@ impl Input {
             waiting.into_iter().for_each(crate::io::registered::wake);
         }
     }
+}
+
+/// Tells a forked copy of the process, in which the thread is not.
+fn generation() -> u64 {
+    #[cfg(unix)]
+    return policy_core::local::fork_generation();
+    #[cfg(not(unix))]
+    0
 }
 
 impl AsyncRead for Stdin {
