@@ -7,7 +7,7 @@ use super::Command;
 use crate::process::sys::{Limit, Resource};
 
 impl Command {
-    /// Kills the child when its [`Child`] is dropped before it has exited. Off by
+    /// Kills the child when its [`Child`](crate::process::Child) is dropped before it has exited. Off by
     /// default.
     ///
     /// ```
@@ -25,7 +25,7 @@ impl Command {
         self
     }
 
-    /// Reaps the child when its [`Child`] was dropped before it exited, whether or
+    /// Reaps the child when its [`Child`](crate::process::Child) was dropped before it exited, whether or
     /// not a loop is left then. On by default; off leaves a zombie, for a program
     /// that reaps it by other means.
     ///
@@ -47,7 +47,7 @@ impl Command {
     }
 
     /// Makes the child the leader of a process group, and lets
-    /// [`kill`](Child::kill), [`terminate`](Child::terminate) and
+    /// [`kill`](crate::process::Child::kill), [`terminate`](crate::process::Child::terminate) and
     /// [`kill_on_drop`](Self::kill_on_drop) reach all of it: what the child started
     /// dies with it. What moved to a group of its own dies too, if it is killed while
     /// the child lives and `/proc` shows whom it descends from (Linux).
@@ -161,7 +161,7 @@ impl Command {
     /// Limits how long [`output`](Self::output) reads on when the child has exited
     /// and somebody else, such as a grandchild, still holds its pipes. What was
     /// written until then is returned, and
-    /// [`Output::truncated`](Output::truncated) is true. No limit by default.
+    /// [`Output::truncated`](crate::process::Output::truncated) is true. No limit by default.
     ///
     /// ```
     /// use policy::process::Command;
@@ -186,7 +186,7 @@ impl Command {
 
     /// Limits how many bytes [`output`](Self::output) collects, of both streams
     /// together. A child that writes more is killed, and the call gives
-    /// [`ErrorKind::LimitReached`]. No limit by default.
+    /// [`ErrorKind::LimitReached`](crate::ErrorKind::LimitReached). No limit by default.
     ///
     /// ```
     /// use policy::process::Command;

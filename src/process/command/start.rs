@@ -17,10 +17,10 @@ impl Command {
     /// Starts a child, on this thread.
     ///
     /// # Errors
-    /// Before anything is started: [`ErrorKind::NoRunningLoop`];
-    /// [`ErrorKind::WatcherInactive`]; [`ErrorKind::LimitReached`] by
-    /// [`set_max_children`](super::set_max_children); [`ErrorKind::InvalidInput`].
-    /// [`ErrorKind::Io`] if the program can't be executed, or the watcher has nothing
+    /// Before anything is started: [`ErrorKind::NoRunningLoop`](crate::ErrorKind::NoRunningLoop);
+    /// [`ErrorKind::WatcherInactive`](crate::ErrorKind::WatcherInactive); [`ErrorKind::LimitReached`](crate::ErrorKind::LimitReached) by
+    /// [`set_max_children`](crate::process::set_max_children); [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput).
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the program can't be executed, or the watcher has nothing
     /// left to wait with: the child is killed and reaped then.
     ///
     /// ```
