@@ -117,7 +117,10 @@ impl ProactorHandle {
         match self.event_loop.as_proactor() {
             // An executor's stand-in is asked only where there is no selector to try and
             // wait with: it need not know what to do with a file that blocks.
-            Ok(proactor) if proactor.is_native() || self.event_loop.as_selector().is_err() => {
+            Ok(proactor)
+                if self.event_loop.as_selector().is_err()
+                    || (proactor.is_native() && resource.suits_rings()) =>
+            {
                 proactor.submit(resource, operation).await
             }
             _ => emulated::perform(&self.event_loop, resource, operation).await,

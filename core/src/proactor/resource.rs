@@ -196,6 +196,17 @@ impl Resource {
         Ok(part)
     }
 
+    /// Returns true if the system completes operations on it without holding up whoever
+    /// submits them. io_uring tries first, in the submitter's thread, and a terminal
+    /// waits there: it looks at the mode of the open file, not of the call.
+    pub(super) fn suits_rings(&self) -> bool {
+        #[cfg(unix)]
+        if self.kind() == ResourceKind::Stream {
+            return crate::os::is_pipe(self.as_fd());
+        }
+        true
+    }
+
     fn find_attached<T: Any + Send + Sync>(&self, owner: LoopId) -> Option<Arc<T>> {
         let attached = self.lock_attached();
         let known = attached.iter().find(|known| known.owner == owner)?;
