@@ -4,7 +4,7 @@
 
 mod process_support;
 
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use futures_lite::future::block_on;
@@ -14,6 +14,9 @@ use process_support::{LONG, sh, watchers};
 
 /// Runs a story inside of the runtime, and on another executor.
 fn entered<F: Future<Output = ()>>(story: impl FnOnce() -> F + Send + 'static) {
+    // One at a time: the watcher is the process's, and one that is replaced is closed.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let (said, heard) = mpsc::channel();
     let thread = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
