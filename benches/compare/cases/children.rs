@@ -35,7 +35,7 @@ fn start_many(plan: &Plan) -> Case {
         count,
         &[TIME, WORST_TICK],
     )
-    .measured("ours", &[], ours(policy::TokioPolicy::current_thread(), count))
+    .measured("ours", &[], ours(policy_tokio::TokioPolicy::current_thread(), count))
     .measured("tokio::process", &[quicker, calmer], tokio_process(count))
     .measured("async-process", &[quicker, None], async_process(count))
     .measured("ours on the default loop", &[], ours(policy::DefaultEventLoopPolicy::new(), count))

@@ -41,7 +41,8 @@ fn tasks(plan: &Plan) -> Vec<Case> {
     vec![
         Case::new("memory", "a task, tokio", many, &[BYTES])
             .measured("ours", &[], move || {
-                let event_loop = policy::TokioPolicy::current_thread().new_event_loop().unwrap();
+                let event_loop =
+                    policy_tokio::TokioPolicy::current_thread().new_event_loop().unwrap();
                 let bytes = spawn_all(&event_loop);
                 event_loop.close().unwrap();
                 bytes
@@ -56,7 +57,8 @@ fn tasks(plan: &Plan) -> Vec<Case> {
             }),
         Case::new("memory", "a task, smol", many, &[BYTES])
             .measured("ours", &[], move || {
-                let event_loop = policy::SmolPolicy::current_thread().new_event_loop().unwrap();
+                let event_loop =
+                    policy_smol::SmolPolicy::current_thread().new_event_loop().unwrap();
                 let bytes = spawn_all(&event_loop);
                 event_loop.close().unwrap();
                 bytes
@@ -102,7 +104,7 @@ fn policy_sleep() -> policy::time::Sleep {
 
 fn children(plan: &Plan) -> Vec<Case> {
     let many = plan.scale(1_000);
-    let event_loop = policy::TokioPolicy::current_thread().new_event_loop().unwrap();
+    let event_loop = policy_tokio::TokioPolicy::current_thread().new_event_loop().unwrap();
     let runtime = tokio_runtime(None);
     vec![
         Case::new("memory", "a watched child", many, &[BYTES])
@@ -140,7 +142,7 @@ fn loops(plan: &Plan) -> Vec<Case> {
     vec![
         Case::new("memory", "an idle loop, tokio current_thread", many, &[BYTES])
             .measured("ours", &[], move || {
-                let policy = policy::TokioPolicy::current_thread();
+                let policy = policy_tokio::TokioPolicy::current_thread();
                 per(many, || {
                     (0..many).map(|_| policy.new_event_loop().unwrap()).collect::<Vec<_>>()
                 })

@@ -308,7 +308,7 @@ fn on_tokio(plan: &Plan) -> Vec<Case> {
         "tokio current_thread",
         "tokio::net",
         tokios,
-        policy::TokioPolicy::current_thread(),
+        policy_tokio::TokioPolicy::current_thread(),
         runtime.clone()
     )
 }
@@ -319,7 +319,7 @@ fn on_smol(plan: &Plan) -> Vec<Case> {
         "smol current_thread",
         "async-io",
         smols,
-        policy::SmolPolicy::current_thread(),
+        policy_smol::SmolPolicy::current_thread(),
         Smol
     )
 }

@@ -43,7 +43,7 @@ fn workers(plan: &Plan) -> Vec<Case> {
     [1, 2, 4, 8]
         .into_iter()
         .map(|threads| {
-            let event_loop = policy::TokioPolicy::multi_thread()
+            let event_loop = policy_tokio::TokioPolicy::multi_thread()
                 .worker_threads(threads)
                 .new_event_loop()
                 .unwrap();
@@ -63,7 +63,7 @@ fn loops(plan: &Plan) -> Vec<Case> {
     counts
         .iter()
         .map(|&count| {
-            let policy = policy::TokioPolicy::current_thread();
+            let policy = policy_tokio::TokioPolicy::current_thread();
             let ours: Vec<Arc<dyn EventLoop>> =
                 (0..count).map(|_| policy.new_event_loop().unwrap()).collect();
             let theirs: Vec<_> = (0..count).map(|_| tokio_runtime(None)).collect();

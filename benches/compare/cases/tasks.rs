@@ -124,29 +124,29 @@ macro_rules! on_every_executor {
         let agnostic_multi = tokio_multi.clone();
         let (single, multi) = (executor(0), executor(WORKERS));
         vec![
-            ours("tokio current_thread", &policy::TokioPolicy::current_thread())
+            ours("tokio current_thread", &policy_tokio::TokioPolicy::current_thread())
                 .side("tokio", CURRENT, move || {
                     tokio_current.block_on($work!(operations, f => tokio::spawn(f)))
                 })
                 .side("agnostic-lite", None, move || {
                     agnostic.block_on($work!(operations, f => Agnostic::spawn(f)))
                 }),
-            ours("tokio multi_thread", &policy::TokioPolicy::multi_thread().worker_threads(WORKERS))
+            ours("tokio multi_thread", &policy_tokio::TokioPolicy::multi_thread().worker_threads(WORKERS))
                 .side("tokio", MULTI, move || {
                     tokio_multi.block_on($work!(operations, f => tokio::spawn(f)))
                 })
                 .side("agnostic-lite", None, move || {
                     agnostic_multi.block_on($work!(operations, f => Agnostic::spawn(f)))
                 }),
-            ours("smol current_thread", &policy::SmolPolicy::current_thread())
+            ours("smol current_thread", &policy_smol::SmolPolicy::current_thread())
                 .side("async-executor", CURRENT, move || {
                     async_io::block_on(single.run($work!(operations, f => single.spawn(f))))
                 }),
-            ours("smol multi_thread", &policy::SmolPolicy::multi_thread().worker_threads(WORKERS))
+            ours("smol multi_thread", &policy_smol::SmolPolicy::multi_thread().worker_threads(WORKERS))
                 .side("async-executor", MULTI, move || {
                     async_io::block_on(multi.run($work!(operations, f => multi.spawn(f))))
                 }),
-            ours("async-std", &policy::AsyncStdPolicy::new())
+            ours("async-std", &policy_async_std::AsyncStdPolicy::new())
                 .side("async-std", MULTI, move || {
                     async_std::task::block_on($work!(operations, f => async_std::task::spawn(f)))
                 }),
@@ -170,8 +170,8 @@ fn ping_pong(operations: u32) -> Vec<Case> {
 
 fn yields(operations: u32) -> Vec<Case> {
     let runtime = tokio_runtime(None);
-    let tokio_loop = policy::TokioPolicy::current_thread().new_event_loop().unwrap();
-    let smol_loop = policy::SmolPolicy::current_thread().new_event_loop().unwrap();
+    let tokio_loop = policy_tokio::TokioPolicy::current_thread().new_event_loop().unwrap();
+    let smol_loop = policy_smol::SmolPolicy::current_thread().new_event_loop().unwrap();
     let single = executor(0);
     vec![
         Case::timed("tasks", "yield, tokio current_thread", operations)

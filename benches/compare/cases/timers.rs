@@ -38,8 +38,8 @@ macro_rules! sleep_all {
 
 fn many(plan: &Plan) -> Vec<Case> {
     let count = plan.scale(10_000);
-    let on_tokio = policy::TokioPolicy::current_thread().new_event_loop().unwrap();
-    let on_smol = policy::SmolPolicy::current_thread().new_event_loop().unwrap();
+    let on_tokio = policy_tokio::TokioPolicy::current_thread().new_event_loop().unwrap();
+    let on_smol = policy_smol::SmolPolicy::current_thread().new_event_loop().unwrap();
     let (runtime, single) = (tokio_runtime(None), executor(0));
     vec![
         Case::timed("timers", "10,000 sleeps, tokio current_thread", count)
@@ -84,8 +84,8 @@ macro_rules! insert_and_cancel {
 
 fn cancelled(plan: &Plan) -> Vec<Case> {
     let count = plan.scale(1_000_000);
-    let on_tokio = policy::TokioPolicy::current_thread().new_event_loop().unwrap();
-    let on_smol = policy::SmolPolicy::current_thread().new_event_loop().unwrap();
+    let on_tokio = policy_tokio::TokioPolicy::current_thread().new_event_loop().unwrap();
+    let on_smol = policy_smol::SmolPolicy::current_thread().new_event_loop().unwrap();
     let (runtime, single) = (tokio_runtime(None), executor(0));
     vec![
         Case::timed("timers", "insert and cancel, tokio current_thread", count)
@@ -128,7 +128,7 @@ macro_rules! lateness {
 
 fn drift(plan: &Plan) -> Vec<Case> {
     let ticks = plan.scale(200);
-    let on_tokio = policy::TokioPolicy::current_thread().new_event_loop().unwrap();
+    let on_tokio = policy_tokio::TokioPolicy::current_thread().new_event_loop().unwrap();
     let runtime = tokio_runtime(None);
     vec![
         Case::new("timers", "interval of 1 ms, tokio", ticks, &[("lateness", "ns")])
