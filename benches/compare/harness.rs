@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::allocations;
 
@@ -15,24 +15,56 @@ const WARM_UP: usize = 3;
 pub struct Plan {
     /// Every case runs once, small; nothing is said about time.
     pub is_quick: bool,
-    groups: Vec<String>,
+    /// Nothing is measured: what was measured before is put together.
+    pub only_reports: bool,
+    /// Where the report and its pictures are copied to.
+    pub save: Option<String>,
     pub rounds: usize,
+    groups: Vec<String>,
+    case: Option<String>,
+    side: Option<String>,
 }
 
 impl Plan {
-    pub fn from_args() -> Self {
-        let mut plan = Self { is_quick: false, groups: Vec::new(), rounds: ROUNDS };
+    /// # Errors
+    /// What is wrong with the arguments.
+    pub fn from_args(known: &[&str]) -> Result<Self, String> {
+        let mut plan = Self {
+            is_quick: false,
+            only_reports: false,
+            save: None,
+            rounds: ROUNDS,
+            groups: Vec::new(),
+            case: None,
+            side: None,
+        };
         let mut args = std::env::args().skip(1);
         while let Some(arg) = args.next() {
+            let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
             match arg.as_str() {
                 // cargo's own: `--test` comes from `cargo test --benches`.
                 "--bench" => {}
                 "--quick" | "--test" => plan.is_quick = true,
-                "--rounds" => plan.rounds = args.next().and_then(|n| n.parse().ok()).unwrap(),
-                group => plan.groups.push(group.into()),
+                "--report" => plan.only_reports = true,
+                "--rounds" => {
+                    plan.rounds = value()?.parse().map_err(|error| format!("--rounds: {error}"))?;
+                }
+                "--save" => plan.save = Some(value()?),
+                "--case" => plan.case = Some(value()?),
+                "--side" => plan.side = Some(value()?),
+                group if known.contains(&group) => plan.groups.push(group.into()),
+                other => {
+                    return Err(format!(
+                        "there is no group {other}; there are {}",
+                        known.join(", ")
+                    ));
+                }
             }
         }
-        plan
+        if plan.rounds == 0 {
+            return Err("--rounds: at least one".into());
+        }
+        Ok(plan)
     }
 
     /// The same, with so many rounds at most: for what takes long.
@@ -40,8 +72,23 @@ impl Plan {
         Self { rounds: self.rounds.min(rounds), ..self.clone() }
     }
 
+    /// How many rounds are left out, before the others.
+    fn warm_up(&self) -> usize {
+        if self.is_quick { 0 } else { self.rounds.div_ceil(10).min(WARM_UP) }
+    }
+
     pub fn wants(&self, group: &str) -> bool {
-        self.groups.is_empty() || self.groups.iter().any(|name| group.contains(name.as_str()))
+        self.groups.is_empty() || self.groups.iter().any(|name| name == group)
+    }
+
+    /// Whether whole groups are measured, so that their figures can be kept.
+    pub fn is_whole(&self) -> bool {
+        !self.is_quick && self.case.is_none() && self.side.is_none()
+    }
+
+    /// Whether a case is left out by `--case`.
+    pub fn leaves_out(&self, case: &str) -> bool {
+        self.case.as_ref().is_some_and(|part| !case.contains(part))
     }
 
     /// Returns `count`, or little of it if the case is only to run.
@@ -50,38 +97,42 @@ impl Plan {
     }
 }
 
-/// What the ratio of ours to theirs should be.
-#[derive(Clone, Copy, Debug, Serialize)]
+/// What the figures should be.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum Aim {
+    /// The ratio of ours to theirs.
     AtMost(f64),
     AtLeast(f64),
-}
-
-impl Aim {
-    pub fn is_met(self, ratio: f64) -> bool {
-        match self {
-            Self::AtMost(limit) => ratio <= limit,
-            Self::AtLeast(limit) => ratio >= limit,
-        }
-    }
+    /// Ours, whatever theirs is.
+    Ours(f64),
+    /// Ours, by so much more than theirs.
+    More(f64),
 }
 
 impl std::fmt::Display for Aim {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::AtMost(limit) => write!(f, "≤ {limit}"),
-            Self::AtLeast(limit) => write!(f, "≥ {limit}"),
+            Self::AtMost(limit) => write!(f, "≤ {}", short(*limit)),
+            Self::AtLeast(limit) => write!(f, "≥ {}", short(*limit)),
+            Self::Ours(limit) => write!(f, "ours ≤ {}", short(*limit)),
+            Self::More(limit) => write!(f, "≤ theirs + {}", short(*limit)),
         }
     }
 }
 
+/// Three digits behind the point at most.
+fn short(value: f64) -> String {
+    let text = format!("{value:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// Ours against one other, by one measure.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Row {
-    pub group: &'static str,
+    pub group: String,
     pub case: String,
-    pub measure: &'static str,
-    pub unit: &'static str,
+    pub measure: String,
+    pub unit: String,
     pub against: String,
     /// Medians.
     pub ours: f64,
@@ -95,8 +146,48 @@ pub struct Row {
 }
 
 impl Row {
+    /// Makes one of what was measured, round by round.
+    pub fn of(
+        group: &str,
+        case: &str,
+        (measure, unit): Measure,
+        against: &str,
+        ours: &[f64],
+        theirs: &[f64],
+        aim: Option<Aim>,
+    ) -> Self {
+        let ratios = ours.iter().zip(theirs).map(|(a, b)| a / b).collect();
+        Self {
+            group: group.into(),
+            case: case.into(),
+            measure: measure.into(),
+            unit: unit.into(),
+            against: against.into(),
+            ours: quartiles(ours.to_vec())[1],
+            theirs: quartiles(theirs.to_vec())[1],
+            ratio: quartiles(ratios),
+            aim,
+            allocations: None,
+            rounds: ours.len(),
+        }
+    }
+
     pub fn is_met(&self) -> Option<bool> {
-        self.aim.map(|aim| aim.is_met(self.ratio[1]))
+        Some(match self.aim? {
+            Aim::AtMost(limit) => self.ratio[1] <= limit,
+            Aim::AtLeast(limit) => self.ratio[1] >= limit,
+            Aim::Ours(limit) => self.ours <= limit,
+            Aim::More(limit) => self.ours - self.theirs <= limit,
+        })
+    }
+
+    /// Where the aim is, as a ratio.
+    pub fn aimed_ratio(&self) -> Option<f64> {
+        Some(match self.aim? {
+            Aim::AtMost(limit) | Aim::AtLeast(limit) => limit,
+            Aim::Ours(limit) => limit / self.theirs,
+            Aim::More(limit) => (self.theirs + limit) / self.theirs,
+        })
     }
 }
 
@@ -121,7 +212,7 @@ pub struct Case {
     group: &'static str,
     name: String,
     measures: Vec<Measure>,
-    /// Operations of one run, to count allocations by.
+    /// Operations of one run, to count allocations by; none if they say nothing.
     operations: u32,
     sides: Vec<Side>,
 }
@@ -165,32 +256,42 @@ impl Case {
 
     /// Runs the rounds.
     pub fn run(mut self, plan: &Plan) -> Vec<Row> {
+        if plan.leaves_out(&self.name) {
+            return Vec::new();
+        }
+        if let Some(only) = &plan.side {
+            self.sides.retain(|side| side.name == *only);
+        }
         eprintln!("   {}", self.name);
-        let (warm_up, rounds) = if plan.is_quick { (0, 1) } else { (WARM_UP, plan.rounds) };
         for side in &mut self.sides {
-            for _ in 0..warm_up {
+            for _ in 0..plan.warm_up() {
                 (side.run)();
             }
         }
         let sides = self.sides.len();
         let mut samples: Vec<Vec<Vec<f64>>> = vec![Vec::new(); sides];
-        for round in 0..rounds {
+        for round in 0..if plan.is_quick { 1 } else { plan.rounds } {
             // Who goes first changes: the second of a pair finds warm caches.
             for turn in 0..sides {
                 let at = (turn + round) % sides;
                 samples[at].push((self.sides[at].run)());
             }
         }
-        let allocations: Vec<f64> =
-            self.sides.iter_mut().map(|side| side.count(self.operations)).collect();
+        if plan.side.is_some() {
+            return Vec::new();
+        }
+        let allocations: Vec<f64> = match self.operations {
+            0 => Vec::new(),
+            operations => self.sides.iter_mut().map(|side| side.count(operations)).collect(),
+        };
         self.rows(&samples, &allocations)
     }
 
     fn rows(&self, samples: &[Vec<Vec<f64>>], allocations: &[f64]) -> Vec<Row> {
         let mut rows = Vec::new();
-        for (measure, &(name, unit)) in self.measures.iter().enumerate() {
+        for (at_measure, &measure) in self.measures.iter().enumerate() {
             let of = |side: usize| -> Vec<f64> {
-                samples[side].iter().map(|values| values[measure]).collect()
+                samples[side].iter().map(|values| values[at_measure]).collect()
             };
             let ours = of(0);
             for (at, side) in self.sides.iter().enumerate().skip(1) {
@@ -199,20 +300,13 @@ impl Case {
                 if theirs.iter().chain(&ours).any(|value| value.is_nan()) {
                     continue;
                 }
-                let ratios = ours.iter().zip(&theirs).map(|(a, b)| a / b).collect();
-                rows.push(Row {
-                    group: self.group,
-                    case: self.name.clone(),
-                    measure: name,
-                    unit,
-                    against: side.name.clone(),
-                    ours: quartiles(ours.clone())[1],
-                    theirs: quartiles(theirs)[1],
-                    ratio: quartiles(ratios),
-                    aim: side.aims.get(measure).copied().flatten(),
-                    allocations: (measure == 0).then_some([allocations[0], allocations[at]]),
-                    rounds: samples[0].len(),
-                });
+                let aim = side.aims.get(at_measure).copied().flatten();
+                let mut row =
+                    Row::of(self.group, &self.name, measure, &side.name, &ours, &theirs, aim);
+                if at_measure == 0 && !allocations.is_empty() {
+                    row.allocations = Some([allocations[0], allocations[at]]);
+                }
+                rows.push(row);
             }
         }
         rows

@@ -5,61 +5,109 @@ use std::path::Path;
 
 use plotters::prelude::*;
 
-use crate::harness::Row;
+use crate::harness::{Aim, Row};
 
 const GREEN: RGBColor = RGBColor(46, 125, 80);
 const RED: RGBColor = RGBColor(190, 70, 50);
+const BLUE: RGBColor = RGBColor(60, 90, 150);
 const GREY: RGBColor = RGBColor(110, 110, 110);
 
-const WIDTH: u32 = 920;
-const LINE: u32 = 24;
-/// Room for the names.
-const NAMES: i32 = 430;
+const LINE: i32 = 22;
+const HEAD: i32 = 62;
+/// The part in which the ratios are drawn, and the room for figures at its right.
+const AXIS: i32 = 420;
+const FIGURES: i32 = 110;
+/// About as wide as a letter is, of the size in which names are written.
+const LETTER: f64 = 6.6;
 
-/// Draws a line per comparison: the median of the ratio, and its quartiles; green where
-/// the aim is met, or there is none and ours is not worse.
+/// Ratios outside are drawn at the edge: a log scale that has room for all would make
+/// five per cent invisible.
+const LEAST: f64 = 0.25;
+const MOST: f64 = 4.0;
+
+/// Draws a line per comparison, on a log scale: the median of the ratio, its quartiles
+/// and the aim. Green where the aim is met, red where it is missed, blue where there is
+/// none.
 pub fn ratios(
     path: &Path,
     title: &str,
     caption: &str,
     rows: &[&Row],
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let height = LINE * (rows.len() as u32 + 4);
-    let root = SVGBackend::new(path, (WIDTH, height)).into_drawing_area();
+    let names: Vec<String> = rows.iter().map(|row| name(row)).collect();
+    let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let left = 24 + (longest as f64 * LETTER) as i32;
+    let bottom = HEAD + LINE * rows.len() as i32 + LINE * headings(rows) as i32;
+    let size = ((left + AXIS + FIGURES) as u32, (bottom + 70) as u32);
+    let root = SVGBackend::new(path, size).into_drawing_area();
     root.fill(&WHITE)?;
-    let widest = rows.iter().map(|row| row.ratio[2]).fold(1.25, f64::max).min(4.0);
-    let scale = |ratio: f64| {
-        NAMES + ((ratio.min(widest) / widest) * f64::from(WIDTH as i32 - NAMES - 70)) as i32
-    };
-    let bottom = (LINE * (rows.len() as u32 + 2)) as i32;
 
     let text = |size: i32| ("sans-serif", size).into_font();
-    root.draw(&Text::new(format!("{title}: ours / theirs"), (12, 10), text(17)))?;
-    for mark in [0.5, 1.0, 1.5, 2.0, 3.0] {
-        if mark <= widest {
-            let x = scale(mark);
-            let style =
-                if mark == 1.0 { BLACK.stroke_width(2) } else { GREY.mix(0.35).stroke_width(1) };
-            root.draw(&PathElement::new(vec![(x, 36), (x, bottom)], style))?;
-            root.draw(&Text::new(format!("{mark}"), (x - 8, bottom + 4), text(12)))?;
-        }
+    let (least, most) = (LEAST.ln(), MOST.ln());
+    let scale = |ratio: f64| {
+        let at = (ratio.clamp(LEAST, MOST).ln() - least) / (most - least);
+        left + (at * f64::from(AXIS)) as i32
+    };
+    root.draw(&Text::new(title.to_owned(), (12, 10), text(17)))?;
+    let legend = "dot: median; bar: quartiles; |: aim. Green: met, red: missed, blue: no aim.";
+    root.draw(&Text::new(legend, (12, 34), text(11).color(&GREY)))?;
+    for mark in [0.25, 0.5, 0.8, 1.0, 1.25, 2.0, 4.0] {
+        let x = scale(mark);
+        let style =
+            if mark == 1.0 { BLACK.stroke_width(2) } else { GREY.mix(0.35).stroke_width(1) };
+        root.draw(&PathElement::new(vec![(x, HEAD - 12), (x, bottom)], style))?;
+        let figure = match mark {
+            LEAST => "≤ 0.25".to_owned(),
+            MOST => "≥ 4".to_owned(),
+            mark => mark.to_string(),
+        };
+        root.draw(&Text::new(figure, (x - 10, bottom + 4), text(12)))?;
     }
-    for (at, row) in rows.iter().enumerate() {
-        let y = (LINE * (at as u32 + 2)) as i32;
+
+    let (mut y, mut group) = (HEAD, "");
+    for (row, name) in rows.iter().zip(names) {
+        if headings(rows) > 0 && row.group != group {
+            group = &row.group;
+            root.draw(&Text::new(group.to_owned(), (12, y - 7), text(13).style(FontStyle::Bold)))?;
+            y += LINE;
+        }
         let [q1, median, q3] = row.ratio;
-        let good = row.is_met().unwrap_or(median <= 1.0);
-        let colour = if good { GREEN } else { RED };
-        let measure =
-            if row.measure == "time" { String::new() } else { format!(" ({})", row.measure) };
-        let name = format!("{}{measure} / {}", row.case, row.against);
-        root.draw(&Text::new(name, (12, y - 7), text(13)))?;
+        let colour = match row.is_met() {
+            Some(true) => GREEN,
+            Some(false) => RED,
+            None => BLUE,
+        };
+        root.draw(&Text::new(name, (12, y - 7), text(12)))?;
+        if let Some(aim) = row.aimed_ratio() {
+            let x = scale(aim);
+            root.draw(&PathElement::new(vec![(x, y - 8), (x, y + 8)], BLACK.stroke_width(1)))?;
+        }
         let whisker = vec![(scale(q1), y), (scale(q3), y)];
         root.draw(&PathElement::new(whisker, colour.stroke_width(3)))?;
-        root.draw(&Circle::new((scale(median), y), 5, colour.filled()))?;
-        let figure = format!("{median:.2}");
-        root.draw(&Text::new(figure, (WIDTH as i32 - 48, y - 7), text(13)))?;
+        root.draw(&Circle::new((scale(median), y), 4, colour.filled()))?;
+        let figure = match row.aim {
+            Some(aim @ (Aim::AtMost(_) | Aim::AtLeast(_))) => format!("{median:.2}  ({aim})"),
+            _ => format!("{median:.2}"),
+        };
+        root.draw(&Text::new(figure, (left + AXIS + 14, y - 7), text(12)))?;
+        y += LINE;
     }
-    root.draw(&Text::new(caption.to_owned(), (12, bottom + 24), text(11).color(&GREY)))?;
+    root.draw(&Text::new(caption.to_owned(), (12, bottom + 36), text(11).color(&GREY)))?;
     root.present()?;
     Ok(())
+}
+
+/// How many groups are named: none if there is only one.
+fn headings(rows: &[&Row]) -> usize {
+    let mut groups: Vec<&str> = rows.iter().map(|row| row.group.as_str()).collect();
+    groups.dedup();
+    if groups.len() > 1 { groups.len() } else { 0 }
+}
+
+fn name(row: &Row) -> String {
+    let measure = match row.measure.as_str() {
+        "time" | "memory" => String::new(),
+        measure => format!(" ({measure})"),
+    };
+    format!("{}{measure} / {}", row.case, row.against)
 }

@@ -24,7 +24,7 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
                 })
                 .unwrap()
         })
-        .side("reading a thread-local", None, move || {
+        .side("reading a thread-local", Some(Aim::Ours(5.0)), move || {
             repeat(lookups, || {
                 black_box(FLOOR.with(Cell::get));
             })

@@ -139,16 +139,61 @@ fn children(plan: &Plan) -> Vec<Case> {
 
 fn loops(plan: &Plan) -> Vec<Case> {
     let many = plan.scale(200);
+    let idle = move |policy: &dyn EventLoopPolicy| {
+        per(many, || (0..many).map(|_| policy.new_event_loop().unwrap()).collect::<Vec<_>>())
+    };
     vec![
         Case::new("memory", "an idle loop, tokio current_thread", many, &[BYTES])
-            .measured("ours", &[], move || {
-                let policy = policy_tokio::TokioPolicy::current_thread();
-                per(many, || {
-                    (0..many).map(|_| policy.new_event_loop().unwrap()).collect::<Vec<_>>()
-                })
-            })
+            .measured("ours", &[], move || idle(&policy_tokio::TokioPolicy::current_thread()))
             .measured("tokio", &[Some(Aim::AtMost(1.25))], move || {
                 per(many, || (0..many).map(|_| tokio_runtime(None)).collect::<Vec<_>>())
             }),
+        // An executor is next to nothing before its first task, and has no reactor: that
+        // is one for the process. Ours is a loop, with its queues, callbacks and lists.
+        Case::new("memory", "an idle loop, smol current_thread", many, &[BYTES])
+            .measured("ours", &[], move || idle(&policy_smol::SmolPolicy::current_thread()))
+            .measured("async-executor, not used yet", &[], move || {
+                let new = || Box::new(async_executor::Executor::<'static>::new());
+                per(many, || (0..many).map(|_| new()).collect::<Vec<_>>())
+            })
+            .measured("async-executor, after a task", &[], move || {
+                let used = || {
+                    let executor = Box::new(async_executor::Executor::<'static>::new());
+                    async_io::block_on(executor.run(executor.spawn(async {})));
+                    executor
+                };
+                per(many, || (0..many).map(|_| used()).collect::<Vec<_>>())
+            }),
+        #[cfg(target_os = "linux")]
+        compio_loops(plan),
     ]
+}
+
+/// Loops that have run once, since only then they have a ring; the kernel's part of it
+/// is not counted.
+#[cfg(target_os = "linux")]
+fn compio_loops(plan: &Plan) -> Case {
+    let few = plan.scale(20);
+    Case::new("memory", "an idle loop, compio, after a run", few, &[BYTES])
+        .measured("ours", &[], move || {
+            let policy = policy_compio::CompioPolicy::new();
+            per(few, || {
+                let event_loop = || {
+                    let event_loop = policy.new_event_loop().unwrap();
+                    event_loop.run_until_complete(async {}).unwrap();
+                    event_loop
+                };
+                (0..few).map(|_| event_loop()).collect::<Vec<_>>()
+            })
+        })
+        .measured("compio", &[Some(Aim::AtMost(1.25))], move || {
+            per(few, || {
+                let runtime = || {
+                    let runtime = compio_runtime::Runtime::new().unwrap();
+                    runtime.block_on(async {});
+                    runtime
+                };
+                (0..few).map(|_| runtime()).collect::<Vec<_>>()
+            })
+        })
 }

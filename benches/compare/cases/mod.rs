@@ -1,9 +1,13 @@
 //! What is compared, group by group.
 
+mod build;
 mod children;
+mod http;
 mod lookup;
 mod memory;
 mod net;
+#[cfg(target_os = "linux")]
+mod proactor;
 mod scaling;
 mod tasks;
 mod timers;
@@ -17,9 +21,13 @@ pub const GROUPS: &[Group] = &[
     ("lookup", lookup::rows),
     ("timers", timers::rows),
     ("net", net::rows),
+    ("http", http::rows),
+    #[cfg(target_os = "linux")]
+    ("proactor", proactor::rows),
     ("children", children::rows),
     ("memory", memory::rows),
     ("scaling", scaling::rows),
+    ("build", build::rows),
 ];
 
 /// Why a case misses its aim, where that is known.

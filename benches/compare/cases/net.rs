@@ -15,7 +15,11 @@ const RATE: Measure = ("throughput", "MiB/s");
 const BLOCK: usize = 64 * 1024;
 
 pub fn rows(plan: &Plan) -> Vec<Row> {
-    [on_tokio(plan), on_smol(plan)].into_iter().flatten().flat_map(|case| case.run(plan)).collect()
+    [on_tokio(plan), on_smol(plan), on_compio(plan)]
+        .into_iter()
+        .flatten()
+        .flat_map(|case| case.run(plan))
+        .collect()
 }
 
 /// The same client and server, written once and compiled with each set of types: their
@@ -48,11 +52,6 @@ macro_rules! programs {
 
         pub async fn tcp_ping_pong(count: u32) -> Duration {
             let (client, server) = tcp_pair().await;
-            ping_pong(client, server, count).await
-        }
-
-        pub async fn unix_ping_pong(count: u32) -> Duration {
-            let (client, server) = unix_pair().await;
             ping_pong(client, server, count).await
         }
 
@@ -120,6 +119,16 @@ macro_rules! programs {
     };
 }
 
+/// Unix sockets, which not all have.
+macro_rules! unix_programs {
+    () => {
+        pub async fn unix_ping_pong(count: u32) -> Duration {
+            let (client, server) = unix_pair().await;
+            ping_pong(client, server, count).await
+        }
+    };
+}
+
 mod ours {
     use std::time::{Duration, Instant};
 
@@ -133,6 +142,7 @@ mod ours {
     impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for T {}
 
     programs!();
+    unix_programs!();
 
     async fn tcp_pair() -> (TcpStream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -169,6 +179,7 @@ mod tokios {
     impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for T {}
 
     programs!();
+    unix_programs!();
 
     async fn tcp_pair() -> (TcpStream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -181,6 +192,40 @@ mod tokios {
 
     async fn unix_pair() -> (UnixStream, UnixStream) {
         UnixStream::pair().unwrap()
+    }
+
+    async fn udp_pair() -> (UdpSocket, UdpSocket) {
+        let a = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let b = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        a.connect(b.local_addr().unwrap()).await.unwrap();
+        b.connect(a.local_addr().unwrap()).await.unwrap();
+        (a, b)
+    }
+}
+
+/// `agnostic-net`, whose streams are futures-io's as ours are. It has no Unix sockets.
+mod agnostics {
+    use std::time::{Duration, Instant};
+
+    use agnostic_net::tokio::{TcpListener, TcpStream, UdpSocket};
+    use agnostic_net::{TcpListener as _, TcpStream as _, UdpSocket as _};
+    use futures_lite::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+    use tokio::spawn;
+
+    use super::BLOCK;
+
+    trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+    impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for T {}
+
+    programs!();
+
+    async fn tcp_pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (server, _) = listener.accept().await.unwrap();
+        client.set_nodelay(true).unwrap();
+        server.set_nodelay(true).unwrap();
+        (client, server)
     }
 
     async fn udp_pair() -> (UdpSocket, UdpSocket) {
@@ -208,6 +253,7 @@ mod smols {
     impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for T {}
 
     programs!();
+    unix_programs!();
 
     pub fn single() -> &'static Executor<'static> {
         static SINGLE: OnceLock<&'static Executor<'static>> = OnceLock::new();
@@ -262,7 +308,7 @@ macro_rules! cases {
                 move || run_theirs.run($future)
             }};
         }
-        vec![
+        [
             Case::timed("net", format!("TCP ping-pong of 64 B, {name}"), trips)
                 .side("ours", None, ours!(ours::tcp_ping_pong(trips)))
                 .side(peer, LATENCY, theirs!($theirs::tcp_ping_pong(trips))),
@@ -302,26 +348,50 @@ impl Runs for Smol {
 }
 
 fn on_tokio(plan: &Plan) -> Vec<Case> {
+    const AGNOSTIC: &str = "agnostic-net";
     let runtime = tokio_runtime(None);
-    cases!(
+    let [ping_pong, flood, many, datagrams, unix] = cases!(
         plan,
         "tokio current_thread",
         "tokio::net",
         tokios,
         policy_tokio::TokioPolicy::current_thread(),
         runtime.clone()
-    )
+    );
+    let (trips, blocks, connections) = (plan.scale(5_000), plan.scale(2_000), plan.scale(1_000));
+    /// A side of agnostic's.
+    macro_rules! agnostic {
+        ($future:expr) => {{
+            let runtime = runtime.clone();
+            move || runtime.run($future)
+        }};
+    }
+    vec![
+        ping_pong.side(AGNOSTIC, None, agnostic!(agnostics::tcp_ping_pong(trips))),
+        flood.measured(AGNOSTIC, &[], agnostic!(agnostics::tcp_flood(blocks))),
+        many.side(AGNOSTIC, None, agnostic!(agnostics::many(connections, 10))),
+        datagrams.side(AGNOSTIC, None, agnostic!(agnostics::datagrams(trips))),
+        unix,
+    ]
 }
 
 fn on_smol(plan: &Plan) -> Vec<Case> {
-    cases!(
+    Vec::from(cases!(
         plan,
         "smol current_thread",
         "async-io",
         smols,
         policy_smol::SmolPolicy::current_thread(),
         Smol
-    )
+    ))
+}
+
+/// compio's own types take buffers that they own: what is comparable are the operations.
+fn on_compio(plan: &Plan) -> Vec<Case> {
+    #[cfg(target_os = "linux")]
+    return super::proactor::net(plan);
+    #[cfg(not(target_os = "linux"))]
+    Vec::new()
 }
 
 fn run<T>(event_loop: &Arc<dyn EventLoop>, future: impl Future<Output = T>) -> T {

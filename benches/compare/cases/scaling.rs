@@ -5,19 +5,23 @@ use std::time::{Duration, Instant};
 
 use policy::{EventLoop, EventLoopPolicy};
 
-use super::tasks::tokio_runtime;
+use super::tasks::{executor, tokio_runtime};
 use crate::harness::{Aim, Case, Plan, Row};
 
 const SAME_SLOPE: Option<Aim> = Some(Aim::AtMost(1.05));
 
 pub fn rows(plan: &Plan) -> Vec<Row> {
     let plan = &plan.at_most(15);
-    [workers(plan), loops(plan)].into_iter().flatten().flat_map(|case| case.run(plan)).collect()
+    [workers(plan), smol_workers(plan), loops(plan)]
+        .into_iter()
+        .flatten()
+        .flat_map(|case| case.run(plan))
+        .collect()
 }
 
 /// Tasks that spawn tasks, on so many workers.
 macro_rules! tree {
-    ($tasks:expr, $spawn:path) => {{
+    ($tasks:expr, $spawn:expr) => {{
         let tasks = $tasks;
         async move {
             let began = Instant::now();
@@ -31,7 +35,7 @@ macro_rules! tree {
                 })
                 .collect();
             for branch in branches {
-                branch.await.unwrap();
+                let _ = branch.await;
             }
             began.elapsed()
         }
@@ -53,6 +57,27 @@ fn workers(plan: &Plan) -> Vec<Case> {
                     event_loop.run_until_complete(tree!(tasks, policy::spawn)).unwrap()
                 })
                 .side("tokio", SAME_SLOPE, move || runtime.block_on(tree!(tasks, tokio::spawn)))
+        })
+        .collect()
+}
+
+fn smol_workers(plan: &Plan) -> Vec<Case> {
+    let tasks = plan.scale(16_000);
+    [1, 2, 4, 8]
+        .into_iter()
+        .map(|threads| {
+            let event_loop = policy_smol::SmolPolicy::multi_thread()
+                .worker_threads(threads)
+                .new_event_loop()
+                .unwrap();
+            let multi = executor(threads);
+            Case::timed("scaling", format!("spawn on smol, {threads} workers"), tasks)
+                .side("ours", None, move || {
+                    event_loop.run_until_complete(tree!(tasks, policy::spawn)).unwrap()
+                })
+                .side("async-executor", SAME_SLOPE, move || {
+                    async_io::block_on(multi.run(tree!(tasks, |f| multi.spawn(f))))
+                })
         })
         .collect()
 }

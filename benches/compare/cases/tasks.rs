@@ -1,4 +1,7 @@
 //! Spawning, waking, yielding.
+//!
+//! `async_executors` 0.7 has tokio (its single-threaded one in a `LocalSet`) and async-std;
+//! it knows no smol.
 
 use std::future::Future;
 use std::hint::black_box;
@@ -7,6 +10,7 @@ use std::time::Instant;
 
 use agnostic_lite::{AsyncSpawner, RuntimeLite};
 use async_executor::Executor;
+use async_executors::{SpawnHandleExt, TokioCt, TokioTp};
 use policy::{EventLoop, EventLoopPolicy};
 
 use crate::harness::{Aim, Case, Plan, Row};
@@ -19,7 +23,7 @@ const WORKERS: usize = 2;
 
 pub fn rows(plan: &Plan) -> Vec<Row> {
     let operations = plan.scale(10_000);
-    [one_by_one, batch, ping_pong, yields]
+    [one_by_one, batch, from_a_worker, ping_pong, yields]
         .into_iter()
         .flat_map(|cases| cases(operations))
         .flat_map(|case| case.run(plan))
@@ -106,7 +110,7 @@ macro_rules! yield_often {
     }};
 }
 
-/// Makes the four pairs of loops and executors do `$work`, a macro from above. The
+/// Makes all pairs of loops and executors do `$work`, a macro from above. The
 /// expression after each `=>` is how that executor spawns `f`.
 macro_rules! on_every_executor {
     ($case:expr, $operations:expr, $work:ident) => {{
@@ -123,13 +127,19 @@ macro_rules! on_every_executor {
         let agnostic = tokio_current.clone();
         let agnostic_multi = tokio_multi.clone();
         let (single, multi) = (executor(0), executor(WORKERS));
-        vec![
+        let (current, pool) = (TokioCt::new().unwrap(), TokioTp::new().unwrap());
+        #[allow(unused_mut, reason = "compio's is there on Linux only")]
+        let mut cases = vec![
             ours("tokio current_thread", &policy_tokio::TokioPolicy::current_thread())
                 .side("tokio", CURRENT, move || {
                     tokio_current.block_on($work!(operations, f => tokio::spawn(f)))
                 })
                 .side("agnostic-lite", None, move || {
                     agnostic.block_on($work!(operations, f => Agnostic::spawn(f)))
+                })
+                .side("async_executors", None, move || {
+                    let spawner = current.clone();
+                    current.block_on($work!(operations, f => spawner.spawn_handle(f).unwrap()))
                 }),
             ours("tokio multi_thread", &policy_tokio::TokioPolicy::multi_thread().worker_threads(WORKERS))
                 .side("tokio", MULTI, move || {
@@ -137,6 +147,10 @@ macro_rules! on_every_executor {
                 })
                 .side("agnostic-lite", None, move || {
                     agnostic_multi.block_on($work!(operations, f => Agnostic::spawn(f)))
+                })
+                .side("async_executors", None, move || {
+                    let spawner = pool.clone();
+                    pool.block_on($work!(operations, f => spawner.spawn_handle(f).unwrap()))
                 }),
             ours("smol current_thread", &policy_smol::SmolPolicy::current_thread())
                 .side("async-executor", CURRENT, move || {
@@ -150,7 +164,17 @@ macro_rules! on_every_executor {
                 .side("async-std", MULTI, move || {
                     async_std::task::block_on($work!(operations, f => async_std::task::spawn(f)))
                 }),
-        ]
+        ];
+        #[cfg(target_os = "linux")]
+        {
+            let runtime = compio_runtime::Runtime::new().unwrap();
+            cases.push(
+                ours("compio", &policy_compio::CompioPolicy::new()).side("compio", CURRENT, move || {
+                    runtime.block_on($work!(operations, f => compio_runtime::spawn(f)))
+                }),
+            );
+        }
+        cases
     }};
 }
 
@@ -164,6 +188,28 @@ fn batch(operations: u32) -> Vec<Case> {
     on_every_executor!("spawn 10,000 then join", operations, spawn_batch)
 }
 
+/// The same in a task of a pool: the loop is found in another way there than on the
+/// thread that drives.
+fn from_a_worker(operations: u32) -> Vec<Case> {
+    macro_rules! case {
+        ($name:expr, $work:ident) => {{
+            let policy = policy_tokio::TokioPolicy::multi_thread().worker_threads(WORKERS);
+            let (event_loop, runtime) =
+                (policy.new_event_loop().unwrap(), tokio_runtime(Some(WORKERS)));
+            Case::timed("tasks", concat!($name, ", tokio multi_thread, from a worker"), operations)
+                .side("ours", None, move || {
+                    let work = $work!(operations, f => policy::spawn(f));
+                    run(&event_loop, async { policy::spawn(work).await.unwrap() })
+                })
+                .side("tokio", MULTI, move || {
+                    let work = $work!(operations, f => tokio::spawn(f));
+                    runtime.block_on(async { tokio::spawn(work).await.unwrap() })
+                })
+        }};
+    }
+    vec![case!("spawn and await", spawn_one_by_one), case!("spawn 10,000 then join", spawn_batch)]
+}
+
 fn ping_pong(operations: u32) -> Vec<Case> {
     on_every_executor!("wake ping-pong", operations, wake_each_other)
 }
@@ -173,7 +219,8 @@ fn yields(operations: u32) -> Vec<Case> {
     let tokio_loop = policy_tokio::TokioPolicy::current_thread().new_event_loop().unwrap();
     let smol_loop = policy_smol::SmolPolicy::current_thread().new_event_loop().unwrap();
     let single = executor(0);
-    vec![
+    #[allow(unused_mut, reason = "compio's is there on Linux only")]
+    let mut cases = vec![
         Case::timed("tasks", "yield, tokio current_thread", operations)
             .side("ours", None, move || {
                 let work = yield_often!(operations, policy::task::yield_now, f => policy::spawn(f));
@@ -193,7 +240,30 @@ fn yields(operations: u32) -> Vec<Case> {
                     yield_often!(operations, futures_lite::future::yield_now, f => single.spawn(f));
                 async_io::block_on(single.run(work))
             }),
-    ]
+    ];
+    #[cfg(target_os = "linux")]
+    {
+        let event_loop = policy_compio::CompioPolicy::new().new_event_loop().unwrap();
+        let runtime = compio_runtime::Runtime::new().unwrap();
+        cases.push(
+            Case::timed("tasks", "yield, compio", operations)
+                .side("ours", None, move || {
+                    let work =
+                        yield_often!(operations, policy::task::yield_now, f => policy::spawn(f));
+                    run(&event_loop, async { work.await.unwrap() })
+                })
+                // compio has no function for it.
+                .side("compio", CURRENT, move || {
+                    let work = yield_often!(
+                        operations,
+                        futures_lite::future::yield_now,
+                        f => compio_runtime::spawn(f)
+                    );
+                    runtime.block_on(async { work.await.unwrap() })
+                }),
+        );
+    }
+    cases
 }
 
 fn run<T>(event_loop: &Arc<dyn EventLoop>, future: impl Future<Output = T>) -> T {

@@ -59,6 +59,21 @@ fn many(plan: &Plan) -> Vec<Case> {
                 let work = sleep_all!(count, |f| single.spawn(f), async_io::Timer::after);
                 async_io::block_on(single.run(work))
             }),
+        #[cfg(target_os = "linux")]
+        {
+            let event_loop = policy_compio::CompioPolicy::new().new_event_loop().unwrap();
+            let runtime = compio_runtime::Runtime::new().unwrap();
+            Case::timed("timers", "10,000 sleeps, compio", count)
+                .side("ours", None, move || {
+                    let work = sleep_all!(count, policy::spawn, policy::time::sleep);
+                    event_loop.run_until_complete(work).unwrap()
+                })
+                .side("compio", NATIVE, move || {
+                    let work =
+                        sleep_all!(count, compio_runtime::spawn, compio_runtime::time::sleep);
+                    runtime.block_on(work)
+                })
+        },
     ]
 }
 
@@ -103,6 +118,19 @@ fn cancelled(plan: &Plan) -> Vec<Case> {
                 let work = insert_and_cancel!(count, async_io::Timer::after);
                 async_io::block_on(single.run(work))
             }),
+        #[cfg(target_os = "linux")]
+        {
+            let event_loop = policy_compio::CompioPolicy::new().new_event_loop().unwrap();
+            let runtime = compio_runtime::Runtime::new().unwrap();
+            Case::timed("timers", "insert and cancel, compio", count)
+                .side("ours", None, move || {
+                    let work = insert_and_cancel!(count, policy::time::sleep);
+                    event_loop.run_until_complete(work).unwrap()
+                })
+                .side("compio", NATIVE, move || {
+                    runtime.block_on(insert_and_cancel!(count, compio_runtime::time::sleep))
+                })
+        },
     ]
 }
 
