@@ -376,12 +376,19 @@ impl Record {
 
     /// Returns true if somebody else has reaped the child.
     pub(super) fn is_stolen(&self) -> bool {
+        // Asked without the lock, which a loop may want just now to reap the child; and
+        // by the descriptor, so the answer is of this child.
+        let Some(pidfd) = self.unsettled_pidfd() else { return false };
+        let is_gone = sys::exit_now(Target::Pidfd(pidfd.as_fd()), Take::Look)
+            .is_err_and(|error| error.raw_os_error() == Some(libc::ECHILD));
+        drop(pidfd);
+        // Reaped by us it is settled before the lock is free again.
+        is_gone && lock(&self.inner).outcome.is_none()
+    }
+
+    fn unsettled_pidfd(&self) -> Option<Arc<OwnedFd>> {
         let inner = lock(&self.inner);
-        let Some(pidfd) = inner.pidfd.as_ref().filter(|_| inner.outcome.is_none()) else {
-            return false;
-        };
-        sys::exit_now(Target::Pidfd(pidfd.as_fd()), Take::Look)
-            .is_err_and(|error| error.raw_os_error() == Some(libc::ECHILD))
+        inner.pidfd.clone().filter(|_| inner.outcome.is_none())
     }
 
     fn is_same(&self, child: &ChildId) -> bool {

@@ -128,8 +128,13 @@ fn submit(on: Where, task: Task) {
         Where::Keeper => ("policy-keeper", 1),
     };
     if state.idle >= state.queue.len() || state.threads >= most {
+        let sleeps = state.idle > 0;
         drop(state);
-        pool.work.notify_one();
+        // Those that are at work look again by themselves; telling nobody still is a
+        // system call.
+        if sleeps {
+            pool.work.notify_one();
+        }
         return;
     }
     match std::thread::Builder::new().name(name.into()).spawn(move || serve(on)) {
