@@ -17,7 +17,8 @@ use crate::ambient;
 use crate::io::registered::Registered;
 
 pub(super) struct Anchor {
-    at: Option<(Ground, Registered)>,
+    // Boxed: most children have no pipes, and their handles room for three.
+    at: Option<Box<(Ground, Registered)>>,
     fd: Arc<OwnedFd>,
 }
 
@@ -31,6 +32,15 @@ impl Anchor {
     /// Wraps a descriptor, registered nowhere yet.
     pub(super) fn new(fd: Arc<OwnedFd>) -> Self {
         Self { at: None, fd }
+    }
+
+    pub(super) fn fd(&self) -> &Arc<OwnedFd> {
+        &self.fd
+    }
+
+    /// Takes the descriptor out of the reactor.
+    pub(super) fn into_fd(self) -> Arc<OwnedFd> {
+        self.fd
     }
 
     /// Tries `op` whenever the descriptor may be ready; see [`Source::poll_io`].
@@ -55,27 +65,31 @@ impl Anchor {
     pub(super) fn move_to_background(&mut self) -> Result<(), Error> {
         self.at = None;
         let source = background::register(self.fd.clone())?;
-        self.at = Some((Ground::Background, Registered::new(source)));
+        self.at = Some(Box::new((Ground::Background, Registered::new(source))));
         Ok(())
     }
 
     pub(super) fn is_in_background(&self) -> bool {
-        matches!(self.at, Some((Ground::Background, _)))
+        self.ground() == Some(Ground::Background)
+    }
+
+    fn ground(&self) -> Option<Ground> {
+        self.at.as_ref().map(|at| at.0)
     }
 
     fn source(&mut self) -> Result<&Registered, Error> {
         let running = ambient::driven().filter(|event_loop| event_loop.selector().is_ok());
         let ground =
             running.as_ref().map_or(Ground::Background, |found| Ground::Loop(found.state().id()));
-        if self.at.as_ref().is_some_and(|(at, _)| *at != ground) {
+        if self.ground().is_some_and(|at| at != ground) {
             // First out, then in: two loops may share one reactor.
             self.at = None;
         }
         if self.at.is_none() {
-            self.at = Some(register(running, ground, &self.fd)?);
+            self.at = Some(Box::new(register(running, ground, &self.fd)?));
         }
         match &self.at {
-            Some((_, source)) => Ok(source),
+            Some(at) => Ok(&at.1),
             None => Err(policy_core::ErrorKind::NoRunningLoop.into()),
         }
     }
@@ -96,9 +110,6 @@ fn register(
 
 impl fmt::Debug for Anchor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Anchor")
-            .field("fd", &self.fd)
-            .field("at", &self.at.as_ref().map(|(ground, _)| ground))
-            .finish()
+        f.debug_struct("Anchor").field("fd", &self.fd).field("at", &self.ground()).finish()
     }
 }

@@ -11,7 +11,7 @@ use policy_core::{ChildWatcher, Error, ErrorKind, ExitFuture};
 
 pub use starting::Starting;
 
-use held::Held;
+use held::{Bounds, Held};
 
 use super::delay::within;
 use super::identity::{Claim, Outcome, Record};
@@ -76,8 +76,7 @@ impl Child {
             kill_on_drop: setup.kill_on_drop,
             reap_on_drop: setup.reap_on_drop,
             whom: if setup.kill_tree { Whom::Group } else { Whom::One },
-            wait_delay: setup.wait_delay,
-            max_output: setup.max_output,
+            bounds: Bounds::new(setup.wait_delay, setup.max_output),
         };
         Self { stdin, stdout, stderr, held }
     }
@@ -200,8 +199,11 @@ impl Child {
         drop(self.stdin.take());
         let (stdout, stderr) = (self.stdout.take(), self.stderr.take());
         let held = &self.held;
-        let collected =
-            output::collect(stdout, stderr, held.wait(), held.wait_delay, held.max_output).await;
+        let (wait_delay, max_output) = held
+            .bounds
+            .as_ref()
+            .map_or((None, None), |bounds| (bounds.wait_delay, bounds.max_output));
+        let collected = output::collect(stdout, stderr, held.wait(), wait_delay, max_output).await;
         if collected.as_ref().is_err_and(|error| error.kind() == ErrorKind::LimitReached) {
             self.destroy();
         }

@@ -34,15 +34,17 @@ enum How {
     ///
     /// In this order: the descriptor leaves the reactor before it is free for
     /// another registration.
-    Pidfd { anchor: Anchor, _lease: Lease, pause: Duration },
+    Pidfd { anchor: Anchor, _lease: Lease, held: u32 },
     /// Somebody else reaps the child and tells.
     Told,
 }
 
 /// How long a child is left alone that has exited and can't be reaped yet: a
-/// tracer holds it. Doubles, up to the second.
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
-const LAST_PAUSE: Duration = Duration::from_millis(80);
+/// tracer holds it. Doubles with each time that it was found so, up to 80 ms.
+fn pause(held: u32) -> Duration {
+    const FIRST: Duration = Duration::from_millis(5);
+    FIRST * (1 << held.min(4))
+}
 
 impl Watch {
     /// Waits by the child's pidfd.
@@ -68,7 +70,7 @@ impl Watch {
             }
         };
         let anchor = Anchor::new(lease.fd().clone());
-        Ok(Self::new(record, gate, How::Pidfd { anchor, _lease: lease, pause: FIRST_PAUSE }))
+        Ok(Self::new(record, gate, How::Pidfd { anchor, _lease: lease, held: 0 }))
     }
 
     /// Waits until somebody who attends the child has reaped it.
@@ -111,7 +113,7 @@ impl Watch {
 
     fn poll_pidfd(&mut self, cx: &mut Context<'_>) -> Poll<Result<ExitStatus, Error>> {
         let record = self.claim.record().clone();
-        let How::Pidfd { anchor, pause, .. } = &mut self.how else { return Poll::Pending };
+        let How::Pidfd { anchor, held, .. } = &mut self.how else { return Poll::Pending };
         let mut outcome = None;
         let mut reap = |fd: std::os::fd::BorrowedFd<'_>| {
             outcome = record.try_reap();
@@ -139,8 +141,8 @@ impl Watch {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(Ok(HELD))) => {
                 // Waiting for readiness would not wait at all.
-                background::wake_after(*pause, cx.waker().clone());
-                *pause = (*pause * 2).min(LAST_PAUSE);
+                background::wake_after(pause(*held), cx.waker().clone());
+                *held = held.saturating_add(1);
                 Poll::Pending
             }
             Poll::Ready(Ok(Ok(_))) => Poll::Ready(outcome.map_or_else(lost, Outcome::into_result)),

@@ -20,7 +20,7 @@ pub(crate) use claim::Claim;
 pub(super) use claim::Lease;
 pub(crate) use outcome::Outcome;
 
-use inner::{Inner, began};
+use inner::{ByNumber, Inner};
 
 use super::hub;
 use super::interop::ChildOwner;
@@ -43,8 +43,6 @@ pub(crate) struct Record {
     claims: AtomicUsize,
     /// Somebody reaps it when it exits, whether or not a task is polled.
     attended: AtomicBool,
-    /// It counts among the children that are alive: see [`super::limit`].
-    permit: Mutex<Option<Permit>>,
 }
 
 /// The records that somebody holds, by number: the latest of each.
@@ -85,7 +83,7 @@ impl Record {
     }
 
     fn unlisted(pid: u32, pidfd: Option<Arc<OwnedFd>>) -> Arc<Self> {
-        let started = if pidfd.is_none() { began(pid) } else { None };
+        let by_number = if pidfd.is_none() { Some(ByNumber::new(pid)) } else { None };
         Arc::new(Self {
             pid,
             generation: fork_generation(),
@@ -93,8 +91,8 @@ impl Record {
                 pidfd,
                 registered: false,
                 keep: false,
-                started,
-                compared: None,
+                by_number,
+                permit: None,
                 outcome: None,
                 former: Weak::new(),
                 owner: None,
@@ -102,7 +100,6 @@ impl Record {
             waiters: Wakers::default(),
             claims: AtomicUsize::new(0),
             attended: AtomicBool::new(false),
-            permit: Mutex::default(),
         })
     }
 
@@ -239,7 +236,7 @@ impl Record {
         if inner.registered || inner.keep || inner.outcome.is_some() || inner.pidfd.is_none() {
             return;
         }
-        inner.started = began(self.pid);
+        inner.by_number = Some(ByNumber::new(self.pid));
         inner.former = inner.pidfd.take().as_ref().map(Arc::downgrade).unwrap_or_default();
     }
 
@@ -293,11 +290,11 @@ impl Record {
 
     /// Gives the child its place among those that are alive, until it is reaped.
     pub(super) fn count(&self, permit: Permit) {
-        *lock(&self.permit) = Some(permit);
+        let mut inner = lock(&self.inner);
+        inner.permit = Some(permit).filter(|_| inner.outcome.is_none());
     }
 
     fn settled(&self) {
-        drop(lock(&self.permit).take());
         self.waiters.wake_all();
     }
 
@@ -412,7 +409,7 @@ impl Record {
         }
         match &inner.pidfd {
             Some(pidfd) => sys::exit_now(Target::Pidfd(pidfd.as_fd()), Take::Look).is_err(),
-            None => inner.started.is_some() && inner.started != sys::start_time(self.pid),
+            None => inner.began().is_some_and(|began| Some(began) != sys::start_time(self.pid)),
         }
     }
 

@@ -19,7 +19,6 @@ use crate::io::bridge::PollRead;
 /// Our end of a pipe.
 struct Pipe {
     anchor: Anchor,
-    fd: Arc<OwnedFd>,
 }
 
 impl Pipe {
@@ -27,8 +26,7 @@ impl Pipe {
         // Our end only: the child's is an open file of its own, and programs are
         // not made for reading EAGAIN from their standard streams.
         fcntl_setfl(&fd, fcntl_getfl(&fd)? | OFlags::NONBLOCK)?;
-        let fd = Arc::new(fd);
-        Ok(Self { anchor: Anchor::new(fd.clone()), fd })
+        Ok(Self { anchor: Anchor::new(Arc::new(fd)) })
     }
 
     fn poll_io(
@@ -44,10 +42,8 @@ impl Pipe {
 
     /// Gives the descriptor back as std has it: blocking.
     fn into_fd(self) -> io::Result<OwnedFd> {
-        let Self { anchor, fd } = self;
-        drop(anchor);
         // A reactor may still hold it for a moment.
-        let fd = Arc::try_unwrap(fd).or_else(|shared| shared.try_clone())?;
+        let fd = Arc::try_unwrap(self.anchor.into_fd()).or_else(|shared| shared.try_clone())?;
         fcntl_setfl(&fd, fcntl_getfl(&fd)? - OFlags::NONBLOCK)?;
         Ok(fd)
     }
@@ -226,7 +222,7 @@ macro_rules! reading_end {
 
         impl AsFd for $name {
             fn as_fd(&self) -> BorrowedFd<'_> {
-                self.pipe.fd.as_fd()
+                self.pipe.anchor.fd().as_fd()
             }
         }
     };

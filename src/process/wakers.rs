@@ -1,6 +1,7 @@
 //! Wakers of many tasks that wait for one thing.
 
 use std::mem;
+use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
@@ -22,13 +23,13 @@ pub(super) struct Wakers {
 struct Slots {
     slots: Vec<Slot>,
     /// The first of the vacant slots.
-    vacant: Option<usize>,
+    vacant: Option<Number>,
 }
 
 #[derive(Debug)]
 enum Slot {
     Vacant {
-        next: Option<usize>,
+        next: Option<Number>,
     },
     /// `None` once woken.
     Taken(Option<Waker>),
@@ -36,21 +37,24 @@ enum Slot {
 
 /// A place in a [`Wakers`]: whoever has one gives it back with [`Wakers::leave`].
 #[derive(Debug)]
-pub(super) struct Place(usize);
+pub(super) struct Place(Number);
+
+/// Which slot, from 1: so that none takes no room of its own.
+type Number = NonZero<usize>;
 
 impl Wakers {
     /// Remembers `waker`, in a place that is taken at the first call.
     pub(super) fn join(&self, place: &mut Option<Place>, waker: &Waker) {
         let mut slots = lock(&self.slots);
-        let at = match place {
-            Some(Place(at)) => *at,
+        let number = match place {
+            Some(Place(number)) => *number,
             None => {
-                let at = slots.take();
-                *place = Some(Place(at));
-                at
+                let number = slots.take();
+                *place = Some(Place(number));
+                number
             }
         };
-        let Some(slot) = slots.slots.get_mut(at) else { return };
+        let Some(slot) = slots.slot(number) else { return };
         let former = match slot {
             Slot::Taken(Some(known)) if known.will_wake(waker) => return,
             _ => mem::replace(slot, Slot::Taken(Some(waker.clone()))),
@@ -62,11 +66,11 @@ impl Wakers {
 
     /// Gives a place back.
     pub(super) fn leave(&self, place: &mut Option<Place>) {
-        let Some(Place(at)) = place.take() else { return };
+        let Some(Place(number)) = place.take() else { return };
         let mut slots = lock(&self.slots);
         let next = slots.vacant;
-        let former = slots.slots.get_mut(at).map(|slot| mem::replace(slot, Slot::Vacant { next }));
-        slots.vacant = Some(at);
+        let former = slots.slot(number).map(|slot| mem::replace(slot, Slot::Vacant { next }));
+        slots.vacant = Some(number);
         drop(slots);
         drop(former);
     }
@@ -88,15 +92,24 @@ impl Wakers {
 }
 
 impl Slots {
-    fn take(&mut self) -> usize {
-        if let Some(at) = self.vacant {
-            if let Some(Slot::Vacant { next }) = self.slots.get(at) {
-                self.vacant = *next;
-                return at;
+    fn take(&mut self) -> Number {
+        if let Some(number) = self.vacant {
+            if let Some(&mut Slot::Vacant { next }) = self.slot(number) {
+                self.vacant = next;
+                return number;
             }
         }
+        if self.slots.is_empty() {
+            // Of most things one task waits; a vector would begin with four.
+            self.slots.reserve_exact(1);
+        }
         self.slots.push(Slot::Taken(None));
-        self.slots.len() - 1
+        // There is one at least.
+        Number::new(self.slots.len()).unwrap_or(Number::MIN)
+    }
+
+    fn slot(&mut self, number: Number) -> Option<&mut Slot> {
+        self.slots.get_mut(number.get() - 1)
     }
 }
 

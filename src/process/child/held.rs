@@ -26,8 +26,24 @@ pub(super) struct Held {
     pub(super) reap_on_drop: bool,
     /// Who gets the signals that end it.
     pub(super) whom: Whom,
+    pub(super) bounds: Option<Box<Bounds>>,
+}
+
+/// What bounds the collecting of output, where anything does.
+#[derive(Debug)]
+pub(super) struct Bounds {
     pub(super) wait_delay: Option<Duration>,
     pub(super) max_output: Option<usize>,
+}
+
+impl Bounds {
+    pub(super) fn new(
+        wait_delay: Option<Duration>,
+        max_output: Option<usize>,
+    ) -> Option<Box<Self>> {
+        (wait_delay.is_some() || max_output.is_some())
+            .then(|| Box::new(Self { wait_delay, max_output }))
+    }
 }
 
 impl Held {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::Outcome;
 use crate::process::interop::{self, ChildOwner};
+use crate::process::limit::Permit;
 use crate::process::sys::{self, Take, Target, Whom};
 use crate::process::thieves;
 
@@ -20,10 +21,11 @@ pub(super) struct Inner {
     pub(super) registered: bool,
     /// The pidfd is kept when the child is reaped: it still names the group.
     pub(super) keep: bool,
-    /// Tells the child from another with its number, where there is no pidfd.
-    pub(super) started: Option<u64>,
-    /// When that was last compared while the number's process ran.
-    pub(super) compared: Option<Instant>,
+    /// What tells the child from another with its number, where there is no pidfd.
+    // Boxed, since most have one.
+    pub(super) by_number: Option<Box<ByNumber>>,
+    /// It counts among the children that are alive: see [`crate::process::limit`].
+    pub(super) permit: Option<Permit>,
     pub(super) outcome: Option<Outcome>,
     /// The pidfd by which the child was known while it was not settled.
     pub(super) former: Weak<OwnedFd>,
@@ -31,9 +33,24 @@ pub(super) struct Inner {
     pub(super) owner: Option<Box<dyn ChildOwner>>,
 }
 
+/// A child that is known by its number and the time when it began.
+pub(super) struct ByNumber {
+    /// `None`: not to be known here.
+    pub(super) began: Option<u64>,
+    /// When that was last compared while the number's process ran.
+    compared: Option<Instant>,
+}
+
+impl ByNumber {
+    pub(super) fn new(pid: u32) -> Box<Self> {
+        Box::new(Self { began: began(pid), compared: None })
+    }
+}
+
 impl Inner {
     pub(super) fn settle(&mut self, outcome: Outcome) {
         self.outcome = Some(outcome);
+        drop(self.permit.take());
         if let Some(pidfd) = &self.pidfd {
             self.former = Arc::downgrade(pidfd);
         }
@@ -66,10 +83,12 @@ impl Inner {
     fn reap_by_number(&mut self, pid: u32) -> io::Result<Option<sys::Exit>> {
         let runs = sys::exit_now(Target::Pid(pid), Take::Look)?.is_none();
         // Reading when a process began costs ten times the question whether it runs.
-        if runs && self.compared.is_some_and(|at| at.elapsed() < RECENTLY) {
-            return Ok(None);
+        if let Some(known) = &mut self.by_number {
+            if runs && known.compared.is_some_and(|at| at.elapsed() < RECENTLY) {
+                return Ok(None);
+            }
+            known.compared = Some(Instant::now());
         }
-        self.compared = Some(Instant::now());
         if self.is_another(pid) {
             // Its status is not ours to take, nor its end to wait for.
             return Err(io::Error::from_raw_os_error(libc::ECHILD));
@@ -126,12 +145,17 @@ impl Inner {
     /// Returns true if the number was given to another process meanwhile. The caller
     /// knows that there is one.
     pub(super) fn is_another(&self, pid: u32) -> bool {
-        match (self.started, sys::start_time(pid)) {
+        match (self.began(), sys::start_time(pid)) {
             (Some(NEVER), _) => true,
             (Some(before), Some(now)) => before != now,
             // Not to be known just now: no descriptor is free to look with.
             _ => false,
         }
+    }
+
+    /// Returns when the child began, if it is known by that.
+    pub(super) fn began(&self) -> Option<u64> {
+        self.by_number.as_ref().and_then(|known| known.began)
     }
 }
 
@@ -164,7 +188,7 @@ fn after_theft(pidfd: BorrowedFd<'_>) -> Option<Outcome> {
 }
 
 /// Returns when a child began; `None` if that can't be known here.
-pub(super) fn began(pid: u32) -> Option<u64> {
+fn began(pid: u32) -> Option<u64> {
     sys::start_time(pid).or_else(|| {
         // The child is gone, then, and its number may be anybody's: it is never right.
         sys::start_time(std::process::id()).map(|_| NEVER)
