@@ -226,9 +226,12 @@ alone! {
         }
         let watcher = Arc::new(SubreaperChildWatcher::with_grace(Duration::ZERO));
         let mut theirs = std::process::Command::new("sh");
-        let theirs = theirs.args(["-c", "exit 9"]).spawn().unwrap();
+        // Not before it is registered: an orphan is what nobody has come for.
+        theirs.args(["-c", "read line; exit 9"]).stdin(Stdio::piped());
+        let mut theirs = theirs.spawn().unwrap();
         // Nobody polls this now, so it stays in front.
         let exit = other.watch(&ChildId::from_pid(theirs.id())).unwrap();
+        drop(theirs.stdin.take());
         eventually("it is a zombie", || state_of(theirs.id()) == Some('Z'));
         run_with(watcher.clone(), async {
             let orphan = an_orphan().await;
