@@ -118,7 +118,7 @@ fn model(f: impl Fn() + Send + Sync + 'static) {
 }
 
 /// With at most so many preemptions, where all would take minutes. Nearly every
-/// bug needs two at most.
+/// bug needs two at most; before a change to the cell is delivered, try three.
 fn bounded(preemptions: impl Into<Option<usize>>, f: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = preemptions.into();
@@ -160,7 +160,7 @@ fn finished_means_that_the_result_is_there() {
 
 #[test]
 fn finished_means_that_what_the_task_did_is_seen() {
-    model(|| {
+    bounded(3, || {
         let effect = Arc::new(Output::new());
         let (task, handle) = task::new({
             let effect = effect.clone();
@@ -178,7 +178,7 @@ fn finished_means_that_what_the_task_did_is_seen() {
 
 #[test]
 fn a_join_that_changes_its_waker_is_woken_by_the_last() {
-    model(|| {
+    bounded(3, || {
         let (task, mut handle) = task::new(async { Output::new() });
         let runner = thread::spawn(|| block_on(task));
         let (_first, waker) = Flag::new();
@@ -205,7 +205,7 @@ fn a_join_that_changes_its_waker_is_woken_by_the_last() {
 
 #[test]
 fn a_join_given_up_lets_go_of_its_waker() {
-    model(|| {
+    bounded(3, || {
         let (task, mut handle) = task::new(async { Output::new() });
         let abort = handle.abort_handle();
         let runner = thread::spawn(|| block_on(task));
@@ -241,7 +241,7 @@ fn an_abort_wakes_a_task_that_waits() {
 
 #[test]
 fn two_aborters_cancel_once() {
-    bounded(3, || {
+    bounded(2, || {
         let (task, handle) = task::new(stuck());
         let abort = handle.abort_handle();
         let other = thread::spawn(move || abort.abort());
@@ -255,7 +255,7 @@ fn two_aborters_cancel_once() {
 
 #[test]
 fn an_abort_wakes_the_last_waker_of_a_task_that_moves() {
-    model(|| {
+    bounded(3, || {
         let (mut task, handle) = task::new(stuck());
         let abort = handle.abort_handle();
         let aborter = thread::spawn(move || abort.abort());
@@ -280,7 +280,7 @@ fn an_abort_wakes_the_last_waker_of_a_task_that_moves() {
 
 #[test]
 fn an_aborted_task_lets_go_of_its_wakers() {
-    bounded(3, || {
+    bounded(2, || {
         let (mut task, handle) = task::new(stuck());
         let abort = handle.abort_handle();
         let (flag, waker) = Flag::new();
@@ -304,7 +304,7 @@ fn an_aborted_task_lets_go_of_its_wakers() {
 
 #[test]
 fn an_abort_that_comes_late_leaves_the_result() {
-    model(|| {
+    bounded(3, || {
         let (task, handle) = task::new(yields());
         let abort = handle.abort_handle();
         let aborter = thread::spawn(move || abort.abort());
@@ -335,7 +335,7 @@ fn an_abort_while_the_task_completes_and_is_joined() {
 
 #[test]
 fn an_abort_while_the_task_completes_and_is_detached() {
-    bounded(3, || {
+    bounded(2, || {
         let (task, handle) = task::new(yields());
         let abort = handle.abort_handle();
         let aborter = thread::spawn(move || abort.abort());
@@ -358,7 +358,7 @@ fn a_task_that_its_executor_drops_is_cancelled() {
 
 #[test]
 fn a_task_dropped_half_way_is_cancelled() {
-    bounded(3, || {
+    bounded(2, || {
         let (mut task, handle) = task::new(yields());
         let abort = handle.abort_handle();
         let aborter = thread::spawn(move || abort.abort());
@@ -385,6 +385,20 @@ fn a_task_dropped_while_it_is_detached_leaves_nothing() {
             cancelled(result);
         }
         dropper.join().unwrap();
+    });
+}
+
+/// loom reports a cell that is freed while somebody may be at its stage.
+#[test]
+fn whoever_goes_last_frees_the_cell() {
+    bounded(2, || {
+        let (task, handle) = task::new(async { Output::new() });
+        let abort = handle.abort_handle();
+        let runner = thread::spawn(|| block_on(task));
+        let other = thread::spawn(move || drop(abort.clone()));
+        drop(handle);
+        other.join().unwrap();
+        runner.join().unwrap();
     });
 }
 

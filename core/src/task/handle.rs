@@ -6,7 +6,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::cell::{Aborter, Joiner};
+use super::halves::{Aborter, Joiner};
 use super::{Id, JoinError};
 
 /// The owner's half of a task: a future of its result.

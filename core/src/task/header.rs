@@ -1,6 +1,10 @@
 //! The word of state that the halves of a task share, and the wakers that it
 //! guards. It knows neither the future nor the result.
 //!
+//! The word counts, too, who refers to the cell. A half that has nothing left to do
+//! gives its reference up by the very step that says so; and a reference that is the
+//! only one goes without a step: nobody is left to make it two.
+//!
 //! Each waker has one *writer* (the half that waits) and is woken by whoever
 //! *closes* it: the runner closes the join waker with `COMPLETE`, an aborter
 //! closes the run waker with `ABORTED`. The slot of a waker belongs
@@ -16,7 +20,8 @@
 #![allow(unsafe_code, reason = "the slots of the wakers change hands by the state word")]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering::{AcqRel, Acquire};
+use std::ptr::NonNull;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::task::Waker;
 
 use super::current::Id;
@@ -32,10 +37,13 @@ const DETACHED: usize = 1 << 2;
 const JOIN_WAKER: usize = 1 << 3;
 /// The run waker is set.
 const RUN_WAKER: usize = 1 << 4;
+/// One reference: what is above the flags counts them.
+const REFERENCE: usize = 1 << 5;
 
 pub(super) struct Header {
     state: AtomicUsize,
     id: Id,
+    free: unsafe fn(NonNull<Self>),
     join_waker: UnsafeCell<Option<Waker>>,
     run_waker: UnsafeCell<Option<Waker>>,
     /// The runner's alone. Here and not in the runner, so that what an executor
@@ -63,11 +71,18 @@ impl Status {
     pub(super) fn is_aborted(self) -> bool {
         self.0 & ABORTED != 0
     }
+}
 
-    #[inline]
-    pub(super) fn is_detached(self) -> bool {
-        self.0 & DETACHED != 0
-    }
+/// What is left to do for a runner that has said complete.
+pub(super) enum Completed {
+    /// Nothing: its reference is given up.
+    Released,
+    /// It still has its reference.
+    Held {
+        /// The stage stays the runner's.
+        detached: bool,
+        join_waker: Option<Waker>,
+    },
 }
 
 /// Which waker a writer left in its slot, by the two addresses of the one that it
@@ -97,11 +112,13 @@ impl Registered {
 }
 
 impl Header {
+    /// Makes the header of a cell with a runner and a joiner, which `free` frees.
     #[inline]
-    pub(super) fn new() -> Self {
+    pub(super) fn new(free: unsafe fn(NonNull<Self>)) -> Self {
         Self {
-            state: AtomicUsize::new(0),
+            state: AtomicUsize::new(2 * REFERENCE),
             id: Id::next(),
+            free,
             join_waker: UnsafeCell::new(None),
             run_waker: UnsafeCell::new(None),
             run_registered: UnsafeCell::new(Registered::default()),
@@ -128,10 +145,51 @@ impl Header {
         }
     }
 
-    /// Says that nobody will take the result. Returns what the state was before.
+    /// Says that there is one reference more.
+    pub(super) fn retain(&self) {
+        let before = self.state.fetch_add(REFERENCE, Relaxed);
+        if before > usize::MAX / 2 {
+            // Somebody forgets references in a loop: one that was freed too early
+            // would be worse.
+            std::process::abort();
+        }
+    }
+
+    /// Gives a reference up, and frees the cell if it was the last.
+    ///
+    /// # Safety
+    /// By who has a reference, and does not use it any more.
+    // By a pointer, here and below: others may free the cell before the call returns.
     #[inline]
-    pub(super) fn detach(&self) -> Status {
-        Status(self.state.fetch_or(DETACHED, AcqRel))
+    pub(super) unsafe fn release(this: NonNull<Self>) {
+        // SAFETY: there is a reference, so there is a cell.
+        let state = unsafe { &this.as_ref().state };
+        let is_last = state.peek(Acquire) < 2 * REFERENCE
+            || state.fetch_sub(REFERENCE, AcqRel) < 2 * REFERENCE;
+        if is_last {
+            // SAFETY: as above; and it was the last one.
+            unsafe { (this.as_ref().free)(this) }
+        }
+    }
+
+    /// Says that nobody will take the result. Returns true if it is there, so that
+    /// the joiner has to drop it, and still has its reference; else that is given up.
+    ///
+    /// # Safety
+    /// By the only joiner of this cell, once, with no waker left.
+    #[inline]
+    pub(super) unsafe fn detach(this: NonNull<Self>) -> bool {
+        // SAFETY: the joiner has a reference, so there is a cell.
+        let state = unsafe { &this.as_ref().state };
+        let mut now = state.peek(Acquire);
+        // Not complete, so that the runner has another reference.
+        while now & COMPLETE == 0 {
+            match state.compare_exchange(now, (now | DETACHED) - REFERENCE, AcqRel, Acquire) {
+                Ok(_) => return false,
+                Err(other) => now = other,
+            }
+        }
+        true
     }
 
     /// Returns true if the result is there; else `waker` will be woken.
@@ -175,27 +233,39 @@ impl Header {
         })
     }
 
-    /// Says that the result is in the stage, and wakes who waits for it. Returns
-    /// what the state was before.
+    /// Says that the result is in the stage. Says what is left to do, too.
     ///
     /// # Safety
     /// By the only runner of this cell, once.
     #[inline]
-    pub(super) unsafe fn complete(&self) -> Status {
-        let before = self.state.fetch_or(COMPLETE, AcqRel);
+    pub(super) unsafe fn complete(this: NonNull<Self>) -> Completed {
+        // SAFETY: the runner has a reference, so there is a cell.
+        let state = unsafe { &this.as_ref().state };
+        let now = state.peek(Acquire);
+        // Not detached, so that the joiner has another reference.
+        if now & (DETACHED | JOIN_WAKER | RUN_WAKER) == 0 {
+            let released = (now | COMPLETE) - REFERENCE;
+            if state.compare_exchange(now, released, AcqRel, Acquire).is_ok() {
+                return Completed::Released;
+            }
+        }
+        let before = state.fetch_or(COMPLETE, AcqRel);
+        // SAFETY: as above.
+        let header = unsafe { this.as_ref() };
         if before & RUN_WAKER != 0 && before & ABORTED == 0 {
             // The executor's waker holds the executor's task, which holds us: let
             // go now, not when the last handle goes.
             // SAFETY: the slot is the writer's, and no aborter closes it any more:
             // one that comes now sees `COMPLETE`.
-            let waker = unsafe { take(&self.run_waker) };
+            let waker = unsafe { take(&header.run_waker) };
             quietly(|| drop(waker));
         }
-        if before & JOIN_WAKER != 0 {
+        let join_waker = match before & JOIN_WAKER {
+            0 => None,
             // SAFETY: closed while the bit was set, by this call: the slot is ours.
-            wake(unsafe { take(&self.join_waker) });
-        }
-        Status(before)
+            _ => unsafe { take(&header.join_waker) },
+        };
+        Completed::Held { detached: before & DETACHED != 0, join_waker }
     }
 
     /// Leaves `waker` in `slot` and sets `bit`; returns true, with the slot empty
@@ -252,7 +322,7 @@ unsafe fn take(slot: &UnsafeCell<Option<Waker>>) -> Option<Waker> {
 }
 
 #[inline]
-fn wake(waker: Option<Waker>) {
+pub(super) fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         // A waker is foreign code: one that panics harms nobody else.
         quietly(|| waker.wake());

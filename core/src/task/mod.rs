@@ -11,6 +11,7 @@
 mod cell;
 mod current;
 mod error;
+mod halves;
 mod handle;
 mod header;
 mod sync;
@@ -27,7 +28,8 @@ pub use handle::{AbortHandle, JoinHandle};
 pub(crate) use header::quietly;
 
 use crate::clock;
-use cell::{Run, Runner};
+use cell::Run;
+use halves::Runner;
 
 /// Splits `future` into what the executor runs and what the caller keeps.
 ///
@@ -43,7 +45,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let (runner, joiner) = cell::split_send(future);
+    let (runner, joiner) = halves::split_send(future);
     (Task { runner }, JoinHandle::new(joiner))
 }
 
@@ -63,7 +65,7 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let (runner, joiner) = cell::split_local(future);
+    let (runner, joiner) = halves::split_local(future);
     (LocalTask { runner }, JoinHandle::new(joiner))
 }
 
@@ -80,7 +82,7 @@ where
 /// spawnable(&task);
 /// ```
 pub struct Task {
-    runner: Runner<dyn Run + Send + Sync>,
+    runner: Runner<dyn Run + Send>,
 }
 
 /// A [`Task`] whose future stays on the thread where it was made.

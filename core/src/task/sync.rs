@@ -2,7 +2,30 @@
 
 #[cfg(not(loom))]
 mod real {
-    pub(crate) use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::{self, Ordering};
+
+    /// std's, with a name for loads whose answer is checked by the next step.
+    pub(crate) struct AtomicUsize(atomic::AtomicUsize);
+
+    impl AtomicUsize {
+        pub(crate) fn new(value: usize) -> Self {
+            Self(atomic::AtomicUsize::new(value))
+        }
+
+        #[inline]
+        pub(crate) fn peek(&self, order: Ordering) -> usize {
+            self.0.load(order)
+        }
+    }
+
+    impl std::ops::Deref for AtomicUsize {
+        type Target = atomic::AtomicUsize;
+
+        #[inline]
+        fn deref(&self) -> &Self::Target {
+            &self.0
+        }
+    }
 
     /// loom's `UnsafeCell`, over std's.
     #[derive(Debug)]
@@ -43,6 +66,32 @@ mod real {
         pub(crate) fn load(&self, order: Ordering) -> usize {
             self.tickets.fetch_add(1, Relaxed);
             self.value.load(order)
+        }
+
+        /// A load whose answer is checked by the next step: that draws the ticket.
+        pub(crate) fn peek(&self, order: Ordering) -> usize {
+            self.value.load(order)
+        }
+
+        pub(crate) fn compare_exchange(
+            &self,
+            current: usize,
+            new: usize,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<usize, usize> {
+            self.tickets.fetch_add(1, Relaxed);
+            self.value.compare_exchange(current, new, success, failure)
+        }
+
+        /// Counts only, and what is counted has no meaning for who loads.
+        pub(crate) fn fetch_add(&self, value: usize, order: Ordering) -> usize {
+            self.value.fetch_add(value, order)
+        }
+
+        /// As `fetch_add`.
+        pub(crate) fn fetch_sub(&self, value: usize, order: Ordering) -> usize {
+            self.value.fetch_sub(value, order)
         }
 
         pub(crate) fn fetch_or(&self, bits: usize, order: Ordering) -> usize {
