@@ -189,8 +189,10 @@ impl Promise {
 
 impl Drop for Promise {
     fn drop(&mut self) {
-        // Does nothing after `complete`.
-        self.0.complete((Err(Error::from(ErrorKind::LoopClosed).into()), None));
+        // Looked at first: the error is three allocations, which every operation would make.
+        if !self.0.lock().told {
+            self.0.complete((Err(Error::from(ErrorKind::LoopClosed).into()), None));
+        }
     }
 }
 
