@@ -18,7 +18,7 @@ const HEAD: i32 = 62;
 const AXIS: i32 = 420;
 const FIGURES: i32 = 110;
 /// About as wide as a letter is, of the size in which names are written.
-const LETTER: f64 = 6.6;
+const LETTER: f64 = 5.8;
 
 /// Ratios outside are drawn at the edge: a log scale that has room for all would make
 /// five per cent invisible.
@@ -68,7 +68,7 @@ pub fn ratios(
     for (row, name) in rows.iter().zip(names) {
         if headings(rows) > 0 && row.group != group {
             group = &row.group;
-            root.draw(&Text::new(group.to_owned(), (12, y - 7), text(13).style(FontStyle::Bold)))?;
+            root.draw(&Text::new(group.to_owned(), (12, y - 5), text(13).style(FontStyle::Bold)))?;
             y += LINE;
         }
         let [q1, median, q3] = row.ratio;
@@ -77,7 +77,7 @@ pub fn ratios(
             Some(false) => RED,
             None => BLUE,
         };
-        root.draw(&Text::new(name, (12, y - 7), text(12)))?;
+        root.draw(&Text::new(name, (12, y - 5), text(12)))?;
         if let Some(aim) = row.aimed_ratio() {
             let x = scale(aim);
             root.draw(&PathElement::new(vec![(x, y - 8), (x, y + 8)], BLACK.stroke_width(1)))?;
@@ -89,7 +89,7 @@ pub fn ratios(
             Some(aim @ (Aim::AtMost(_) | Aim::AtLeast(_))) => format!("{median:.2}  ({aim})"),
             _ => format!("{median:.2}"),
         };
-        root.draw(&Text::new(figure, (left + AXIS + 14, y - 7), text(12)))?;
+        root.draw(&Text::new(figure, (left + AXIS + 14, y - 5), text(12)))?;
         y += LINE;
     }
     root.draw(&Text::new(caption.to_owned(), (12, bottom + 36), text(11).color(&GREY)))?;
