@@ -99,24 +99,67 @@ pub fn asyncio(
     count: u32,
     in_flight: u32,
 ) -> Option<impl FnMut() -> Vec<f64>> {
-    let python = ["python3.11", "python3"].into_iter().find(|python| {
+    let python = python()?;
+    Some(move || {
+        let said = say(python, ASYNCIO, &[&count.to_string(), &in_flight.to_string(), watcher]);
+        let mut seconds = said.into_iter().map(|n| Duration::from_secs_f64(n.max(0.0)));
+        let took = seconds.next().expect("asyncio printed its time");
+        measured(count, took, seconds.next())
+    })
+}
+
+/// As the cases of `watch`, in CPU time of the interpreter.
+const ASYNCIO_WATCHING: &str = r#"
+import asyncio, sys, time
+count, watcher = int(sys.argv[1]), sys.argv[2]
+def lap(operations):
+    global last
+    now = time.process_time()
+    took, last = now - last, now
+    return took / max(operations, 1)
+async def main():
+    global last
+    last = time.process_time()
+    children = [await asyncio.create_subprocess_exec("/bin/sleep", "1000") for _ in range(count)]
+    started = lap(count)
+    burst, singly = children[:count // 2], children[count // 2:]
+    for child in burst: child.kill()
+    for child in burst: await child.wait()
+    at_once = lap(len(burst))
+    some = singly[:500]
+    for child in some:
+        child.kill()
+        await child.wait()
+    print(started, at_once, lap(len(some)))
+    for child in singly[500:]:
+        child.kill()
+        await child.wait()
+asyncio.set_child_watcher(getattr(asyncio, watcher)())
+asyncio.run(main())
+"#;
+
+pub fn asyncio_watching(watcher: &'static str, count: u32) -> Option<impl FnMut() -> Vec<f64>> {
+    let python = python()?;
+    Some(move || {
+        let said = say(python, ASYNCIO_WATCHING, &[&count.to_string(), watcher]);
+        said.into_iter().map(|seconds| seconds * 1e9).collect()
+    })
+}
+
+fn python() -> Option<&'static str> {
+    ["python3.11", "python3"].into_iter().find(|python| {
         let version = Command::new(python)
             .args(["-c", "import sys; sys.exit(sys.version_info[:2] != (3, 11))"])
             .stderr(Stdio::null())
             .status();
         version.is_ok_and(|status| status.success())
-    })?;
-    Some(move || {
-        let output = Command::new(python)
-            .args(["-c", ASYNCIO, &count.to_string(), &in_flight.to_string(), watcher])
-            .stderr(Stdio::inherit())
-            .output()
-            .unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        let mut seconds = text
-            .split_whitespace()
-            .map(|n| Duration::from_secs_f64(n.parse::<f64>().unwrap().max(0.0)));
-        let took = seconds.next().expect("asyncio printed its time");
-        measured(count, took, seconds.next())
     })
+}
+
+/// Returns the numbers that a script prints.
+fn say(python: &str, script: &str, args: &[&str]) -> Vec<f64> {
+    let mut command = Command::new(python);
+    let output = command.args(["-c", script]).args(args).stderr(Stdio::inherit()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.split_whitespace().map(|n| n.parse().unwrap()).collect()
 }

@@ -8,14 +8,22 @@ use std::time::Instant;
 use policy::ChildWatcher;
 use policy::process::{Child, Command};
 
+use super::peers;
 use crate::cases::tasks::tokio_runtime;
-use crate::harness::{Case, Measure, Plan, Row};
+use crate::harness::{Aim, Case, Measure, Plan, Row};
 
 const MEASURES: [Measure; 3] = [
     ("CPU to start and register", "ns"),
     ("CPU per exit, one burst", "ns"),
     ("CPU per exit, one by one", "ns"),
 ];
+
+/// Of what is aimed at, the start is compared elsewhere; an exit is never dearer than a
+/// peer's.
+const NEVER_BEHIND: [Option<Aim>; 3] = [None, Some(Aim::AtMost(1.0)), Some(Aim::AtMost(1.0))];
+/// An exit costs about the same however many children live: their memory is less and
+/// less in the processor's caches.
+const FLAT: [Option<Aim>; 3] = [None, Some(Aim::AtMost(1.5)), Some(Aim::AtMost(1.5))];
 
 pub fn rows(plan: &Plan) -> Vec<Row> {
     let sizes: &[u32] = if plan.is_quick { &[50] } else { &[100, 1_000, 8_000] };
@@ -24,18 +32,28 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
         // Thousands of children take seconds to make; CPU time is steadier than wall time.
         let plan = plan.at_most(if count > 1_000 { 3 } else { 7 });
         let runtime = tokio_runtime(None);
-        let case = Case::new("children", format!("{count} live children"), count, &MEASURES)
-            .measured(
-                "ours, pidfd",
-                &[],
-                watched_by(|| Arc::new(policy::PidfdChildWatcher::new()), count),
-            )
+        let pidfd = || watched_by(|| Arc::new(policy::PidfdChildWatcher::new()), count);
+        let mut case = Case::new("children", format!("{count} live children"), count, &MEASURES)
+            .measured("ours, pidfd", &[], pidfd())
             .measured(
                 "ours, multi-loop",
                 &[],
                 watched_by(|| Arc::new(policy::MultiLoopChildWatcher::new()), count),
             )
-            .measured("tokio::process", &[], move || runtime.block_on(by_tokio(count)));
+            .measured("tokio::process", &NEVER_BEHIND, move || runtime.block_on(by_tokio(count)))
+            .measured("async-process", &NEVER_BEHIND, move || by_async_process(count));
+        // It would take minutes to make more.
+        if count <= 1_000 {
+            for watcher in ["PidfdChildWatcher", "ThreadedChildWatcher"] {
+                if let Some(run) = peers::asyncio_watching(watcher, count) {
+                    case = case.measured(format!("asyncio 3.11, {watcher}"), &NEVER_BEHIND, run);
+                }
+            }
+        } else {
+            let few = 100;
+            let run = watched_by(|| Arc::new(policy::PidfdChildWatcher::new()), few);
+            case = case.measured(format!("ours, pidfd, with {few}"), &FLAT, run);
+        }
         rows.extend(case.run(&plan));
     }
     rows
@@ -97,6 +115,34 @@ async fn by_tokio(count: u32) -> Vec<f64> {
         child.wait().await.unwrap();
     }
     vec![started, at_once, clock.lap(some as u32)]
+}
+
+fn by_async_process(count: u32) -> Vec<f64> {
+    let executor = async_executor::Executor::new();
+    async_io::block_on(executor.run(async {
+        let mut clock = CpuClock::start();
+        let start = || {
+            let mut command = async_process::Command::new("/bin/sleep");
+            command.arg("1000").kill_on_drop(true).spawn().unwrap()
+        };
+        let mut children: Vec<async_process::Child> = (0..count).map(|_| start()).collect();
+        let started = clock.lap(count);
+        let half = children.len() / 2;
+        let (burst, singly) = children.split_at_mut(half);
+        for child in &mut *burst {
+            child.kill().unwrap();
+        }
+        for child in burst {
+            child.status().await.unwrap();
+        }
+        let at_once = clock.lap(count / 2);
+        let some = singly.len().min(500);
+        for child in &mut singly[..some] {
+            child.kill().unwrap();
+            child.status().await.unwrap();
+        }
+        vec![started, at_once, clock.lap(some as u32)]
+    }))
 }
 
 /// The CPU time of this process, its children not included.
