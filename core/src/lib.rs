@@ -21,6 +21,7 @@ mod debug;
 mod error;
 mod event_loop;
 mod exception;
+mod executors;
 pub mod foreign;
 pub mod local;
 pub mod os;
@@ -48,7 +49,7 @@ pub use proactor::{
     Address, Buffer, Completed, Completion, IoBuf, IoBufMut, Operation, Proactor, ProactorHandle,
     Promise, Resource, ResourceKind,
 };
-pub use selector::{Interest, Readiness, Selector, SelectorHandle, Source};
+pub use selector::{Interest, Readiness, Selector, SelectorHandle, SharedSource, Source};
 pub use state::{LoopId, LoopState};
 pub use timer::Timer;
 pub use watcher::{ChildCallback, ChildId, ChildWatcher, ExitFuture, IntoWatcher, WatcherSlot};

@@ -1,6 +1,7 @@
 //! The promise of a loop that waits for completion.
 
 mod address;
+mod attached;
 mod blocking;
 mod buffer;
 mod completion;
@@ -8,7 +9,6 @@ mod emulated;
 mod handle;
 mod operation;
 mod resource;
-mod shared_source;
 mod sockets;
 #[cfg(unix)]
 mod streams;

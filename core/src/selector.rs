@@ -1,6 +1,9 @@
 //! The promise of a loop that waits for readiness.
 
 mod handle;
+mod shared;
+mod sync;
+mod waiters;
 mod watch;
 
 use std::fmt::Debug;
@@ -9,6 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 pub use handle::{Readiness, SelectorHandle};
+pub use shared::SharedSource;
 pub(crate) use watch::Watches;
 
 use crate::Error;

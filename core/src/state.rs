@@ -153,6 +153,7 @@ impl LoopState {
     /// let state = LoopState::new("my-executor", LoopKind::Selector);
     /// assert!(!state.is_running()); // only `run_until_complete` and `run_forever` run it
     /// ```
+    #[inline]
     pub fn is_running(&self) -> bool {
         self.phase.load(Ordering::Acquire) == RUNNING && !self.is_forked()
     }

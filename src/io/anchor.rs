@@ -5,10 +5,9 @@ use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll};
 
-use policy_core::{Error, ErrorKind, EventLoop, Interest, context, os};
+use policy_core::{Error, ErrorKind, EventLoop, Interest, SharedSource, context, os};
 
-use super::registered::{Registered, uninterrupted};
-use super::{BorrowedIo, OwnedIo};
+use super::{BorrowedIo, OwnedIo, uninterrupted};
 use crate::ambient;
 
 /// A non-blocking descriptor that is registered with the loop that runs when it has to be
@@ -23,14 +22,14 @@ pub(crate) struct Anchor {
     io: Arc<OwnedIo>,
 }
 
+/// What is done with a descriptor: [`io::ErrorKind::WouldBlock`] means to wait.
+type Op<'a> = dyn FnMut(BorrowedIo<'_>) -> io::Result<usize> + 'a;
+
 struct Home {
     // Weak: what a loop's task has does not keep the loop open.
     event_loop: Weak<dyn EventLoop>,
-    registered: Registered,
+    source: SharedSource,
 }
-
-/// What is done with a descriptor: [`io::ErrorKind::WouldBlock`] means to wait.
-pub(crate) type Op<'a> = dyn FnMut(BorrowedIo<'_>) -> io::Result<usize> + 'a;
 
 impl Anchor {
     /// Wraps a descriptor that is non-blocking, registered nowhere yet.
@@ -60,50 +59,34 @@ impl Anchor {
     /// What `op` gives. A [`policy_core::Error`] inside, if nobody would notice when the
     /// descriptor is ready: no loop runs here, or that of the descriptor is closed, not
     /// run by anybody, or bound to another thread.
+    #[inline]
     pub(crate) fn poll_io(
+        &self,
+        cx: &mut Context<'_>,
+        interest: Interest,
+        mut op: impl FnMut(BorrowedIo<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        // One closure, so that one call by pointer leads to the system.
+        let op = &mut |io: BorrowedIo<'_>| uninterrupted(|| op(io));
+        let Some(home) = self.home.get() else { return self.poll_first(cx, interest, op) };
+        home.poll_io(cx, interest, op, &self.io)
+    }
+
+    #[cold]
+    fn poll_first(
         &self,
         cx: &mut Context<'_>,
         interest: Interest,
         op: &mut Op<'_>,
     ) -> Poll<io::Result<usize>> {
-        let home = match self.home.get() {
-            Some(home) => home,
-            None => {
-                match self.try_io(op) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    result => return Poll::Ready(result),
-                }
-                match self.settle() {
-                    Ok(home) => home,
-                    Err(error) => return Poll::Ready(Err(error.into())),
-                }
-            }
-        };
-        let mut answered = false;
-        let polled = home.registered.poll_io(cx, interest, &mut |io| {
-            let result = op(io);
-            answered = !matches!(&result, Err(e) if e.kind() == io::ErrorKind::WouldBlock);
-            result
-        });
-        if answered {
-            return polled;
+        match op(os::borrow(&*self.io)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            result => return Poll::Ready(result),
         }
-        // Not done: nobody may ever wake this task, or the reactor has failed.
-        match (home.check(), polled) {
-            (Ok(()), polled) => polled,
-            // What is there already can be had without a loop.
-            (Err(gone), _) => match self.try_io(op) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    Poll::Ready(Err(gone.into()))
-                }
-                result => Poll::Ready(result),
-            },
+        match self.settle() {
+            Ok(home) => home.poll_io(cx, interest, op, &self.io),
+            Err(error) => Poll::Ready(Err(error.into())),
         }
-    }
-
-    /// Tries `op` once, without waiting.
-    pub(crate) fn try_io(&self, op: &mut Op<'_>) -> io::Result<usize> {
-        uninterrupted(|| op(os::borrow(&*self.io)))
     }
 
     /// Registers the descriptor with the loop that runs here.
@@ -115,11 +98,32 @@ impl Anchor {
         let event_loop = served_loop()?;
         let source = event_loop.as_selector()?.register(self.io.clone())?;
         let event_loop = Arc::downgrade(&event_loop);
-        Ok(self.home.get_or_init(|| Home { event_loop, registered: Registered::new(source) }))
+        Ok(self.home.get_or_init(|| Home { event_loop, source: SharedSource::new(source) }))
     }
 }
 
 impl Home {
+    #[inline]
+    fn poll_io(
+        &self,
+        cx: &mut Context<'_>,
+        interest: Interest,
+        op: &mut Op<'_>,
+        io: &OwnedIo,
+    ) -> Poll<io::Result<usize>> {
+        let polled = self.source.poll_io(cx, interest, op);
+        match &polled {
+            Poll::Ready(Ok(_)) => polled,
+            // The system's, and so the answer.
+            Poll::Ready(Err(error)) if error.raw_os_error().is_some() => polled,
+            // Not done: nobody may ever wake this task, or the reactor has failed.
+            _ => match self.check() {
+                Ok(()) => polled,
+                Err(gone) => without_loop(op, io, gone),
+            },
+        }
+    }
+
     /// Checks that somebody will notice when the descriptor is ready.
     fn check(&self) -> Result<(), Error> {
         // The usual case: it is the loop that runs here, and nothing has to be upgraded.
@@ -137,6 +141,15 @@ impl Home {
     }
 }
 
+/// What is there already can be had without a loop.
+#[cold]
+fn without_loop(op: &mut Op<'_>, io: &OwnedIo, gone: Error) -> Poll<io::Result<usize>> {
+    Poll::Ready(match op(os::borrow(io)) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(gone.into()),
+        result => result,
+    })
+}
+
 /// Returns the loop that ambient calls mean here, if somebody runs it.
 ///
 /// # Errors
@@ -149,11 +162,14 @@ pub(crate) fn served_loop() -> Result<Arc<dyn EventLoop>, Error> {
 
 fn check_served(event_loop: &dyn EventLoop) -> Result<(), Error> {
     let state = event_loop.state();
+    if state.is_running() {
+        return Ok(());
+    }
     if state.is_closed() {
         return Err(closed());
     }
     state.check_open()?;
-    if state.is_running() || event_loop.is_self_driving() {
+    if event_loop.is_self_driving() {
         return Ok(());
     }
     Err(Error::new(

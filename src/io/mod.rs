@@ -16,9 +16,9 @@
 pub(crate) mod bridge;
 
 pub(crate) mod anchor;
+pub(crate) mod calls;
 mod copy;
 mod duplex;
-pub(crate) mod registered;
 mod stdio;
 
 pub use copy::{copy, copy_bidirectional};
@@ -26,4 +26,5 @@ pub use duplex::{DuplexStream, duplex};
 pub use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 pub use stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
 
+pub(crate) use calls::uninterrupted;
 pub(crate) use policy_core::os::{BorrowedIo, OwnedIo};

@@ -11,9 +11,8 @@ use policy_core::{Interest, os};
 use socket2::{SockAddr, SockRef, TcpKeepalive};
 
 use super::{buffer, sys};
-use crate::io::anchor::{Anchor, Op};
-use crate::io::registered::uninterrupted;
-use crate::io::{BorrowedIo, OwnedIo};
+use crate::io::anchor::Anchor;
+use crate::io::{BorrowedIo, OwnedIo, uninterrupted};
 
 pub(crate) struct Socket {
     anchor: Anchor,
@@ -48,11 +47,12 @@ impl Socket {
         self.anchor.io()
     }
 
+    #[inline]
     pub(crate) fn poll_io(
         &self,
         cx: &mut Context<'_>,
         interest: Interest,
-        op: &mut Op<'_>,
+        op: impl FnMut(BorrowedIo<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         self.anchor.poll_io(cx, interest, op)
     }
@@ -73,7 +73,7 @@ impl Socket {
         mut op: impl FnMut(&BorrowedIo<'_>) -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
         let mut done = None;
-        let polled = self.poll_io(cx, interest, &mut |io| {
+        let polled = self.poll_io(cx, interest, |io| {
             done = Some(op(&io)?);
             Ok(0)
         });
@@ -111,7 +111,7 @@ impl Socket {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_io(cx, Interest::Readable, &mut |io| recv(&io, buf))
+        self.poll_io(cx, Interest::Readable, |io| recv(&io, buf))
     }
 
     /// Reads into memory that need not be initialised; see `PollRead`.
@@ -120,7 +120,7 @@ impl Socket {
         cx: &mut Context<'_>,
         buf: &mut [MaybeUninit<u8>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_io(cx, Interest::Readable, &mut |io| SockRef::from(&io).recv(buf))
+        self.poll_io(cx, Interest::Readable, |io| SockRef::from(&io).recv(buf))
     }
 
     pub(crate) fn poll_read_vectored(
@@ -130,11 +130,11 @@ impl Socket {
     ) -> Poll<io::Result<usize>> {
         let most = bufs.len().min(sys::MAX_SLICES);
         let bufs = bufs.get_mut(..most).unwrap_or_default();
-        self.poll_io(cx, Interest::Readable, &mut |io| (&*SockRef::from(&io)).read_vectored(bufs))
+        self.poll_io(cx, Interest::Readable, |io| (&*SockRef::from(&io)).read_vectored(bufs))
     }
 
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_io(cx, Interest::Writable, &mut |io| send(&io, buf))
+        self.poll_io(cx, Interest::Writable, |io| send(&io, buf))
     }
 
     pub(crate) fn poll_write_vectored(
@@ -142,7 +142,7 @@ impl Socket {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_io(cx, Interest::Writable, &mut |io| send_vectored(&io, bufs))
+        self.poll_io(cx, Interest::Writable, |io| send_vectored(&io, bufs))
     }
 
     /// Ends the writing side: the peer reads what is on its way, and then the end.

@@ -10,15 +10,15 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use policy_core::{Error, EventLoop, Interest, LoopId};
+use policy_core::{Error, EventLoop, Interest, LoopId, SharedSource};
 
 use super::background;
 use crate::ambient;
-use crate::io::registered::Registered;
+use crate::io::uninterrupted;
 
 pub(super) struct Anchor {
     // Boxed: most children have no pipes, and their handles room for three.
-    at: Option<Box<(Ground, Registered)>>,
+    at: Option<Box<(Ground, SharedSource)>>,
     fd: Arc<OwnedFd>,
 }
 
@@ -55,7 +55,7 @@ impl Anchor {
         op: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<Result<io::Result<usize>, Error>> {
         match self.source() {
-            Ok(source) => source.poll_io(cx, interest, op).map(Ok),
+            Ok(source) => source.poll_io(cx, interest, &mut |io| uninterrupted(|| op(io))).map(Ok),
             Err(error) => Poll::Ready(Err(error)),
         }
     }
@@ -65,7 +65,7 @@ impl Anchor {
     pub(super) fn move_to_background(&mut self) -> Result<(), Error> {
         self.at = None;
         let source = background::register(self.fd.clone())?;
-        self.at = Some(Box::new((Ground::Background, Registered::new(source))));
+        self.at = Some(Box::new((Ground::Background, SharedSource::new(source))));
         Ok(())
     }
 
@@ -77,7 +77,7 @@ impl Anchor {
         self.at.as_ref().map(|at| at.0)
     }
 
-    fn source(&mut self) -> Result<&Registered, Error> {
+    fn source(&mut self) -> Result<&SharedSource, Error> {
         let running = ambient::driven().filter(|event_loop| event_loop.selector().is_ok());
         let ground =
             running.as_ref().map_or(Ground::Background, |found| Ground::Loop(found.state().id()));
@@ -99,13 +99,13 @@ fn register(
     running: Option<Arc<dyn EventLoop>>,
     ground: Ground,
     fd: &Arc<OwnedFd>,
-) -> Result<(Ground, Registered), Error> {
+) -> Result<(Ground, SharedSource), Error> {
     if let Some(event_loop) = running {
         if let Ok(source) = event_loop.selector()?.register(fd.clone()) {
-            return Ok((ground, Registered::new(source)));
+            return Ok((ground, SharedSource::new(source)));
         }
     }
-    Ok((Ground::Background, Registered::new(background::register(fd.clone())?)))
+    Ok((Ground::Background, SharedSource::new(background::register(fd.clone())?)))
 }
 
 impl fmt::Debug for Anchor {

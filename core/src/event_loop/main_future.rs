@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use super::EventLoop;
 use crate::callbacks::{self, Callbacks, Driver, STOP, Turn, WORK};
+use crate::executors;
 
 /// The future that an executor sees while its loop is run. It runs the loop's
 /// callbacks, too: a batch per turn, before the user's future.
@@ -98,6 +99,7 @@ impl<'a, P> Main<'a, P> {
     /// Leaves the waker where `stop` and `call_soon` find it.
     #[cold]
     fn register(&mut self, waker: &Waker, address: (usize, usize)) {
+        executors::note(waker);
         let clone = waker.clone();
         // A clone with the same data keeps it alive, so that the address is not used
         // again; else it may come to mean another waker.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use super::shared_source::SharedSource;
+use super::attached::Attached;
 use super::{blocking, sockets};
 use crate::os::{self, OwnedIo};
 use crate::{
@@ -141,8 +141,8 @@ fn attach(
     event_loop: &Arc<dyn EventLoop>,
     resource: &Resource,
     io: &Arc<OwnedIo>,
-) -> Result<Arc<SharedSource>, Error> {
-    resource.attached(event_loop.state(), || register(event_loop, io).map(SharedSource::new))
+) -> Result<Arc<Attached>, Error> {
+    resource.attached(event_loop.state(), || register(event_loop, io).map(Attached::new))
 }
 
 fn register(event_loop: &Arc<dyn EventLoop>, io: &Arc<OwnedIo>) -> Result<Box<dyn Source>, Error> {

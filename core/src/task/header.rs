@@ -26,6 +26,7 @@ use std::task::Waker;
 
 use super::current::Id;
 use super::sync::{AtomicUsize, UnsafeCell};
+use crate::executors;
 
 /// The result is in the stage, and the future is gone.
 const COMPLETE: usize = 1;
@@ -227,9 +228,16 @@ impl Header {
     #[inline]
     pub(super) unsafe fn register_run(&self, waker: &Waker) -> bool {
         self.run_registered.with_mut(|registered| {
-            // SAFETY: the runner is the writer of the slot, and nobody else touches
-            // what it remembers.
-            unsafe { self.register(&self.run_waker, RUN_WAKER, ABORTED, waker, &mut *registered) }
+            // SAFETY: nobody but the runner touches what it remembers.
+            let registered = unsafe { &mut *registered };
+            let before = *registered;
+            // SAFETY: the runner is the writer of the slot.
+            let closed =
+                unsafe { self.register(&self.run_waker, RUN_WAKER, ABORTED, waker, registered) };
+            if *registered != before {
+                executors::note(waker);
+            }
+            closed
         })
     }
 

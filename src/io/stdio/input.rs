@@ -135,7 +135,7 @@ impl Input {
                 }
             }
             drop(state);
-            let read = crate::io::registered::uninterrupted(|| io::stdin().lock().read(&mut chunk));
+            let read = crate::io::uninterrupted(|| io::stdin().lock().read(&mut chunk));
             let waiting = {
                 let mut state = self.lock();
                 state.asked = false;
@@ -146,7 +146,7 @@ impl Input {
                 }
                 std::mem::take(&mut state.waiting)
             };
-            waiting.into_iter().for_each(crate::io::registered::wake);
+            waiting.into_iter().for_each(crate::io::calls::wake);
         }
     }
 }

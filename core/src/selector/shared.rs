@@ -1,0 +1,117 @@
+//! A source that any number of tasks wait for.
+
+use std::fmt;
+use std::io;
+use std::task::{Context, Poll, Waker};
+
+use super::waiters::Waiters;
+use crate::os::BorrowedIo;
+use crate::{Interest, Source};
+
+/// A [`Source`], which knows one waker per direction, shared by any number of tasks.
+///
+/// Of two tasks that accept from one listener none is forgotten: when it becomes ready
+/// all are woken, and whoever comes too late waits again. A single task costs next to
+/// nothing; a waker that panics harms no other task.
+///
+/// ```
+/// use policy_core::{Interest, SharedSource};
+/// use std::future::poll_fn;
+/// use std::io;
+///
+/// async fn readable(source: &SharedSource) -> io::Result<usize> {
+///     let mut asked = false;
+///     poll_fn(|cx| {
+///         source.poll_io(cx, Interest::Readable, &mut |_| {
+///             // A real operation asks the system each time.
+///             if std::mem::replace(&mut asked, true) { Ok(0) } else { Err(io::ErrorKind::WouldBlock.into()) }
+///         })
+///     })
+///     .await
+/// }
+/// # let _readable = readable;
+/// ```
+pub struct SharedSource {
+    source: Box<dyn Source>,
+    readers: Waiters,
+    writers: Waiters,
+}
+
+impl SharedSource {
+    /// Shares a source.
+    ///
+    /// ```
+    /// use policy_core::{Error, SharedSource, Selector, os::OwnedIo};
+    /// use std::sync::Arc;
+    ///
+    /// fn share(selector: &dyn Selector, io: Arc<OwnedIo>) -> Result<SharedSource, Error> {
+    ///     selector.register(io).map(SharedSource::new)
+    /// }
+    /// # let _share = share;
+    /// ```
+    pub fn new(source: Box<dyn Source>) -> Self {
+        Self { source, readers: Waiters::new(), writers: Waiters::new() }
+    }
+
+    /// Tries `op` until it gives anything but `WouldBlock`, as [`Source::poll_io`] does,
+    /// for one of many tasks.
+    ///
+    /// ```
+    /// # use policy_core::{Interest, SharedSource, os::BorrowedIo};
+    /// # use std::io;
+    /// # use std::task::{Context, Poll};
+    /// fn poll_read(
+    ///     source: &SharedSource,
+    ///     cx: &mut Context<'_>,
+    ///     mut read: impl FnMut(BorrowedIo<'_>) -> io::Result<usize>,
+    /// ) -> Poll<io::Result<usize>> {
+    ///     source.poll_io(cx, Interest::Readable, &mut |io| read(io))
+    /// }
+    /// ```
+    #[inline]
+    pub fn poll_io(
+        &self,
+        cx: &mut Context<'_>,
+        interest: Interest,
+        op: &mut dyn FnMut(BorrowedIo<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let waiters = self.waiters(interest);
+        if let Some(version) = waiters.knows(cx.waker()) {
+            let polled = self.source.poll_io(cx, interest, op);
+            if waiters.end(version, polled.is_pending()) || polled.is_ready() {
+                return polled;
+            }
+        }
+        self.poll_anew(cx, interest, op)
+    }
+
+    #[cold]
+    fn poll_anew(
+        &self,
+        cx: &mut Context<'_>,
+        interest: Interest,
+        op: &mut dyn FnMut(BorrowedIo<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        self.waiters(interest).poll(cx, |cx| self.source.poll_io(cx, interest, op))
+    }
+
+    /// Forgets who waited by this waker, so that the list of many who come and go while
+    /// nothing happens does not grow.
+    pub(crate) fn leave(&self, interest: Interest, waker: &Waker) {
+        self.waiters(interest).leave(waker);
+    }
+
+    #[inline]
+    fn waiters(&self, interest: Interest) -> &Waiters {
+        match interest {
+            Interest::Readable => &self.readers,
+            Interest::Writable => &self.writers,
+        }
+    }
+}
+
+impl fmt::Debug for SharedSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.fmt(f)
+    }
+}
