@@ -12,6 +12,7 @@ use policy_core::Interest;
 use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
 
 use super::socket::Socket;
+use super::sys;
 use crate::io::BorrowedIo;
 use crate::io::anchor::served_loop;
 use crate::task::yield_now;
@@ -162,13 +163,13 @@ const QUEUE: i32 = 1024;
 
 /// Makes a socket that listens.
 pub(super) fn listen(address: SocketAddr) -> io::Result<Socket> {
-    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    let socket = sys::nonblocking(Domain::for_address(address), Type::STREAM, None)?;
     // On Windows this would let others take the address.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(QUEUE)?;
-    Socket::new(socket)
+    Ok(Socket::nonblocking(socket))
 }
 
 /// Begins to connect; see [`is_connected`].
@@ -177,8 +178,7 @@ pub(super) fn begin(
     protocol: Option<Protocol>,
     address: &SockAddr,
 ) -> io::Result<Socket> {
-    let socket = socket2::Socket::new(domain, Type::STREAM, protocol)?;
-    socket.set_nonblocking(true)?;
+    let socket = sys::nonblocking(domain, Type::STREAM, protocol)?;
     match socket.connect(address) {
         Err(error) if !is_under_way(&error) => Err(error),
         _ => Ok(Socket::nonblocking(socket)),

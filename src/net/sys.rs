@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use policy_core::Interest;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use socket2::SockRef;
+use socket2::{Domain, Protocol, Type};
 
 #[cfg(windows)]
 pub(in crate::net) use super::sys_windows::{is_ready, keepalive_time, send_error};
@@ -35,6 +36,22 @@ pub(super) const NO_SIGNAL: i32 = libc::MSG_NOSIGNAL;
     target_os = "dragonfly"
 )))]
 pub(super) const NO_SIGNAL: i32 = 0;
+
+/// Makes a socket that does not block: by one call, where the system has one for it.
+pub(super) fn nonblocking(
+    domain: Domain,
+    kind: Type,
+    protocol: Option<Protocol>,
+) -> io::Result<socket2::Socket> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    return socket2::Socket::new(domain, kind.nonblocking(), protocol);
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        let socket = socket2::Socket::new(domain, kind, protocol)?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    }
+}
 
 /// Accepts a connection, as a socket that is neither blocking nor inherited.
 #[cfg(any(target_os = "linux", target_os = "android"))]
