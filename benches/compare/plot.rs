@@ -5,7 +5,7 @@ use std::path::Path;
 
 use plotters::prelude::*;
 
-use crate::harness::{Aim, Row};
+use crate::harness::Row;
 
 const GREEN: RGBColor = RGBColor(46, 125, 80);
 const RED: RGBColor = RGBColor(190, 70, 50);
@@ -16,7 +16,7 @@ const LINE: i32 = 22;
 const HEAD: i32 = 62;
 /// The part in which the ratios are drawn, and the room for figures at its right.
 const AXIS: i32 = 420;
-const FIGURES: i32 = 110;
+const FIGURES: i32 = 150;
 /// About as wide as a letter is, of the size in which names are written.
 const LETTER: f64 = 5.8;
 
@@ -86,8 +86,8 @@ pub fn ratios(
         root.draw(&PathElement::new(whisker, colour.stroke_width(3)))?;
         root.draw(&Circle::new((scale(median), y), 4, colour.filled()))?;
         let figure = match row.aim {
-            Some(aim @ (Aim::AtMost(_) | Aim::AtLeast(_))) => format!("{median:.2}  ({aim})"),
-            _ => format!("{median:.2}"),
+            Some(aim) => format!("{median:.2}  ({aim})"),
+            None => format!("{median:.2}"),
         };
         root.draw(&Text::new(figure, (left + AXIS + 14, y - 5), text(12)))?;
         y += LINE;

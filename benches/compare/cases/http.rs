@@ -39,7 +39,7 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
         );
         return Vec::new();
     }
-    let plan = &plan.at_most(9);
+    let plan = &plan.at_most(7);
     [false, true]
         .into_iter()
         .flat_map(|timeouts| [on_tokio(plan, timeouts), on_smol(plan, timeouts)])

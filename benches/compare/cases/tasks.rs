@@ -22,12 +22,18 @@ const MULTI: Option<Aim> = Some(Aim::AtMost(1.05));
 const WORKERS: usize = 2;
 
 pub fn rows(plan: &Plan) -> Vec<Row> {
-    let operations = plan.scale(10_000);
-    [one_by_one, batch, from_a_worker, ping_pong, yields]
-        .into_iter()
-        .flat_map(|cases| cases(operations))
-        .flat_map(|case| case.run(plan))
-        .collect()
+    let (batch_of, operations) = (plan.scale(10_000), plan.scale(5_000));
+    [
+        one_by_one(operations),
+        batch(batch_of),
+        from_a_worker(operations, batch_of),
+        ping_pong(operations),
+        yields(operations),
+    ]
+    .into_iter()
+    .flatten()
+    .flat_map(|case| case.run(plan))
+    .collect()
 }
 
 /// Spawns and awaits one task after the other, with whatever `$spawn` does to `$f`.
@@ -190,9 +196,10 @@ fn batch(operations: u32) -> Vec<Case> {
 
 /// The same in a task of a pool: the loop is found in another way there than on the
 /// thread that drives.
-fn from_a_worker(operations: u32) -> Vec<Case> {
+fn from_a_worker(operations: u32, batch_of: u32) -> Vec<Case> {
     macro_rules! case {
-        ($name:expr, $work:ident) => {{
+        ($name:expr, $operations:expr, $work:ident) => {{
+            let operations = $operations;
             let policy = policy_tokio::TokioPolicy::multi_thread().worker_threads(WORKERS);
             let (event_loop, runtime) =
                 (policy.new_event_loop().unwrap(), tokio_runtime(Some(WORKERS)));
@@ -207,7 +214,10 @@ fn from_a_worker(operations: u32) -> Vec<Case> {
                 })
         }};
     }
-    vec![case!("spawn and await", spawn_one_by_one), case!("spawn 10,000 then join", spawn_batch)]
+    vec![
+        case!("spawn and await", operations, spawn_one_by_one),
+        case!("spawn 10,000 then join", batch_of, spawn_batch),
+    ]
 }
 
 fn ping_pong(operations: u32) -> Vec<Case> {
