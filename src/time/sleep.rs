@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -30,7 +31,9 @@ use crate::ambient;
 /// policy::run(sleep(Duration::from_millis(1)));
 /// ```
 pub fn sleep(duration: Duration) -> Sleep {
-    sleep_until(Instant::now().saturating_add(duration))
+    let mut sleep = sleep_until(Instant::now().saturating_add(duration));
+    sleep.is_ahead = !duration.is_zero();
+    sleep
 }
 
 /// Waits until `deadline`; see [`sleep`]. Takes [`std::time::Instant`] too.
@@ -46,7 +49,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// assert!(Instant::now() >= deadline);
 /// ```
 pub fn sleep_until(deadline: impl Into<Instant>) -> Sleep {
-    Sleep::new(deadline.into(), ambient::with_here(Arc::downgrade))
+    Sleep::new(deadline.into(), ambient::with_here(Place::of).unwrap_or_default())
 }
 
 /// As [`sleep`], with an error where there is no loop.
@@ -74,8 +77,7 @@ pub fn try_sleep(duration: Duration) -> Result<Sleep, Error> {
 /// assert!(try_sleep_until(Instant::now()).is_err()); // no loop runs here
 /// ```
 pub fn try_sleep_until(deadline: impl Into<Instant>) -> Result<Sleep, Error> {
-    let event_loop = ambient::with(Arc::downgrade)?;
-    Ok(Sleep::new(deadline.into(), Some(event_loop)))
+    Ok(Sleep::new(deadline.into(), ambient::with(Place::of)?))
 }
 
 pin_project! {
@@ -92,11 +94,13 @@ pin_project! {
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct Sleep {
         deadline: Instant,
-        // The loop that it belongs to; `None` until there is one. Weak: a task that
-        // sleeps does not keep its own loop open.
-        event_loop: Option<Weak<dyn EventLoop>>,
-        // With the loop's clock, from the first poll on. A pause of the clock wakes
-        // who has one.
+        // Made with that deadline ahead, and not polled since: the first poll need not
+        // ask for the time again. If the deadline passes in between, the executor's
+        // timer says so.
+        is_ahead: bool,
+        // With the clock of the loop that it belongs to; of none until there is one. A
+        // task that sleeps does not keep its own loop open. From the first poll on, a
+        // pause of the clock wakes who has a place.
         place: Place,
         // What the timer waits for, by the system's clock.
         real: Option<std::time::Instant>,
@@ -107,8 +111,8 @@ pin_project! {
 }
 
 impl Sleep {
-    fn new(deadline: Instant, event_loop: Option<Weak<dyn EventLoop>>) -> Self {
-        Self { deadline, event_loop, place: Place::default(), real: None, timer: None }
+    fn new(deadline: Instant, place: Place) -> Self {
+        Self { deadline, is_ahead: false, place, real: None, timer: None }
     }
 
     /// Returns when it is over.
@@ -139,7 +143,7 @@ impl Sleep {
         if all_real() {
             return Instant::from_std(std::time::Instant::now());
         }
-        now_of(self.event_loop.as_ref())
+        now_of(&self.place)
     }
 
     /// Waits until `deadline` instead, also after it was over.
@@ -156,6 +160,7 @@ impl Sleep {
     pub fn reset(self: Pin<&mut Self>, deadline: impl Into<Instant>) {
         let mut this = self.project();
         *this.deadline = deadline.into();
+        *this.is_ahead = false;
         this.place.leave();
         this.timer.set(None);
     }
@@ -176,9 +181,12 @@ impl Future for Sleep {
 
 impl Sleep {
     /// As `poll`, with an error where there is no loop.
-    pub(super) fn try_poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let mut this = self.project();
+    pub(super) fn try_poll(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
         loop {
+            let mut this = self.as_mut().project();
             if let Some(timer) = this.timer.as_mut().as_pin_mut() {
                 let ended = timer.poll(cx).is_ready();
                 if !ended && this.place.holds(cx.waker()) {
@@ -186,58 +194,85 @@ impl Sleep {
                 }
                 if ended {
                     this.timer.set(None);
+                    if this.place.is_real() {
+                        this.place.leave();
+                        return Poll::Ready(Ok(()));
+                    }
                 }
             }
-            let Some(owner) = this.event_loop.as_ref().and_then(Weak::upgrade).filter(is_open)
-            else {
+            // Most often the loop that runs here, which need not be kept for that.
+            let known = context::with_ambient(|here| {
+                self.place.is_of(here).then(|| self.as_mut().wait(here, cx))
+            });
+            let waited = known.flatten().or_else(|| {
+                let owner = self.place.event_loop()?;
+                Some(self.as_mut().wait(&owner, cx))
+            });
+            match waited {
+                Some(Next::Return(polled)) => return polled,
+                Some(Next::PollTimer) => continue,
+                // It is closed, or gone, or there was none.
+                Some(Next::FindLoop) | None => {}
+            }
+            let mut this = self.as_mut().project();
+            this.timer.set(None);
+            this.place.leave();
+            if now_of(this.place) >= *this.deadline {
+                return Poll::Ready(Ok(()));
+            }
+            // Whoever polls takes it over.
+            match ambient::event_loop() {
+                Ok(event_loop) if is_open(&event_loop) => *this.place = Place::of(&event_loop),
+                // A worker may poll a task of a loop that closes once more before
+                // it drops it: no reason for a panic.
+                Ok(_) if is_being_cancelled() => return Poll::Pending,
+                Ok(_) => return Poll::Ready(Err(ErrorKind::LoopClosed.into())),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    /// Waits by the clock of its loop, and by a timer of that if the clock says so.
+    fn wait(self: Pin<&mut Self>, owner: &Arc<dyn EventLoop>, cx: &Context<'_>) -> Next {
+        let mut this = self.project();
+        if !is_open(owner) {
+            return Next::FindLoop;
+        }
+        let is_ahead = mem::take(this.is_ahead);
+        match this.place.wait(this.deadline.into_std(), is_ahead, cx.waker()) {
+            Wait::Over => Next::Return(Poll::Ready(Ok(()))),
+            Wait::Woken => {
                 this.timer.set(None);
-                this.place.leave();
-                if now_of(this.event_loop.as_ref()) >= *this.deadline {
-                    return Poll::Ready(Ok(()));
-                }
-                // The loop that it belongs to is closed: whoever polls takes it over.
-                match ambient::event_loop() {
-                    Ok(event_loop) if is_open(&event_loop) => {
-                        *this.event_loop = Some(Arc::downgrade(&event_loop));
-                        continue;
-                    }
-                    // A worker may poll a task of a loop that closes once more before
-                    // it drops it: no reason for a panic.
-                    Ok(_) if is_being_cancelled() => return Poll::Pending,
-                    Ok(_) => return Poll::Ready(Err(ErrorKind::LoopClosed.into())),
-                    Err(error) => return Poll::Ready(Err(error)),
-                }
-            };
-            let clock = owner.state().clock();
-            match clock.wait(this.place, this.deadline.into_std(), cx.waker()) {
-                Wait::Over => return Poll::Ready(Ok(())),
-                Wait::Woken => {
-                    this.timer.set(None);
-                    return Poll::Pending;
-                }
-                // Another waker; the timer is as good as before.
-                Wait::Until(real) if this.timer.is_some() && *this.real == Some(real) => {
-                    return Poll::Pending;
-                }
-                Wait::Until(real) => match owner.timer(real) {
-                    Ok(timer) => {
-                        *this.real = Some(real);
-                        this.timer.set(Some(timer));
-                    }
-                    Err(error) => return Poll::Ready(Err(error)),
-                },
+                Next::Return(Poll::Pending)
             }
+            // Another waker; the timer is as good as before.
+            Wait::Until(real) if this.timer.is_some() && *this.real == Some(real) => {
+                Next::Return(Poll::Pending)
+            }
+            Wait::Until(real) => match owner.timer(real) {
+                Ok(timer) => {
+                    *this.real = Some(real);
+                    this.timer.set(Some(timer));
+                    Next::PollTimer
+                }
+                Err(error) => Next::Return(Poll::Ready(Err(error))),
+            },
         }
     }
 }
 
+/// What a poll does next.
+enum Next {
+    Return(Poll<Result<(), Error>>),
+    PollTimer,
+    /// Its own is closed.
+    FindLoop,
+}
+
 /// The time by the clock of a loop, also of one that is closed; without one, of
 /// whoever asks.
-fn now_of(event_loop: Option<&Weak<dyn EventLoop>>) -> Instant {
-    match event_loop.and_then(Weak::upgrade) {
-        Some(event_loop) => Instant::from_std(event_loop.time()),
-        None => Instant::now(),
-    }
+fn now_of(place: &Place) -> Instant {
+    place.now().map_or_else(Instant::now, Instant::from_std)
 }
 
 fn is_open(event_loop: &Arc<dyn EventLoop>) -> bool {

@@ -38,7 +38,7 @@ mod track;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
 pub use advance::Advance;
@@ -93,6 +93,8 @@ pub struct Clock {
 pub(crate) struct Shared {
     /// The mode, in the lowest bits, and how often it changed.
     word: AtomicU32,
+    /// Whose clock it is: noted by the first who has a place in it.
+    home: OnceLock<Weak<dyn EventLoop>>,
     followers: Followers,
     outside: AtomicUsize,
     /// How many main futures drive the loop.
@@ -122,6 +124,7 @@ impl Clock {
     pub(crate) fn new(jobs: Gauge) -> Self {
         let shared = Arc::new(Shared {
             word: AtomicU32::new(REAL),
+            home: OnceLock::new(),
             followers: Followers::default(),
             outside: AtomicUsize::new(0),
             drivers: AtomicUsize::new(0),
@@ -194,7 +197,7 @@ impl Clock {
     /// assert_eq!(state.clock().wait(&mut place, past, Waker::noop()), Wait::Over);
     /// ```
     pub fn wait(&self, place: &mut Place, deadline: Instant, waker: &std::task::Waker) -> Wait {
-        place.wait(&self.shared, deadline, waker)
+        place.wait_by(&self.shared, deadline, waker)
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
