@@ -1,10 +1,12 @@
 //! Sleeping.
 
 use std::pin::pin;
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use policy::EventLoopPolicy;
+use futures_lite::StreamExt;
+use policy::{EventLoop, EventLoopPolicy};
 
 use super::tasks::{executor, tokio_runtime};
 use crate::harness::{Aim, Case, Plan, Row};
@@ -136,36 +138,59 @@ fn cancelled(plan: &Plan) -> Vec<Case> {
 
 const PERIOD: Duration = Duration::from_millis(1);
 
+/// A run has so many parts, each with an interval of its own that begins at another
+/// phase of the millisecond. tokio's timers count in milliseconds from the start of
+/// their runtime: an interval is late by where it happens to begin between two of those.
+const PHASES: u32 = 20;
+
 /// How late the ticks of an interval are, on average; it must not add up.
 macro_rules! lateness {
-    ($ticks:expr, $interval:expr) => {{
-        let ticks = $ticks;
+    ($ticks:expr, $began:ident => $first:expr, $interval:ident => $tick:expr) => {{
+        let ticks = ($ticks / PHASES).max(1);
         async move {
-            let mut interval = $interval;
-            interval.tick().await;
-            let began = Instant::now();
             let mut late = Duration::ZERO;
-            for n in 1..=ticks {
-                interval.tick().await;
-                late += began.elapsed().saturating_sub(PERIOD * n);
+            for phase in 0..PHASES {
+                wait_for_phase(PERIOD * phase / PHASES);
+                let $began = Instant::now();
+                let mut $interval = $first;
+                for n in 1..=ticks {
+                    $tick;
+                    late += $began.elapsed().saturating_sub(PERIOD * n);
+                }
             }
-            vec![late.as_secs_f64() * 1e9 / f64::from(ticks)]
+            vec![late.as_secs_f64() * 1e9 / f64::from(ticks * PHASES)]
         }
     }};
+}
+
+/// Spins until the millisecond has got so far.
+fn wait_for_phase(phase: Duration) {
+    static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let so_far = Duration::from_nanos((EPOCH.elapsed().as_nanos() % PERIOD.as_nanos()) as u64);
+    let begins = Instant::now() + (PERIOD + phase - so_far);
+    while Instant::now() < begins {
+        std::hint::spin_loop();
+    }
 }
 
 fn drift(plan: &Plan) -> Vec<Case> {
     let ticks = plan.scale(200);
     let on_tokio = policy_tokio::TokioPolicy::current_thread().new_event_loop().unwrap();
-    let runtime = tokio_runtime(None);
+    let on_smol = policy_smol::SmolPolicy::current_thread().new_event_loop().unwrap();
+    let (runtime, single) = (tokio_runtime(None), executor(0));
+    let ours = |name, event_loop: Arc<dyn EventLoop>| {
+        Case::new("timers", name, ticks, &[("lateness", "ns")]).measured("ours", &[], move || {
+            let work = lateness!(ticks, began => policy::time::interval_at(began + PERIOD, PERIOD), beat => beat.tick().await);
+            event_loop.run_until_complete(work).unwrap()
+        })
+    };
     vec![
-        Case::new("timers", "interval of 1 ms, tokio", ticks, &[("lateness", "ns")])
-            .measured("ours", &[], move || {
-                let work = async { lateness!(ticks, policy::time::interval(PERIOD)).await };
-                on_tokio.run_until_complete(work).unwrap()
-            })
-            .measured("tokio", &[NATIVE], move || {
-                runtime.block_on(async { lateness!(ticks, tokio::time::interval(PERIOD)).await })
-            }),
+        ours("interval of 1 ms, tokio", on_tokio).measured("tokio", &[NATIVE], move || {
+            runtime.block_on(lateness!(ticks, began => tokio::time::interval_at((began + PERIOD).into(), PERIOD), beat => beat.tick().await))
+        }),
+        ours("interval of 1 ms, smol", on_smol).measured("async-io", &[NATIVE], move || {
+            let work = lateness!(ticks, began => async_io::Timer::interval_at(began + PERIOD, PERIOD), beat => beat.next().await);
+            async_io::block_on(single.run(work))
+        }),
     ]
 }
