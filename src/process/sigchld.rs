@@ -4,7 +4,7 @@
 use policy_core::signal::{Bell, CHILDREN, Hold, SignalKind, block_all_but, is_first};
 
 /// What the handler rings.
-const BELL: &Bell = &CHILDREN;
+static BELL: &Bell = &CHILDREN;
 
 /// Puts the handler in place, until the hold is released.
 ///

@@ -132,8 +132,8 @@ impl<'a, P> Main<'a, P> {
     fn report_slow(&mut self) {
         if let Some(began) = self.began.take() {
             let location = self.location;
-            let what = format_args!("a poll of the future that is run at {location}");
-            self.callbacks.slow().check(began, what);
+            let slow = self.callbacks.slow();
+            slow.check(began, format_args!("a poll of the future that is run at {location}"));
         }
     }
 }
