@@ -74,6 +74,8 @@ pub trait Proactor: Send + Sync {
     ///
     /// An error is told by the completion, together with the operation: so the caller
     /// has the buffer back in every case. A resource may be in non-blocking mode or
-    /// not: the operation waits until it is done.
+    /// not: the operation waits until it is done. What a loop finds that it can't complete
+    /// after all it refuses with [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported):
+    /// a loop that is a selector too tries it then, and waits.
     fn submit(&self, resource: &Resource, operation: Operation) -> Completion;
 }

@@ -114,17 +114,22 @@ impl ProactorHandle {
         if let Err(error) = self.event_loop.state().check_open() {
             return (Err(error.into()), Some(operation));
         }
-        match self.event_loop.as_proactor() {
-            // An executor's stand-in is asked only where there is no selector to try and
-            // wait with: it need not know what to do with a file that blocks.
-            Ok(proactor)
-                if self.event_loop.as_selector().is_err()
-                    || (proactor.is_native() && resource.suits_rings()) =>
-            {
-                proactor.submit(resource, operation).await
+        let mut operation = operation;
+        let can_wait = self.event_loop.as_selector().is_ok();
+        // An executor's stand-in is asked only where there is no selector to try and wait
+        // with: it need not know what to do with a file that blocks.
+        let asked =
+            self.event_loop.as_proactor().ok().filter(|proactor| {
+                !can_wait || (proactor.is_native() && resource.suits_completion())
+            });
+        if let Some(proactor) = asked {
+            match proactor.submit(resource, operation).await {
+                // Not this one, the loop says.
+                (Err(error), Some(back)) if can_wait && is_refusal(&error) => operation = back,
+                completed => return completed,
             }
-            _ => emulated::perform(&self.event_loop, resource, operation).await,
         }
+        emulated::perform(&self.event_loop, resource, operation).await
     }
 
     /// Reads into the buffer, from its beginning, once; gives 0 at the end.
@@ -536,6 +541,12 @@ impl ProactorHandle {
         }
         (Ok(total), Some(buffer))
     }
+}
+
+/// Ours, not the system's, which may not support what was asked for either.
+fn is_refusal(error: &io::Error) -> bool {
+    let ours = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    ours.is_some_and(|error| error.kind() == ErrorKind::Unsupported)
 }
 
 fn take<B: IoBuf>(buffer: Buffer) -> B {

@@ -179,8 +179,7 @@ impl Resource {
         let part = Arc::new(make()?);
         let gone: Vec<Attached> = {
             let mut attached = self.lock_attached();
-            let known = attached.iter().find(|part| part.owner == event_loop.id());
-            if let Some(first) = known.and_then(|known| known.part.clone().downcast().ok()) {
+            if let Some(first) = find(&attached, event_loop.id()) {
                 drop(attached);
                 return Ok(first);
             }
@@ -197,20 +196,25 @@ impl Resource {
     }
 
     /// Returns true if the system completes operations on it without holding up whoever
-    /// submits them. io_uring tries first, in the submitter's thread, and a terminal
-    /// waits there: it looks at the mode of the open file, not of the call.
-    pub(super) fn suits_rings(&self) -> bool {
-        #[cfg(unix)]
-        if self.kind() == ResourceKind::Stream {
-            return crate::os::is_pipe(self.as_fd());
-        }
-        true
+    /// submits them.
+    ///
+    /// io_uring tries first, in the submitter's thread, and a terminal waits there: it
+    /// looks at the mode of the open file, not of the call.
+    #[cfg(unix)]
+    pub(super) fn suits_completion(&self) -> bool {
+        self.kind() != ResourceKind::Stream || crate::os::is_pipe(self.as_fd())
+    }
+
+    /// As above. A completion port takes handles that were opened for it, which std opens
+    /// sockets for and nothing else; and what it says of a datagram that was longer than
+    /// the buffer is not what a receiver should hear.
+    #[cfg(windows)]
+    pub(super) fn suits_completion(&self) -> bool {
+        self.io().is_some_and(|io| SockRef::from(&**io).r#type().is_ok_and(|t| t == Type::STREAM))
     }
 
     fn find_attached<T: Any + Send + Sync>(&self, owner: LoopId) -> Option<Arc<T>> {
-        let attached = self.lock_attached();
-        let known = attached.iter().find(|known| known.owner == owner)?;
-        known.part.clone().downcast().ok()
+        find(&self.lock_attached(), owner)
     }
 
     fn lock_attached(&self) -> MutexGuard<'_, Vec<Attached>> {
@@ -280,6 +284,12 @@ impl Resource {
         }
         Self(Arc::new(Inner { io, kind: known, attached: Mutex::default() }))
     }
+}
+
+/// What a loop has of this type: its selector and its proactor have one each.
+fn find<T: Any + Send + Sync>(attached: &[Attached], owner: LoopId) -> Option<Arc<T>> {
+    let mut of_loop = attached.iter().filter(|known| known.owner == owner);
+    of_loop.find_map(|known| known.part.clone().downcast().ok())
 }
 
 impl Io {
