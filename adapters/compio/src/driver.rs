@@ -42,6 +42,10 @@ impl Driver {
         }
     }
 
+    /// What a system that is as it should be has.
+    #[cfg(any(target_os = "linux", windows))]
+    pub(crate) const BEST: Self = if cfg!(windows) { Self::Iocp } else { Self::IoUring };
+
     pub(crate) fn of(driver: DriverType) -> Self {
         match driver {
             DriverType::IoUring => Self::IoUring,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use compio_runtime::Runtime;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 use policy_core::Proactor;
 #[cfg(unix)]
 use policy_core::Source;
@@ -82,12 +82,12 @@ impl ProactorEventLoop {
         self.shared.driver()
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", windows))]
     pub(crate) fn asked(&self) -> Option<Driver> {
         self.asked
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", windows))]
     pub(crate) fn shared(&self) -> &Shared {
         &self.shared
     }
@@ -139,7 +139,7 @@ impl EventLoop for ProactorEventLoop {
         Ok(&policy_async_io::selector::AsyncIo)
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", windows))]
     fn as_proactor(&self) -> Result<&dyn Proactor, Error> {
         Ok(self)
     }

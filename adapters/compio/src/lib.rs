@@ -31,7 +31,7 @@ mod turns;
 
 #[cfg(unix)]
 mod poller;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 mod proactor;
 #[cfg(unix)]
 mod selector;

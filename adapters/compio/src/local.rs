@@ -12,15 +12,17 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
+#[cfg(any(target_os = "linux", windows))]
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 use std::time::{Duration, Instant};
 
 use compio_runtime::Runtime;
 use policy_core::task::{LocalTask, Task};
 use policy_core::{Error, ErrorKind, LoopId};
 
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 use crate::proactor::Submission;
 use crate::shared::{MainWaker, Shared};
 use crate::tasks::{Node, Tasks};
@@ -28,7 +30,7 @@ use crate::{Driver, driver};
 
 /// How long a loop that goes waits for the kernel, which needs microseconds but for a
 /// disk.
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 const MOMENT: Duration = Duration::from_secs(1);
 
 thread_local! {
@@ -36,6 +38,19 @@ thread_local! {
     static PARTS: RefCell<Vec<Rc<Part>>> = const { RefCell::new(Vec::new()) };
     /// The one that this thread drives.
     static DRIVEN: RefCell<Option<Rc<Part>>> = const { RefCell::new(None) };
+}
+
+/// Tells runtimes apart: never the same twice.
+#[cfg(any(target_os = "linux", windows))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Number(u64);
+
+#[cfg(any(target_os = "linux", windows))]
+impl Number {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 pub(crate) struct Part {
@@ -51,8 +66,8 @@ pub(crate) struct Part {
     #[cfg(unix)]
     pub(crate) watch: crate::selector::Watch,
     /// Has a clone in each operation that the system has memory of.
-    #[cfg(target_os = "linux")]
-    alive: Rc<()>,
+    #[cfg(any(target_os = "linux", windows))]
+    alive: Rc<Number>,
     #[cfg(unix)]
     generation: u64,
 }
@@ -144,7 +159,7 @@ pub(crate) fn submit_local(id: LoopId, task: LocalTask) -> Result<(), Error> {
 }
 
 /// Begins an operation on this thread, if it drives the loop; else gives it back.
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 pub(crate) fn perform(id: LoopId, submission: Submission) -> Option<Submission> {
     with_driven(id, submission, |part, submission| part.perform(submission)).err()
 }
@@ -191,8 +206,8 @@ impl Part {
             locals: RefCell::new(Tasks::new()),
             #[cfg(unix)]
             watch: crate::selector::Watch::default(),
-            #[cfg(target_os = "linux")]
-            alive: Rc::new(()),
+            #[cfg(any(target_os = "linux", windows))]
+            alive: Rc::new(Number::next()),
             #[cfg(unix)]
             generation: policy_core::local::fork_generation(),
         }
@@ -210,12 +225,12 @@ impl Part {
         self.ready.borrow_mut().push_back(Node::queued(self.shared.clone(), id, key, true));
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", windows))]
     pub(crate) fn perform(&self, submission: Submission) {
         let Some(runtime) = &self.runtime else {
             return submission.refuse(ErrorKind::LoopClosed);
         };
-        if let Some(task) = submission.into_task(Driver::of(runtime.driver_type()), &self.alive) {
+        if let Some(task) = submission.into_task(runtime, &self.alive) {
             self.spawn_local(task);
         }
     }
@@ -225,7 +240,7 @@ impl Part {
     ///
     /// Not left to the end of the ring: the kernel takes that apart when it has time
     /// for it, and might write into memory that has another owner by then.
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", windows))]
     fn is_let_go(&self, runtime: &Runtime) -> bool {
         let began = Instant::now();
         while Rc::strong_count(&self.alive) > 1 {
@@ -266,7 +281,7 @@ impl Drop for Part {
                 #[cfg(unix)]
                 self.watch.clear();
             });
-            #[cfg(target_os = "linux")]
+            #[cfg(any(target_os = "linux", windows))]
             if !self.is_let_go(&runtime) {
                 log::warn!(
                     "the kernel holds on to cancelled operations of an event loop; their memory is left to it"

@@ -9,7 +9,7 @@ use std::thread::{self, ThreadId};
 use policy_core::task::Task;
 use policy_core::{Error, ErrorKind, LoopId};
 
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 use crate::proactor::Submission;
 use crate::tasks::{Node, Tasks};
 use crate::timer::Timers;
@@ -43,7 +43,7 @@ struct Inner {
     /// Tasks that were woken so.
     woken: Vec<Arc<Node>>,
     /// Operations that were asked for so.
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", windows))]
     operations: Vec<Submission>,
     /// All others, between two runs.
     tasks: Tasks<Task>,
@@ -60,7 +60,7 @@ impl Shared {
                 waker: None,
                 fresh: Vec::new(),
                 woken: Vec::new(),
-                #[cfg(target_os = "linux")]
+                #[cfg(any(target_os = "linux", windows))]
                 operations: Vec::new(),
                 tasks: Tasks::new(),
             }),
@@ -107,7 +107,7 @@ impl Shared {
     }
 
     /// Begins an operation for anybody but the loop's running thread.
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", windows))]
     pub(crate) fn perform(&self, submission: Submission) {
         let mut inner = self.lock();
         if inner.closed {
@@ -142,7 +142,7 @@ impl Shared {
         self.mail.store(false, Ordering::Relaxed);
         mem::swap(&mut inner.fresh, &mut mail.fresh);
         mem::swap(&mut inner.woken, &mut mail.woken);
-        #[cfg(target_os = "linux")]
+        #[cfg(any(target_os = "linux", windows))]
         mem::swap(&mut inner.operations, &mut mail.operations);
         true
     }
@@ -228,7 +228,7 @@ impl Shared {
             mail: Mail {
                 fresh: mem::take(&mut inner.fresh),
                 woken: mem::take(&mut inner.woken),
-                #[cfg(target_os = "linux")]
+                #[cfg(any(target_os = "linux", windows))]
                 operations: mem::take(&mut inner.operations),
             },
         };
@@ -243,7 +243,7 @@ impl Shared {
             mem::forget(mem::replace(&mut inner.tasks, Tasks::new()));
             mem::forget(mem::take(&mut inner.fresh));
             mem::forget(mem::take(&mut inner.woken));
-            #[cfg(target_os = "linux")]
+            #[cfg(any(target_os = "linux", windows))]
             mem::forget(mem::take(&mut inner.operations));
             mem::forget(inner.waker.take());
         }
@@ -259,7 +259,7 @@ impl Shared {
 pub(crate) struct Mail {
     pub(crate) fresh: Vec<Task>,
     pub(crate) woken: Vec<Arc<Node>>,
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", windows))]
     pub(crate) operations: Vec<Submission>,
 }
 
@@ -275,7 +275,7 @@ impl Left {
     pub(crate) fn end(self) {
         let Self { tasks, mail } = self;
         drop((tasks, mail.fresh, mail.woken));
-        #[cfg(target_os = "linux")]
+        #[cfg(any(target_os = "linux", windows))]
         mail.operations.into_iter().for_each(|operation| operation.refuse(ErrorKind::LoopClosed));
     }
 }

@@ -83,7 +83,7 @@ impl Turns<'_> {
             for task in mail.fresh.drain(..) {
                 self.part.spawn(task);
             }
-            #[cfg(target_os = "linux")]
+            #[cfg(any(target_os = "linux", windows))]
             for operation in mail.operations.drain(..) {
                 self.part.perform(operation);
             }

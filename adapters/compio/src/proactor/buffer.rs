@@ -42,6 +42,7 @@ impl SetLen for Held {
 
 /// Fills buffers with zeros up to their capacities: compio's `ReadVectoredAt` reads into
 /// the initialised parts only (0.12.5).
+#[cfg(unix)]
 pub(super) fn initialised(mut buffers: Vec<Buffer>) -> (Vec<Buffer>, Lengths) {
     let lengths = buffers
         .iter_mut()
@@ -58,8 +59,10 @@ pub(super) fn initialised(mut buffers: Vec<Buffer>) -> (Vec<Buffer>, Lengths) {
 }
 
 /// How much was in each buffer.
+#[cfg(unix)]
 pub(super) struct Lengths(Vec<usize>);
 
+#[cfg(unix)]
 impl Lengths {
     /// Makes the buffers as long as they were.
     pub(super) fn restore(self, buffers: &mut [Buffer]) {

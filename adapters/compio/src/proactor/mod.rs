@@ -1,38 +1,48 @@
-//! Operations that io_uring completes, with buffers that it owns meanwhile.
+//! Operations that io_uring or IOCP completes, with buffers that it owns meanwhile.
 //!
-//! An operation begins and ends in a task on the loop's thread, which has the ring. It
-//! comes there at once if it was asked for there, else through the loop's letter box;
-//! its end travels by a [`Promise`].
+//! An operation begins and ends in a task on the loop's thread, which has the ring or
+//! the port. It comes there at once if it was asked for there, else through the loop's
+//! letter box; its end travels by a [`Promise`].
 //!
-//! Where the loop has no ring, `policy_core` tries operations on the loop's selector and
+//! Where the loop has neither, `policy_core` tries operations on the loop's selector and
 //! waits in between: compio's stand-in would block the loop on files that are in
 //! blocking mode.
 
+#[cfg(target_os = "linux")]
 mod address;
 mod buffer;
 mod operation;
+#[cfg_attr(windows, path = "iocp.rs")]
+#[cfg_attr(not(windows), path = "ring.rs")]
+mod system;
 
 use std::rc::Rc;
 use std::sync::OnceLock;
 
 use compio_driver::ProactorBuilder;
+use compio_runtime::Runtime;
 use policy_core::task::{self, LocalTask};
-use policy_core::{Completion, Error, ErrorKind, Operation, Proactor, Promise, Resource};
+use policy_core::{
+    Completion, Error, ErrorKind, EventLoop, Operation, Proactor, Promise, Resource,
+};
 
+use self::system::Place;
+use crate::Driver;
 use crate::event_loop::ProactorEventLoop;
-use crate::{Driver, local};
+use crate::local::{self, Number};
 
 /// An operation on its way to the loop's thread.
 #[derive(Debug)]
 pub(crate) struct Submission {
     resource: Resource,
+    place: Place,
     operation: Operation,
     promise: Promise,
 }
 
 impl Proactor for ProactorEventLoop {
     fn is_native(&self) -> bool {
-        self.expected_driver() == Driver::IoUring
+        self.expected_driver() != Driver::Polling
     }
 
     fn driver(&self) -> &'static str {
@@ -41,7 +51,8 @@ impl Proactor for ProactorEventLoop {
 
     fn submit(&self, resource: &Resource, operation: Operation) -> Completion {
         let (promise, completion) = Completion::channel();
-        let submission = Submission { resource: resource.clone(), operation, promise };
+        let place = Place::of(resource, self.state());
+        let submission = Submission { resource: resource.clone(), place, operation, promise };
         if let Some(submission) = local::perform(self.shared().id, submission) {
             self.shared().perform(submission);
         }
@@ -68,7 +79,7 @@ fn best_driver() -> Driver {
     match ProactorBuilder::new().capacity(2).build() {
         Ok(proactor) => *BEST.get_or_init(|| Driver::of(proactor.driver_type())),
         // No descriptors at this moment: that may change.
-        Err(_) => Driver::IoUring,
+        Err(_) => Driver::BEST,
     }
 }
 
@@ -80,10 +91,10 @@ impl Submission {
 
     /// Makes the task that performs it, on the thread of the ring.
     ///
-    /// `alive` lives until the system has let go of the operation's memory, whatever
-    /// becomes of the task.
-    pub(crate) fn into_task(self, driver: Driver, alive: &Rc<()>) -> Option<LocalTask> {
-        if driver != Driver::IoUring {
+    /// `alive`, of which every runtime has another, lives until the system has let go of
+    /// the operation's memory, whatever becomes of the task.
+    pub(crate) fn into_task(self, runtime: &Runtime, alive: &Rc<Number>) -> Option<LocalTask> {
+        if Driver::of(runtime.driver_type()) == Driver::Polling {
             // It was asked for before the first run, when nobody could know.
             self.refuse(Error::new(
                 ErrorKind::Unsupported,
@@ -91,8 +102,14 @@ impl Submission {
             ));
             return None;
         }
-        let Self { resource, operation, promise } = self;
-        let fd = operation::Fd::new(resource, alive.clone());
+        let Self { resource, place, operation, promise } = self;
+        let fd = match place.take(&resource, &operation, runtime, alive) {
+            Ok(fd) => fd,
+            Err(refusal) => {
+                promise.complete(Err(refusal.into()), operation);
+                return None;
+            }
+        };
         let (task, handle) = task::new_local(operation::run(fd, operation, promise));
         // Nobody waits for the task: the promise tells.
         drop(handle);
