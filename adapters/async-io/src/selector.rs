@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use async_io::Async;
@@ -32,17 +31,12 @@ impl Selector for AsyncIo {
                 error,
             )
         })?;
-        let waits = Default::default();
-        Ok(Box::new(Registered { io: registered, waits }))
+        Ok(Box::new(Registered(registered)))
     }
 }
 
 #[derive(Debug)]
-struct Registered {
-    io: Async<Arc<OwnedIo>>,
-    /// Whether the last poll of a direction was told to wait: reading, writing.
-    waits: [AtomicBool; 2],
-}
+struct Registered(Async<Arc<OwnedIo>>);
 
 impl Source for Registered {
     fn poll_io(
@@ -51,32 +45,23 @@ impl Source for Registered {
         interest: Interest,
         op: &mut dyn FnMut(BorrowedIo<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let [reads, writes] = &self.waits;
-        let (waits, ready): (_, fn(&_, &mut _) -> _) = match interest {
-            Interest::Readable => (reads, Async::poll_readable),
-            Interest::Writable => (writes, Async::poll_writable),
-        };
-        let mut asked = None;
-        if waits.load(Relaxed) {
-            // What the reactor says of what has been is taken here: else the next wait
-            // would get it, and try in vain.
-            asked = Some(ready(&self.io, cx)?);
-            waits.store(false, Relaxed);
-        }
         loop {
             // Tried first: what is ready already costs no turn of the reactor.
-            match op(os::borrow(self.io.get_ref())) {
+            match op(os::borrow(self.0.get_ref())) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return Poll::Ready(result),
             }
             // Keeps one waker per direction, which is the contract, and allocates
             // nothing; the futures `readable()` and `writable()` would.
-            if asked.is_none_or(|asked| asked.is_ready()) && ready(&self.io, cx)?.is_ready() {
-                asked = None;
-                continue;
+            let ready = match interest {
+                Interest::Readable => self.0.poll_readable(cx),
+                Interest::Writable => self.0.poll_writable(cx),
+            };
+            match ready {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Poll::Pending,
             }
-            waits.store(true, Relaxed);
-            return Poll::Pending;
         }
     }
 }
