@@ -325,7 +325,9 @@ fn s11(place: &Place) -> Outcome {
         let used = causes::cpu_time() - before;
         println!("{used:?}");
         assert_eq!(status.signal(), Some(libc::SIGKILL));
-        assert!(used < Duration::from_millis(50), "{used:?} of processor time");
+        // Who asks all the time uses 1.7 s. It is 10 ms here, and was 95 once, where others
+        // kept the machine busy.
+        assert!(used < Duration::from_millis(300), "{used:?} of processor time");
         assert!(tracer.wait().await.unwrap().success());
         Ok(())
     })
