@@ -17,7 +17,7 @@ use super::delay::within;
 use super::identity::{Claim, Outcome, Record};
 use super::output::{self, Output};
 use super::pipe::{ChildStderr, ChildStdin, ChildStdout};
-use super::spawn::{Pipes, Setup};
+use super::start::launch::{Pipes, Setup};
 use super::sys::Whom;
 use super::watcher::handlers::returncode;
 use crate::ambient;

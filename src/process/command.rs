@@ -1,7 +1,6 @@
 //! A child to be: which program, with what, and what happens to it later.
 
 mod options;
-mod start;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -12,8 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use policy_core::{ChildWatcher, Error, ErrorKind};
 
-use super::in_child::Plan;
-use super::spawn::{self, Setup};
+use super::start::Plan;
+use super::start::launch::{self, Setup};
 use super::wakers::lock;
 
 /// A builder of children, as [`std::process::Command`] is one.
@@ -38,19 +37,19 @@ use super::wakers::lock;
 pub struct Command {
     // Shared with the starter thread while an awaited form starts a child: a future
     // that is dropped in between leaves the command as it was.
-    inner: Arc<Mutex<StdCommand>>,
-    setup: Setup,
-    set: Streams,
+    pub(super) inner: Arc<Mutex<StdCommand>>,
+    pub(super) setup: Setup,
+    pub(super) set: Streams,
     /// The first environment variable that no environment can hold.
     bad_key: Option<String>,
 }
 
 /// Which standard streams were set.
 #[derive(Clone, Copy, Debug, Default)]
-struct Streams {
-    stdin: bool,
-    stdout: bool,
-    stderr: bool,
+pub(super) struct Streams {
+    pub(super) stdin: bool,
+    pub(super) stdout: bool,
+    pub(super) stderr: bool,
 }
 
 impl Command {
@@ -363,7 +362,7 @@ impl Command {
         self
     }
 
-    fn std(&self) -> MutexGuard<'_, StdCommand> {
+    pub(super) fn std(&self) -> MutexGuard<'_, StdCommand> {
         lock(&self.inner)
     }
 
@@ -375,12 +374,12 @@ impl Command {
         change(&mut lock(&self.setup.plan));
     }
 
-    fn prepare(&self) -> Result<Arc<dyn ChildWatcher>, Error> {
+    pub(super) fn prepare(&self) -> Result<Arc<dyn ChildWatcher>, Error> {
         self.check()?;
-        spawn::prepare()
+        launch::prepare()
     }
 
-    fn check(&self) -> Result<(), Error> {
+    pub(super) fn check(&self) -> Result<(), Error> {
         match &self.bad_key {
             None => Ok(()),
             Some(key) => Err(Error::new(

@@ -27,23 +27,15 @@ mod delay;
 mod exit;
 mod hub;
 mod identity;
-mod in_child;
 mod interop;
 mod limit;
 mod on_loop;
 mod output;
-#[cfg(any(target_os = "linux", target_os = "android"))]
-mod pass_fd;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-#[path = "pass_no_fd.rs"]
-mod pass_fd;
 mod pidfd;
 mod pipe;
 mod shell;
 mod sigchld;
-mod spawn;
-mod starter;
-mod starts;
+mod start;
 mod strangers;
 mod sync;
 mod sys;

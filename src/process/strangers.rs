@@ -5,7 +5,7 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use super::identity::Record;
-use super::starts::Moment;
+use super::start::starts::Moment;
 use super::sys::{self, Take, Target};
 
 /// When each of them was first seen. Kept by the one thread that looks for them.
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_zombie_that_may_be_a_child_being_started_is_not_strange() {
-        use crate::process::starts::Start;
+        use crate::process::start::starts::Start;
 
         let mut sightings = Sightings::default();
         let start = Start::begin();

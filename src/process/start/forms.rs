@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 
 use policy_core::Error;
 
-use super::{Command, Streams};
+use super::launch::{self, Setup};
+use super::starter;
 use crate::process::child::{Child, Starting};
+use crate::process::command::{Command, Streams};
 use crate::process::output::Output;
-use crate::process::spawn::{self, Setup};
-use crate::process::starter;
 use crate::process::wakers::lock;
 
 impl Command {
@@ -38,10 +38,10 @@ impl Command {
         if self.setup.on_keeper {
             let (command, setup) = (self.inner.clone(), self.setup.clone());
             return starter::run_on_keeper(move || {
-                spawn::launch(&mut lock(&command), &setup, watcher)
+                launch::launch(&mut lock(&command), &setup, watcher)
             })?;
         }
-        spawn::launch(&mut self.std(), &self.setup, watcher)
+        launch::launch(&mut self.std(), &self.setup, watcher)
     }
 
     /// As [`spawn`](Self::spawn), on another thread: the loop goes on meanwhile.
@@ -146,14 +146,14 @@ enum Defaults {
 impl Launcher {
     async fn launch(self) -> Result<Child, Error> {
         let Self { command, setup, set, defaults } = self;
-        let watcher = spawn::prepare()?;
-        spawn::launch_elsewhere(setup, watcher, move |setup, watcher| {
+        let watcher = launch::prepare()?;
+        launch::launch_elsewhere(setup, watcher, move |setup, watcher| {
             let mut command = lock(&command);
             if defaults == Defaults::Inherit {
-                return spawn::launch(&mut command, setup, watcher);
+                return launch::launch(&mut command, setup, watcher);
             }
             set.fill(&mut command, Stdio::null, Stdio::piped);
-            let child = spawn::launch(&mut command, setup, watcher);
+            let child = launch::launch(&mut command, setup, watcher);
             // As it was, for the next start.
             set.fill(&mut command, Stdio::inherit, Stdio::inherit);
             child

@@ -10,17 +10,17 @@ use std::process::Command as StdCommand;
 use std::sync::{Arc, Mutex};
 
 use super::pass_fd;
-use super::sys;
-use super::wakers::lock;
+use crate::process::sys;
+use crate::process::wakers::lock;
 
 /// What is asked of a child. A command without any of this keeps std's faster way to
 /// start one (`posix_spawn`).
 #[derive(Debug, Default)]
-pub(super) struct Plan {
-    pub(super) session: bool,
-    pub(super) death_signal: Option<i32>,
-    pub(super) limits: Vec<(sys::Resource, sys::Limit)>,
-    pub(super) passed: Vec<OwnedFd>,
+pub(in crate::process) struct Plan {
+    pub(in crate::process) session: bool,
+    pub(in crate::process) death_signal: Option<i32>,
+    pub(in crate::process) limits: Vec<(sys::Resource, sys::Limit)>,
+    pub(in crate::process) passed: Vec<OwnedFd>,
     /// The child opens its own pidfd and sends it here.
     report: Option<OwnedFd>,
     parent: u32,
@@ -30,7 +30,7 @@ pub(super) struct Plan {
 
 /// Makes a command do what the plan says, from now on.
 #[allow(unsafe_code, reason = "code that runs in a forked copy of this process")]
-pub(super) fn hook(command: &mut StdCommand, plan: &Arc<Mutex<Plan>>) {
+pub(in crate::process) fn hook(command: &mut StdCommand, plan: &Arc<Mutex<Plan>>) {
     {
         let mut plan = lock(plan);
         plan.parent = std::process::id();
@@ -50,19 +50,19 @@ pub(super) fn hook(command: &mut StdCommand, plan: &Arc<Mutex<Plan>>) {
 }
 
 /// Our end of the way by which a child sends its pidfd.
-pub(super) struct Report(OwnedFd);
+pub(in crate::process) struct Report(OwnedFd);
 
 impl Report {
     /// Asks the next child for its pidfd. `None`: there are no descriptors left, or no
     /// pidfds here.
-    pub(super) fn expect(plan: &Mutex<Plan>) -> Option<Self> {
+    pub(in crate::process) fn expect(plan: &Mutex<Plan>) -> Option<Self> {
         let (ours, theirs) = pass_fd::pair().ok()?;
         lock(plan).report = Some(theirs);
         Some(Self(ours))
     }
 
     /// Takes what the child has sent: it has executed its program by now.
-    pub(super) fn take(self, plan: &Mutex<Plan>) -> Option<OwnedFd> {
+    pub(in crate::process) fn take(self, plan: &Mutex<Plan>) -> Option<OwnedFd> {
         drop(lock(plan).report.take());
         pass_fd::receive(&self.0)
     }

@@ -10,37 +10,36 @@ use std::time::Duration;
 
 use policy_core::{ChildWatcher, Error, ErrorKind};
 
-use super::background;
-use super::child::Child;
-use super::exit::reap_soon;
-use super::identity::{Claim, Record};
 use super::in_child::{self, Plan, Report};
-use super::limit::Permit;
-use super::pipe::{ChildStderr, ChildStdin, ChildStdout};
 use super::starter::{self, Where};
 use super::starts::Start;
-use super::sys::Whom;
-use super::{hub, pidfd, thieves};
 use crate::ambient;
+use crate::process::child::Child;
+use crate::process::exit::reap_soon;
+use crate::process::identity::{Claim, Record};
+use crate::process::limit::Permit;
+use crate::process::pipe::{ChildStderr, ChildStdin, ChildStdout};
+use crate::process::sys::Whom;
+use crate::process::{background, hub, pidfd, thieves};
 
 /// What a child is told apart from what std's command holds.
 #[derive(Clone, Debug)]
-pub(super) struct Setup {
-    pub(super) program: String,
-    pub(super) folder: Option<std::path::PathBuf>,
-    pub(super) kill_on_drop: bool,
-    pub(super) reap_on_drop: bool,
+pub(in crate::process) struct Setup {
+    pub(in crate::process) program: String,
+    pub(in crate::process) folder: Option<std::path::PathBuf>,
+    pub(in crate::process) kill_on_drop: bool,
+    pub(in crate::process) reap_on_drop: bool,
     /// Signals that end it go to its process group.
-    pub(super) kill_tree: bool,
-    pub(super) wait_delay: Option<Duration>,
-    pub(super) max_output: Option<usize>,
+    pub(in crate::process) kill_tree: bool,
+    pub(in crate::process) wait_delay: Option<Duration>,
+    pub(in crate::process) max_output: Option<usize>,
     /// The child sends its own pidfd.
-    pub(super) race_free: bool,
+    pub(in crate::process) race_free: bool,
     /// There is something to do in the child.
-    pub(super) has_plan: bool,
+    pub(in crate::process) has_plan: bool,
     /// It is started by a thread that stays.
-    pub(super) on_keeper: bool,
-    pub(super) plan: Arc<Mutex<Plan>>,
+    pub(in crate::process) on_keeper: bool,
+    pub(in crate::process) plan: Arc<Mutex<Plan>>,
 }
 
 /// Checks what must be there before anything is started.
@@ -48,7 +47,7 @@ pub(super) struct Setup {
 /// # Errors
 /// [`ErrorKind::NoRunningLoop`], [`ErrorKind::WatcherInactive`], or what the policy
 /// gives.
-pub(super) fn prepare() -> Result<Arc<dyn ChildWatcher>, Error> {
+pub(in crate::process) fn prepare() -> Result<Arc<dyn ChildWatcher>, Error> {
     ambient::event_loop()?.state().check_open()?;
     let watcher = crate::get_child_watcher()?;
     if !watcher.is_active() {
@@ -58,7 +57,7 @@ pub(super) fn prepare() -> Result<Arc<dyn ChildWatcher>, Error> {
 }
 
 /// Starts a child on this thread, which blocks until the program is executed.
-pub(super) fn launch(
+pub(in crate::process) fn launch(
     command: &mut StdCommand,
     setup: &Setup,
     watcher: Arc<dyn ChildWatcher>,
@@ -104,7 +103,7 @@ fn start(command: &mut StdCommand) -> io::Result<std::process::Child> {
 /// As [`launch`], on a starter thread.
 ///
 /// Cancel safe: a child that nobody came to take is killed and reaped.
-pub(super) async fn launch_elsewhere(
+pub(in crate::process) async fn launch_elsewhere(
     setup: Setup,
     watcher: Arc<dyn ChildWatcher>,
     start: impl FnOnce(&Setup, Arc<dyn ChildWatcher>) -> Result<Child, Error> + Send + 'static,
@@ -118,10 +117,10 @@ pub(super) async fn launch_elsewhere(
 
 /// The ends of the pipes to a child.
 #[derive(Debug)]
-pub(super) struct Pipes {
-    pub(super) stdin: Option<ChildStdin>,
-    pub(super) stdout: Option<ChildStdout>,
-    pub(super) stderr: Option<ChildStderr>,
+pub(in crate::process) struct Pipes {
+    pub(in crate::process) stdin: Option<ChildStdin>,
+    pub(in crate::process) stdout: Option<ChildStdout>,
+    pub(in crate::process) stderr: Option<ChildStderr>,
 }
 
 fn open<T>(

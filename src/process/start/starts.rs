@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard};
 
 use policy_core::local::fork_generation;
 
-use super::hub;
-use super::wakers::lock;
+use crate::process::hub;
+use crate::process::wakers::lock;
 
 static STARTS: Mutex<Starts> = Mutex::new(Starts::new(0));
 
@@ -20,13 +20,13 @@ struct Starts {
 }
 
 /// Held while a child is started, until it has its record.
-pub(super) struct Start {
+pub(in crate::process) struct Start {
     number: u64,
     generation: u64,
 }
 
 impl Start {
-    pub(super) fn begin() -> Self {
+    pub(in crate::process) fn begin() -> Self {
         let mut starts = current();
         Self { number: starts.begin(), generation: starts.generation }
     }
@@ -46,17 +46,17 @@ impl Drop for Start {
 
 /// A moment between two starts.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Moment(u64);
+pub(in crate::process) struct Moment(u64);
 
 impl Moment {
-    pub(super) fn now() -> Self {
+    pub(in crate::process) fn now() -> Self {
         current().now()
     }
 
     /// Returns true if all starts that began before this moment are over, and have left
     /// their records. Those that began later have not started a process that was there
     /// already: so this comes true, however many starts there are.
-    pub(super) fn is_past(self) -> bool {
+    pub(in crate::process) fn is_past(self) -> bool {
         current().is_past(self)
     }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use policy_core::task::{self, AbortHandle, JoinHandle, Task};
 use policy_core::{Error, ErrorKind, local::fork_generation};
 
-use super::wakers::lock;
+use crate::process::wakers::lock;
 
 /// How long a thread stays when there is nothing to start.
 const LINGER: Duration = Duration::from_millis(200);
@@ -31,7 +31,7 @@ static KEEPER: Pool = Pool { state: Mutex::new(State::new()), work: Condvar::new
 
 /// Which thread starts a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Where {
+pub(in crate::process) enum Where {
     /// Whichever is free.
     Pool,
     /// One that lives as long as the process.
@@ -73,7 +73,7 @@ impl State {
 ///
 /// # Errors
 /// If `f` panics.
-pub(super) async fn run<T: Send + 'static>(
+pub(in crate::process) async fn run<T: Send + 'static>(
     on: Where,
     f: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {
@@ -90,7 +90,7 @@ pub(super) async fn run<T: Send + 'static>(
 ///
 /// # Errors
 /// If there can be no such thread, or `f` panics.
-pub(super) fn run_on_keeper<T: Send + 'static>(
+pub(in crate::process) fn run_on_keeper<T: Send + 'static>(
     f: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {
     let (tell, told) = std::sync::mpsc::sync_channel(1);

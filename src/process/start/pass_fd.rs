@@ -13,13 +13,13 @@ use rustix::net::{
 ///
 /// # Errors
 /// If there are no descriptors left.
-pub(super) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+pub(in crate::process) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?)
 }
 
 /// Sends a copy of a descriptor. Async-signal-safe.
-pub(super) fn send(way: &OwnedFd, fd: &OwnedFd) -> io::Result<()> {
+pub(in crate::process) fn send(way: &OwnedFd, fd: &OwnedFd) -> io::Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     let fds = [fd.as_fd()];
@@ -29,7 +29,7 @@ pub(super) fn send(way: &OwnedFd, fd: &OwnedFd) -> io::Result<()> {
 }
 
 /// Returns what was sent, if anything was.
-pub(super) fn receive(way: &OwnedFd) -> Option<OwnedFd> {
+pub(in crate::process) fn receive(way: &OwnedFd) -> Option<OwnedFd> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut byte = [0];
