@@ -33,6 +33,8 @@ pub mod signal;
 mod state;
 pub mod task;
 mod timer;
+#[allow(dead_code, unused_imports, reason = "the loops do not stand on it yet")]
+mod timers;
 pub mod tracker;
 mod watcher;
 
