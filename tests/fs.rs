@@ -6,7 +6,7 @@ use std::io::{ErrorKind, SeekFrom};
 use std::pin::Pin;
 use std::task::Poll;
 
-use futures_lite::{AsyncRead, AsyncReadExt, AsyncSeekExt, AsyncWrite, AsyncWriteExt, StreamExt};
+use futures_lite::{AsyncRead, AsyncReadExt, AsyncSeekExt, AsyncWriteExt, StreamExt};
 use policy::fs::{self, File, OpenOptions};
 use tempfile::TempDir;
 
@@ -104,17 +104,91 @@ fn a_write_after_a_read_that_was_given_up_lands_where_the_reader_is() {
 }
 
 #[test]
-fn the_error_of_a_write_is_told_by_the_flush() {
+fn a_file_that_is_open_for_reading_refuses_a_write_at_once() {
     on_every_loop(|folder| async move {
         let path = folder.path().join("file");
         fs::write(&path, "read only").await.unwrap();
         let mut file = File::open(&path).await.unwrap();
-        // Taken, for it is a job; then refused by the system.
-        let taken = poll_fn(|cx| Pin::new(&mut file).poll_write(cx, b"x")).await;
-        assert_eq!(taken.unwrap(), 1);
-        assert!(file.flush().await.is_err());
+        let refused = match file.write(b"x").await {
+            // Where the system can't be asked before.
+            Ok(_) => file.flush().await.unwrap_err(),
+            Err(refused) => refused,
+        };
+        assert!(refused.raw_os_error().is_some(), "{refused:?}");
+        // A mistake does not cost the file.
+        assert_eq!(file.take_unwritten().len(), if cfg!(unix) { 0 } else { 1 });
         file.flush().await.unwrap();
-        assert_eq!(fs::read_to_string(&path).await.unwrap(), "read only");
+        let mut text = String::new();
+        file.read_to_string(&mut text).await.unwrap();
+        assert_eq!(text, "read only");
+    });
+}
+
+#[test]
+fn a_seek_that_fails_leaves_the_reader_where_it_was() {
+    on_every_loop(|folder| async move {
+        let path = folder.path().join("file");
+        fs::write(&path, "hello world").await.unwrap();
+        let mut file = File::open(&path).await.unwrap();
+        give_up_a_read(&mut file, 6).await;
+        let refused = file.seek(SeekFrom::Current(-100)).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+        let mut text = String::new();
+        file.read_to_string(&mut text).await.unwrap();
+        assert_eq!(text, "hello world");
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn a_write_to_what_has_no_position_keeps_what_was_read_ahead() {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    on_every_loop(|_| async move {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let mut file = File::from_std(OwnedFd::from(ours).into());
+        let mut peer = File::from_std(OwnedFd::from(theirs).into());
+        peer.write_all(b"hello").await.unwrap();
+        peer.flush().await.unwrap();
+        {
+            let mut read = [0; 5];
+            let polled =
+                poll_fn(|cx| Poll::Ready(Pin::new(&mut file).poll_read(cx, &mut read))).await;
+            if let Poll::Ready(read_at_once) = polled {
+                assert_eq!(read_at_once.unwrap(), 5);
+                return; // The thread was quick: nothing was read ahead.
+            }
+        }
+        file.write_all(b"world").await.unwrap();
+        file.flush().await.unwrap();
+        let mut text = [0; 5];
+        file.read_exact(&mut text).await.unwrap();
+        assert_eq!(&text, b"hello");
+        peer.read_exact(&mut text).await.unwrap();
+        assert_eq!(&text, b"world");
+    });
+}
+
+#[test]
+fn what_a_loop_that_closes_did_not_write_another_writes() {
+    on_every_loop(|folder| async move {
+        let path = folder.path().join("file");
+        let mut file = File::create(&path).await.unwrap();
+        file.write_all(b"hello, ").await.unwrap();
+        file.flush().await.unwrap();
+        let event_loop = policy::get_running_loop().unwrap();
+        // As a loop does that has no time left: the job never begins.
+        event_loop.set_default_executor(|_job| Ok(())).unwrap();
+        file.write_all(b"world").await.unwrap();
+        file.flush().await.unwrap_err();
+        let elsewhere = std::thread::spawn(move || {
+            policy::run(async {
+                file.flush().await.unwrap();
+                assert_eq!(fs::read_to_string(&path).await.unwrap(), "hello, world");
+            });
+        });
+        elsewhere.join().unwrap();
     });
 }
 

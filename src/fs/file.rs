@@ -1,7 +1,7 @@
 //! An open file.
 
 use std::fs::{Metadata, Permissions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, IoSlice, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -13,6 +13,7 @@ use policy_core::{IoBuf, IoBufMut, Resource};
 use super::OpenOptions;
 use super::job::{Job, blocking};
 use crate::ambient;
+use crate::io::backlog::Backlog;
 
 /// At most so much is copied for one job.
 const LARGEST: usize = 2 * 1024 * 1024;
@@ -22,6 +23,12 @@ const LARGEST: usize = 2 * 1024 * 1024;
 /// A write is done when it is *flushed*: until then it is a job that may be under way,
 /// and whose error the next call tells. Flush before you drop a file whose contents
 /// matter; [`sync_all`](Self::sync_all) brings them to the disk.
+///
+/// After an error, such as a full disk, what is not written yet is kept, and every call
+/// that depends on it (`flush`, `close`, the next read, write or seek, `sync_all` …)
+/// begins by trying again. So none says that all is well before it is, and there is room
+/// again after a disk was full for a moment. [`take_unwritten`](Self::take_unwritten)
+/// gives up instead.
 ///
 /// Cancel safe: what a read that was given up has read comes with the next one.
 ///
@@ -47,7 +54,11 @@ pub struct File {
     state: State,
     /// What was read and not given out: from `.1` on.
     read: (Vec<u8>, usize),
-    /// Of a write that nobody asked about yet.
+    /// What was accepted as written, and is not yet.
+    backlog: Backlog,
+    /// A pipe, a terminal: what is written goes to no position, and so not to the reader's.
+    has_no_position: bool,
+    /// Of a job whose result nobody asked for yet.
     error: Option<io::Error>,
     /// For operations at positions.
     resource: OnceLock<Resource>,
@@ -57,8 +68,10 @@ pub struct File {
 enum State {
     Idle,
     Reads(Job<(io::Result<usize>, Vec<u8>)>),
-    Writes(Job<(io::Result<()>, Vec<u8>)>),
+    Writes(Job<io::Result<()>>),
     Seeks(SeekFrom, Job<io::Result<u64>>),
+    /// Back to where the reader is, before a write.
+    Rewinds(Job<io::Result<u64>>),
 }
 
 impl File {
@@ -116,6 +129,8 @@ impl File {
             std: Arc::new(std),
             state: State::Idle,
             read: (Vec::new(), 0),
+            backlog: Backlog::default(),
+            has_no_position: false,
             error: None,
             resource: OnceLock::new(),
         }
@@ -125,7 +140,8 @@ impl File {
     /// is sought back.
     ///
     /// # Errors
-    /// Of a write that was under way, or of the seek.
+    /// Of a write that was under way, or of the seek. The file is closed then, and what
+    /// was not written is lost: flush first where that matters.
     ///
     /// ```
     /// # policy::run(async {
@@ -299,6 +315,27 @@ impl File {
         }
     }
 
+    /// Takes away what could not be written, so that no call tries it again. Empty if all
+    /// is written, or is being written still.
+    ///
+    /// ```
+    /// # async fn example(file: &mut policy::fs::File) -> std::io::Result<()> {
+    /// use futures_lite::AsyncWriteExt;
+    ///
+    /// if let Err(full) = file.flush().await {
+    ///     let lost = file.take_unwritten();
+    ///     eprintln!("{} bytes are not in the file: {full}", lost.len());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn take_unwritten(&mut self) -> Vec<u8> {
+        match self.state {
+            State::Writes(_) => Vec::new(),
+            _ => self.backlog.take(),
+        }
+    }
+
     fn positioned(&self) -> io::Result<(crate::ProactorHandle, &Resource)> {
         let proactor = ambient::event_loop()?.proactor()?;
         if let Some(resource) = self.resource.get() {
@@ -316,10 +353,19 @@ impl File {
         std::future::poll_fn(|cx| self.poll_settled(cx)).await
     }
 
-    /// Waits for what is under way, and tells the error of a write.
+    /// Waits for what is under way, and tells its error. Tries again to write what is left
+    /// of an earlier one.
     fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_idle(cx));
-        Poll::Ready(self.error.take().map_or(Ok(()), Err))
+        loop {
+            ready!(self.poll_idle(cx));
+            if let Some(error) = self.error.take() {
+                return Poll::Ready(Err(error));
+            }
+            if self.backlog.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            self.start_writing_out()?;
+        }
     }
 
     /// Waits for what is under way. What was read is kept; errors too.
@@ -334,17 +380,22 @@ impl File {
                 }
                 Err(error) => self.error = Some(error),
             },
-            State::Writes(job) => match ready!(job.poll_done(cx)) {
-                Ok((result, mut buffer)) => {
-                    buffer.clear();
-                    self.read = (buffer, 0);
-                    self.error = result.err();
-                }
-                Err(error) => self.error = Some(error),
-            },
+            State::Writes(job) => {
+                self.error = ready!(job.poll_done(cx)).and_then(|written| written).err();
+            }
             // Given up by whoever sought: the file stands there all the same.
             State::Seeks(_, job) => {
-                self.error = ready!(job.poll_done(cx)).and_then(|sought| sought).err();
+                let sought = ready!(job.poll_done(cx)).and_then(|sought| sought);
+                self.error = self.note_seek(sought).err();
+            }
+            State::Rewinds(job) => {
+                let sought = ready!(job.poll_done(cx)).and_then(|sought| sought);
+                match self.note_seek(sought) {
+                    Err(error) if error.kind() == io::ErrorKind::NotSeekable => {
+                        self.has_no_position = true;
+                    }
+                    other => self.error = other.err(),
+                }
             }
         }
         self.state = State::Idle;
@@ -361,20 +412,41 @@ impl File {
         Ok(())
     }
 
-    fn start_write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        // The stream's position is where its reader is, not where it read ahead to.
-        let back = self.unread() as i64;
-        let (std, mut buffer) = (self.std.clone(), std::mem::take(&mut self.read).0);
-        buffer.clear();
-        buffer.extend_from_slice(bytes);
+    /// Accepts bytes, when all that was accepted before is written.
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.poll_settled(cx))?;
+            if self.unread() == 0 || self.has_no_position {
+                break;
+            }
+            // The stream's position is where its reader is, not where it read ahead to.
+            let (std, back) = (self.std.clone(), self.unread() as i64);
+            self.state =
+                State::Rewinds(Job::start(move || (&*std).seek(SeekFrom::Current(-back)))?);
+        }
+        check_writable(&self.std)?;
+        let len = self.backlog.accept(bufs, LARGEST);
+        if len == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        if let Err(error) = self.start_writing_out() {
+            // Refused as a whole: what is accepted is written.
+            self.backlog.take();
+            return Poll::Ready(Err(error));
+        }
+        Poll::Ready(Ok(len))
+    }
+
+    fn start_writing_out(&mut self) -> io::Result<()> {
+        let (std, backlog) = (self.std.clone(), self.backlog.clone());
         self.state = State::Writes(Job::start(move || {
-            let written = match back {
-                0 => (&*std).write_all(&buffer),
-                back => {
-                    (&*std).seek(SeekFrom::Current(-back)).and_then(|_| (&*std).write_all(&buffer))
-                }
-            };
-            (written, buffer)
+            let result = backlog.write_out(|bytes| (&*std).write(bytes));
+            backlog.log_if_abandoned("a file", &result);
+            result
         })?);
         Ok(())
     }
@@ -384,12 +456,37 @@ impl File {
             SeekFrom::Current(by) => SeekFrom::Current(by.saturating_sub(self.unread() as i64)),
             other => other,
         };
-        self.read.0.clear();
-        self.read.1 = 0;
         let std = self.std.clone();
         self.state = State::Seeks(to, Job::start(move || (&*std).seek(target))?);
         Ok(())
     }
+
+    /// Forgets what was read ahead, once the file stands elsewhere. One that could not be
+    /// sought stands where it stood.
+    fn note_seek(&mut self, sought: io::Result<u64>) -> io::Result<u64> {
+        if sought.is_ok() {
+            self.read.0.clear();
+            self.read.1 = 0;
+        }
+        sought
+    }
+}
+
+/// Refuses at once what no later try could write: bytes for a file that is open for
+/// reading only. They would be kept for ever, and keep it from being read.
+fn check_writable(file: &std::fs::File) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+
+        let mode = rustix::fs::fcntl_getfl(file)? & OFlags::ACCMODE;
+        if mode == OFlags::RDONLY {
+            return Err(rustix::io::Errno::BADF.into());
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = file;
+    Ok(())
 }
 
 fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
@@ -435,10 +532,15 @@ impl AsyncWrite for File {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_settled(cx))?;
-        let some = bytes.get(..LARGEST).unwrap_or(bytes);
-        self.start_write(some)?;
-        Poll::Ready(Ok(some.len()))
+        self.poll_accept(cx, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_accept(cx, bufs)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -459,9 +561,9 @@ impl AsyncSeek for File {
         loop {
             match &mut self.state {
                 State::Seeks(asked, job) if *asked == to => {
-                    let sought = ready!(job.poll_done(cx));
+                    let sought = ready!(job.poll_done(cx)).and_then(|sought| sought);
                     self.state = State::Idle;
-                    return Poll::Ready(sought?);
+                    return Poll::Ready(self.note_seek(sought));
                 }
                 _ => {}
             }

@@ -16,6 +16,7 @@
 pub(crate) mod bridge;
 
 pub(crate) mod anchor;
+pub(crate) mod backlog;
 pub(crate) mod calls;
 mod copy;
 mod duplex;

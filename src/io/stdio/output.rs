@@ -11,14 +11,17 @@ use policy_core::task::JoinHandle;
 use policy_core::{Error, ErrorKind};
 
 use crate::ambient;
+use crate::io::backlog::Backlog;
 
 /// Returns the standard output of the process, to be written without blocking the loop.
 ///
 /// A write hands its bytes to a blocking job of the loop that runs, which writes and
 /// flushes them by way of [`std::io::stdout`], and is ready at once; the next waits for
 /// it. `flush` waits until all of this handle is written, and gives the error there was.
-/// [`policy::run`](crate::run) waits for such jobs in the end, so nothing is lost
-/// without a `flush`; in a program with another `main`, flush.
+/// After an error what is not written yet is kept, and the next call begins with it: so a
+/// disk that was full for a moment loses nothing, and one that stays full gives the error
+/// each time. [`policy::run`](crate::run) waits for such jobs in the end, so nothing is
+/// lost without a `flush`; in a program with another `main`, flush.
 ///
 /// Each handle keeps its own order. What several write is mixed by whole writes.
 ///
@@ -34,9 +37,10 @@ use crate::ambient;
 /// ```
 #[must_use]
 pub fn stdout() -> Stdout {
-    Stdout(Output::new(|bytes| {
+    Stdout(Output::new(|backlog| {
         let mut out = io::stdout().lock();
-        out.write_all(bytes)?;
+        backlog.write_out(|bytes| out.write(bytes))?;
+        // What std has taken into its buffer, it keeps if this fails.
         out.flush()
     }))
 }
@@ -51,7 +55,10 @@ pub fn stdout() -> Stdout {
 /// ```
 #[must_use]
 pub fn stderr() -> Stderr {
-    Stderr(Output::new(|bytes| io::stderr().lock().write_all(bytes)))
+    Stderr(Output::new(|backlog| {
+        let mut err = io::stderr().lock();
+        backlog.write_out(|bytes| err.write(bytes))
+    }))
 }
 
 /// A handle of [`stdout`].
@@ -75,33 +82,44 @@ pub struct Stderr(Output);
 /// The most that a job is given.
 const CHUNK: usize = 64 * 1024;
 
-type WriteAll = fn(&[u8]) -> io::Result<()>;
+/// Writes what is left, and brings it on its way.
+type WriteOut = fn(&Backlog) -> io::Result<()>;
 
 struct Output {
-    write_all: WriteAll,
-    /// The bytes of the last job, for the room that they have.
-    room: Vec<u8>,
-    job: Option<JoinHandle<(Vec<u8>, io::Result<()>)>>,
+    write_out: WriteOut,
+    backlog: Backlog,
+    job: Option<JoinHandle<io::Result<()>>>,
+    /// The last job failed, and the next call tries again: also where nothing is left but
+    /// what std has in its buffer.
+    failed: bool,
 }
 
 impl Output {
-    fn new(write_all: WriteAll) -> Self {
-        Self { write_all, room: Vec::new(), job: None }
+    fn new(write_out: WriteOut) -> Self {
+        Self { write_out, backlog: Backlog::default(), job: None, failed: false }
     }
 
-    /// Waits until the job is done, if there is one.
+    /// Waits until all is written. After an error it tries again.
     fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(job) = &mut self.job else { return Poll::Ready(Ok(())) };
-        let done = ready!(Pin::new(job).poll(cx));
-        self.job = None;
-        Poll::Ready(match done {
-            Ok((room, result)) => {
-                self.room = room;
-                result
+        loop {
+            if let Some(job) = &mut self.job {
+                let done = ready!(Pin::new(job).poll(cx));
+                self.job = None;
+                let result = match done {
+                    Ok(result) => result,
+                    Err(error) if error.is_cancelled() => {
+                        Err(Error::from(ErrorKind::LoopClosed).into())
+                    }
+                    Err(error) => Err(io::Error::other(error)),
+                };
+                self.failed = result.is_err();
+                return Poll::Ready(result);
             }
-            Err(error) if error.is_cancelled() => Err(Error::from(ErrorKind::LoopClosed).into()),
-            Err(error) => Err(io::Error::other(error)),
-        })
+            if !self.failed {
+                return Poll::Ready(Ok(()));
+            }
+            self.start()?;
+        }
     }
 
     fn poll_write(
@@ -110,31 +128,36 @@ impl Output {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_done(cx))?;
-        let mut bytes = std::mem::take(&mut self.room);
-        bytes.clear();
-        for buf in bufs {
-            let left = CHUNK - bytes.len();
-            bytes.extend_from_slice(buf.get(..left).unwrap_or(buf));
-        }
-        let len = bytes.len();
+        let len = self.backlog.accept(bufs, CHUNK);
         if len == 0 {
             return Poll::Ready(Ok(0));
         }
-        let write_all = self.write_all;
-        let job = ambient::event_loop().and_then(|event_loop| {
-            event_loop.try_spawn_blocking(move || {
-                let result = write_all(&bytes);
-                (bytes, result)
-            })
-        });
-        self.job = Some(job?);
+        if let Err(error) = self.start() {
+            // Refused as a whole: what is accepted is written.
+            self.backlog.take();
+            return Poll::Ready(Err(error));
+        }
         Poll::Ready(Ok(len))
+    }
+
+    fn start(&mut self) -> io::Result<()> {
+        let (backlog, write_out) = (self.backlog.clone(), self.write_out);
+        let job = ambient::event_loop()?.try_spawn_blocking(move || {
+            let result = write_out(&backlog);
+            backlog.log_if_abandoned("a standard stream", &result);
+            result
+        })?;
+        self.job = Some(job);
+        Ok(())
     }
 }
 
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Output").field("is_writing", &self.job.is_some()).finish_non_exhaustive()
+        f.debug_struct("Output")
+            .field("backlog", &self.backlog)
+            .field("is_writing", &self.job.is_some())
+            .finish_non_exhaustive()
     }
 }
 
