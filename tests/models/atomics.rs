@@ -35,8 +35,8 @@ macro_rules! ticketed {
     };
 }
 
-ticketed!(AtomicBool of bool: swap);
-ticketed!(AtomicUsize of usize: fetch_add);
+ticketed!(AtomicBool of bool: swap fetch_or);
+ticketed!(AtomicUsize of usize: fetch_add fetch_sub);
 
 impl AtomicUsize {
     pub(crate) fn store(&self, value: usize, order: Ordering) {

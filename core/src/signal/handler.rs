@@ -10,15 +10,15 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use super::bell::{CHILDREN, LISTENERS, pid};
+use super::holders::Holders;
 
 /// More signals than any system has.
 pub(super) const SIGNALS: usize = 129;
 
-/// The place of the holds of runs, which want SIGINT if nobody else does. There is no
-/// signal 0.
+/// Where a run's Ctrl-C is counted, which nobody else wanted. There is no signal 0.
 pub(super) const INTERRUPTS: usize = 0;
 
 /// How often ours is put over one that calls ours, before an entry is used again.
@@ -32,7 +32,7 @@ static SLOTS: [Slot; SIGNALS] = [const { Slot::new() }; SIGNALS];
 /// What the handler knows of a signal.
 pub(super) struct Slot {
     /// Who wants it handled.
-    pub(super) holders: AtomicUsize,
+    pub(super) holders: Holders,
     /// Those of them who hear of it by the bell of all listeners.
     pub(super) listeners: AtomicUsize,
     /// How often it came.
@@ -50,15 +50,33 @@ struct Previous {
     flags: libc::c_int,
 }
 
+impl Previous {
+    fn of(action: &libc::sigaction) -> Self {
+        Self { function: action.sa_sigaction, flags: action.sa_flags }
+    }
+}
+
 impl Slot {
     const fn new() -> Self {
         Self {
-            holders: AtomicUsize::new(0),
+            holders: Holders {
+                count: AtomicUsize::new(0),
+                is_armed: AtomicBool::new(false),
+                leaving: AtomicUsize::new(0),
+            },
             listeners: AtomicUsize::new(0),
             count: AtomicU64::new(0),
             chaining: AtomicUsize::new(0),
             previous: [const { AtomicPtr::new(ptr::null_mut()) }; ENTRIES],
         }
+    }
+
+    /// For a forked child: who wants the signal is in the parent.
+    pub(super) fn forget_holders(&self) {
+        self.holders.count.store(0, Ordering::Release);
+        self.holders.is_armed.store(false, Ordering::Release);
+        self.holders.leaving.store(0, Ordering::Release);
+        self.listeners.store(0, Ordering::Release);
     }
 }
 
@@ -104,39 +122,65 @@ extern "C" fn handle<const ENTRY: usize>(
 }
 
 fn deliver(signal: libc::c_int, slot: &Slot, entry: usize) {
-    let is_owner = OWNER.load(Ordering::Acquire) == pid();
-    if is_owner && slot.holders.load(Ordering::Acquire) > 0 {
-        slot.count.fetch_add(1, Ordering::AcqRel);
-        if slot.listeners.load(Ordering::Acquire) > 0 {
-            LISTENERS.ring();
-        }
-        if signal == libc::SIGCHLD {
-            CHILDREN.ring();
-        }
-        return;
+    if is_owner() && slot.holders.any() {
+        return tell(signal, slot);
     }
     if current(signal).ok().and_then(|top| entry_of(&top)).is_none() {
         // Somebody else's handler called this one: what becomes of the signal is up to
         // them.
         return;
     }
-    let runs = self::slot(INTERRUPTS);
-    if is_owner && signal == libc::SIGINT && runs.holders.load(Ordering::Acquire) > 0 {
-        // The next Ctrl-C ends the process, whatever the run is doing.
-        let _default = replace(signal, &default_action());
-        runs.count.fetch_add(1, Ordering::AcqRel);
-        LISTENERS.ring();
+    if previous(slot, entry).is_some_and(|previous| previous.function != libc::SIG_DFL) {
+        // That is what it means where nobody wants it.
         return;
     }
-    // Nobody wants it: the last has just gone, or this is a forked child. Then it is as
-    // if we were not there.
-    if previous(slot, entry).is_none_or(|previous| previous.function == libc::SIG_DFL)
-        && replace(signal, &default_action()).is_ok()
-    {
+    // The last has just gone, or this is a forked child: then it is as if we were not
+    // there. Or a run takes it: the next Ctrl-C ends the process, whatever the run is
+    // doing.
+    let is_for_run = is_owner() && slot.holders.disarm();
+    let has_left = slot.holders.leave(is_owner, || put_default(signal).is_ok());
+    if is_for_run {
+        self::slot(INTERRUPTS).count.fetch_add(1, Ordering::AcqRel);
+        LISTENERS.ring();
+    } else if has_left {
         // Blocked here, so it comes when the handler has returned.
         // SAFETY: takes a number.
         unsafe { libc::raise(signal) };
+    } else {
+        // Somebody has come meanwhile.
+        tell(signal, slot);
     }
+}
+
+/// Tells those who want the signal that it came.
+fn tell(signal: libc::c_int, slot: &Slot) {
+    slot.count.fetch_add(1, Ordering::AcqRel);
+    if slot.listeners.load(Ordering::Acquire) > 0 {
+        LISTENERS.ring();
+    }
+    if signal == libc::SIGCHLD {
+        CHILDREN.ring();
+    }
+}
+
+/// Returns true if those who are counted are of this process.
+fn is_owner() -> bool {
+    OWNER.load(Ordering::Acquire) == pid()
+}
+
+fn put_default(signal: libc::c_int) -> io::Result<()> {
+    put_back(signal, &default_action()).map(drop)
+}
+
+/// Puts an action in place of ours. What somebody has put there meanwhile stays: then
+/// this is false.
+pub(super) fn put_back(signal: i32, action: &libc::sigaction) -> io::Result<bool> {
+    let found = swap(signal, action)?;
+    let is_theirs = is_function(found.sa_sigaction) && entry_of(&found).is_none();
+    if is_theirs {
+        replace(signal, &found)?;
+    }
+    Ok(!is_theirs)
 }
 
 fn call_previous(
@@ -173,23 +217,47 @@ fn previous(slot: &Slot, entry: usize) -> Option<Previous> {
     slot.previous.get(entry).and_then(leaked).copied()
 }
 
-/// Puts an entry in place, which calls `before`.
-pub(super) fn install(signal: i32, entry: usize, before: &libc::sigaction) -> io::Result<()> {
-    let chained = Previous { function: before.sa_sigaction, flags: before.sa_flags };
-    let slot = slot(signal as usize);
-    // First what is to be called, then who calls it: a signal may come in between.
-    if previous(slot, entry) != Some(chained) {
-        let leaked = Box::into_raw(Box::new(chained));
+/// Puts an entry in place of `before`, which it calls. Returns what was there: somebody
+/// may have come since `before` was.
+pub(super) fn install(
+    signal: i32,
+    entry: usize,
+    before: libc::sigaction,
+) -> io::Result<libc::sigaction> {
+    let mut before = before;
+    loop {
+        // First what is to be called, then who calls it: a signal may come in between.
+        chain(slot(signal as usize), entry, &before);
+        let found = swap(signal, &action_over(entry, &before))?;
+        if entry_of(&found).is_some() || Previous::of(&found) == Previous::of(&before) {
+            return Ok(before);
+        }
+        before = found;
+    }
+}
+
+fn chain(slot: &Slot, entry: usize, before: &libc::sigaction) {
+    let before = Previous::of(before);
+    if previous(slot, entry) != Some(before) {
+        let leaked = Box::into_raw(Box::new(before));
         slot.previous.get(entry).into_iter().for_each(|at| at.store(leaked, Ordering::Release));
     }
+}
+
+/// Returns ours, as it is where `before` is called.
+fn action_over(entry: usize, before: &libc::sigaction) -> libc::sigaction {
     let mut action = default_action();
     action.sa_sigaction = HANDLERS.get(entry).map_or(libc::SIG_DFL, address);
     action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
     if is_function(before.sa_sigaction) {
         // What it wants blocked while it runs.
         action.sa_mask = before.sa_mask;
+    } else {
+        // No other handler interrupts ours, which may be leaving.
+        // SAFETY: a valid place.
+        unsafe { libc::sigfillset(&raw mut action.sa_mask) };
     }
-    replace(signal, &action)
+    action
 }
 
 /// Returns which entry of ours an action is.
@@ -218,10 +286,17 @@ pub(super) fn current(signal: i32) -> io::Result<libc::sigaction> {
     Ok(action)
 }
 
-pub(super) fn replace(signal: i32, action: &libc::sigaction) -> io::Result<()> {
-    // SAFETY: the action is the default, ours, which is async-signal-safe, or the one
-    // that was in place before.
-    check(unsafe { libc::sigaction(signal, action, ptr::null_mut()) })
+fn replace(signal: i32, action: &libc::sigaction) -> io::Result<()> {
+    swap(signal, action).map(drop)
+}
+
+/// Puts an action in place, and returns what was there.
+fn swap(signal: i32, action: &libc::sigaction) -> io::Result<libc::sigaction> {
+    let mut found = default_action();
+    // SAFETY: the action is the default, ours, which is async-signal-safe, or one that
+    // was in place before.
+    check(unsafe { libc::sigaction(signal, action, &raw mut found) })?;
+    Ok(found)
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {

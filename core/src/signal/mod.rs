@@ -22,6 +22,8 @@ mod callback;
 #[cfg(unix)]
 mod handler;
 #[cfg(unix)]
+mod holders;
+#[cfg(unix)]
 mod hub;
 #[cfg(unix)]
 mod interrupt;
@@ -30,6 +32,8 @@ mod kind;
 mod listener;
 #[cfg(unix)]
 mod reader;
+#[cfg(unix)]
+mod sync;
 #[cfg(unix)]
 mod table;
 

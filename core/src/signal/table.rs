@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use super::SignalKind;
 use super::bell::pid;
-use super::handler::{self, ENTRIES, INTERRUPTS, OWNER, slot};
+use super::handler::{self, ENTRIES, OWNER, slot};
 use super::hub::lock;
 use crate::{Error, ErrorKind};
 
@@ -61,10 +61,7 @@ impl Wanted {
     }
 
     fn slot(self) -> &'static handler::Slot {
-        match self {
-            Self::Signal(signal) | Self::Listener(signal) => slot(signal as usize),
-            Self::Interrupt => slot(INTERRUPTS),
-        }
+        slot(self.signal() as usize)
     }
 }
 
@@ -112,15 +109,18 @@ impl Hold {
         if OWNER.load(Ordering::Acquire) != owner {
             // The parent's holds mean nothing in a forked child.
             for signal in 0..handler::SIGNALS {
-                slot(signal).holders.store(0, Ordering::Release);
-                slot(signal).listeners.store(0, Ordering::Release);
+                slot(signal).forget_holders();
             }
             OWNER.store(owner, Ordering::Release);
         }
         // Before the handler is there, so that none of its signals is nobody's.
-        wanted.slot().holders.fetch_add(1, Ordering::AcqRel);
+        let slot = wanted.slot();
         if let Wanted::Listener(_) = wanted {
-            wanted.slot().listeners.fetch_add(1, Ordering::AcqRel);
+            slot.listeners.fetch_add(1, Ordering::AcqRel);
+        }
+        match wanted {
+            Wanted::Signal(_) | Wanted::Listener(_) => slot.holders.add(),
+            Wanted::Interrupt => slot.holders.arm(),
         }
         let hold = Self { wanted, owner, is_released: false };
         if let Err(error) = put_in_place(&mut table, wanted.signal()) {
@@ -157,9 +157,11 @@ impl Hold {
         if let Wanted::Listener(_) = self.wanted {
             slot.listeners.fetch_sub(1, Ordering::AcqRel);
         }
-        slot.holders.fetch_sub(1, Ordering::AcqRel);
-        let signal = self.wanted.signal();
-        is_wanted(signal) || put_back(table, signal)
+        match self.wanted {
+            Wanted::Signal(_) | Wanted::Listener(_) => slot.holders.remove(),
+            Wanted::Interrupt => drop(slot.holders.disarm()),
+        }
+        slot.holders.any_or_armed() || put_back(table, self.wanted.signal())
     }
 }
 
@@ -211,11 +213,6 @@ fn refused(error: io::Error) -> Error {
     Error::io("can't handle the signal; choose another, or raise the limit of descriptors", error)
 }
 
-fn is_wanted(signal: i32) -> bool {
-    let runs = slot(INTERRUPTS).holders.load(Ordering::Acquire);
-    slot(signal as usize).holders.load(Ordering::Acquire) > 0 || signal == libc::SIGINT && runs > 0
-}
-
 fn put_in_place(table: &mut BTreeMap<i32, Place>, signal: i32) -> io::Result<()> {
     let top = handler::current(signal)?;
     let place = table.entry(signal).or_insert(Place {
@@ -235,9 +232,9 @@ fn put_in_place(table: &mut BTreeMap<i32, Place>, signal: i32) -> io::Result<()>
         // Whoever came after us may call us, so that entry goes on being theirs.
         place.entry = (place.entry + 1).min(ENTRIES - 1);
     }
-    handler::install(signal, place.entry, &top)?;
+    let before = handler::install(signal, place.entry, top)?;
     if let Some(previous) = place.previous.get_mut(place.entry) {
-        *previous = Some(top);
+        *previous = Some(before);
     }
     place.is_installed = true;
     Ok(())
@@ -253,5 +250,5 @@ fn put_back(mut table: std::sync::MutexGuard<'_, BTreeMap<i32, Place>>, signal: 
     let Some(previous) = place.previous.get(entry).copied().flatten() else { return false };
     place.entry = entry;
     place.is_installed = false;
-    handler::replace(signal, &previous).is_ok()
+    handler::put_back(signal, &previous).unwrap_or(false)
 }
