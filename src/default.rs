@@ -35,7 +35,7 @@ impl DefaultEventLoopPolicy {
     /// policy::set_event_loop_policy(DefaultEventLoopPolicy::new());
     /// ```
     pub fn new() -> Self {
-        crate::ambient::know_foreign_runtimes();
+        begin();
         Self { contexts: ContextPolicy::new(new_event_loop, Context::thread()) }
     }
 }
@@ -70,14 +70,17 @@ impl EventLoopPolicy for DefaultEventLoopPolicy {
     fn current(&self) -> Result<CurrentLoop, Error> {
         self.contexts.current()
     }
+}
 
-    fn get_child_watcher(&self) -> Result<Arc<dyn ChildWatcher>, Error> {
-        self.contexts.child_watcher_or(&mut child_watcher)
-    }
+/// Tells the core what only this crate knows: foreign runtimes, and the default watcher.
+/// Called wherever a program may begin; costs two loads after the first time.
+pub(crate) fn begin() {
+    crate::ambient::know_foreign_runtimes();
+    policy_core::provide_child_watcher(child_watcher);
 }
 
 /// The watcher that is used unless another was set.
-pub(crate) fn child_watcher() -> Result<Arc<dyn ChildWatcher>, Error> {
+fn child_watcher() -> Result<Arc<dyn ChildWatcher>, Error> {
     #[cfg(unix)]
     return Ok(Arc::new(crate::process::watcher::AutoChildWatcher::new()));
     #[cfg(not(unix))]

@@ -135,6 +135,8 @@ pub fn policy_names() -> Vec<&'static str> {
 /// # Ok::<(), policy::Error>(())
 /// ```
 pub fn from_name(name: &str) -> Result<Arc<dyn EventLoopPolicy>, Error> {
+    // So that its policies have the default watcher, before this crate is asked for one.
+    crate::default::begin();
     let asked = name.trim();
     let (flavour, threads) = match asked.rsplit_once(':') {
         Some((flavour, threads))

@@ -7,6 +7,7 @@ use policy_core::{
 };
 
 use crate::ambient;
+use crate::default::begin;
 
 /// Returns the policy: that of [`with_event_loop_policy`] on this thread, else the
 /// process's. There always is one: [`DefaultEventLoopPolicy`](crate::DefaultEventLoopPolicy)
@@ -21,7 +22,7 @@ use crate::ambient;
 /// assert!(Arc::ptr_eq(&policy, &policy::get_event_loop_policy()));
 /// ```
 pub fn get_event_loop_policy() -> Arc<dyn EventLoopPolicy> {
-    ambient::know_foreign_runtimes();
+    begin();
     registry::get_or_init(|| Arc::new(crate::DefaultEventLoopPolicy::new()))
 }
 
@@ -41,7 +42,7 @@ pub fn get_event_loop_policy() -> Arc<dyn EventLoopPolicy> {
 /// policy::set_event_loop_policy(None);
 /// ```
 pub fn set_event_loop_policy(policy: impl IntoPolicy) {
-    ambient::know_foreign_runtimes();
+    begin();
     drop(registry::replace(policy.into_policy()));
 }
 
@@ -62,7 +63,7 @@ pub fn set_event_loop_policy(policy: impl IntoPolicy) {
 pub fn with_event_loop_policy<R>(policy: impl IntoPolicy, f: impl FnOnce() -> R) -> R {
     let policy =
         policy.into_policy().unwrap_or_else(|| Arc::new(crate::DefaultEventLoopPolicy::new()));
-    ambient::know_foreign_runtimes();
+    begin();
     registry::scoped(policy, f)
 }
 
@@ -137,7 +138,8 @@ pub fn get_running_loop() -> Result<Arc<dyn EventLoop>, Error> {
     ambient::running().ok_or_else(|| ErrorKind::NoRunningLoop.into())
 }
 
-/// Returns the child watcher of the policy; `AutoChildWatcher` if none was set.
+/// Returns the child watcher of the policy; `AutoChildWatcher` if none was set, whichever
+/// policy it is.
 ///
 /// # Errors
 /// [`ErrorKind::NotImplemented`] by a policy without watchers, and on Windows.
@@ -148,13 +150,7 @@ pub fn get_running_loop() -> Result<Arc<dyn EventLoop>, Error> {
 /// # Ok::<(), policy::Error>(())
 /// ```
 pub fn get_child_watcher() -> Result<Arc<dyn ChildWatcher>, Error> {
-    let policy = get_event_loop_policy();
-    match policy.get_child_watcher() {
-        Err(error) if error.kind() == ErrorKind::NoChildWatcher => {
-            policy.child_watcher_or(&mut crate::default::child_watcher)
-        }
-        result => result,
-    }
+    get_event_loop_policy().get_child_watcher()
 }
 
 /// Sets the child watcher of the policy, and closes the one before; `None` restores

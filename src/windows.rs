@@ -1,8 +1,6 @@
 //! The policies that asyncio has on Windows.
 
-use std::sync::Arc;
-
-use policy_core::{ChildWatcher, Context, ContextPolicy, CurrentLoop, Error, EventLoopPolicy};
+use policy_core::{Context, ContextPolicy, CurrentLoop, Error, EventLoopPolicy};
 
 /// Makes a policy as asyncio's on Windows are: a loop for each thread, made by itself on
 /// the main thread only, and no child watcher.
@@ -21,6 +19,7 @@ macro_rules! policy {
             #[doc = concat!("policy::set_event_loop_policy(policy::", stringify!($name), "::new());")]
             /// ```
             pub fn new() -> Self {
+                crate::default::begin();
                 Self { contexts: ContextPolicy::new($make, Context::thread()) }
             }
         }
@@ -38,10 +37,6 @@ macro_rules! policy {
 
             fn current(&self) -> Result<CurrentLoop, Error> {
                 self.contexts.current()
-            }
-
-            fn get_child_watcher(&self) -> Result<Arc<dyn ChildWatcher>, Error> {
-                self.contexts.child_watcher_or(&mut crate::default::child_watcher)
             }
         }
     };

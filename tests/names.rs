@@ -39,6 +39,16 @@ fn each_name_makes_a_policy_whose_loop_says_so() {
 }
 
 #[test]
+#[cfg(unix)]
+fn each_name_makes_a_policy_that_has_a_child_watcher() {
+    for name in policy::policy_names() {
+        // All but the default used to say `NoChildWatcher`.
+        let watcher = policy::from_name(name).unwrap().get_child_watcher();
+        assert!(watcher.unwrap().is_active(), "{name}");
+    }
+}
+
+#[test]
 fn names_may_stand_in_spaces() {
     assert_eq!(loop_name(" default\n"), loop_name("default"));
 }

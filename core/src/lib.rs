@@ -54,4 +54,7 @@ pub use proactor::{
 pub use selector::{Interest, Readiness, Selector, SelectorHandle, SharedSource, Source};
 pub use state::{LoopId, LoopState};
 pub use timer::Timer;
-pub use watcher::{ChildCallback, ChildId, ChildWatcher, ExitFuture, IntoWatcher, WatcherSlot};
+pub use watcher::{
+    ChildCallback, ChildId, ChildWatcher, ExitFuture, IntoWatcher, WatcherSlot,
+    provide_child_watcher,
+};

@@ -111,25 +111,13 @@ pub trait EventLoopPolicy: Send + Sync + 'static {
         self.base().map_or(Ok(None), EventLoopPolicy::background_loop)
     }
 
-    /// Returns the child watcher.
+    /// Returns the child watcher: the one that was set, else the default, made once.
     ///
     /// # Errors
-    /// [`ErrorKind::NoChildWatcher`] if the policy keeps one and has none yet:
-    /// `policy::get_child_watcher` makes the default then.
+    /// [`ErrorKind::NoChildWatcher`] if none was set and
+    /// [nobody says](crate::provide_child_watcher) what the default is.
     fn get_child_watcher(&self) -> Result<Arc<dyn ChildWatcher>, Error> {
         self.base().ok_or_else(not_implemented)?.get_child_watcher()
-    }
-
-    /// Returns the child watcher, made by `make` if there is none: once, however
-    /// many threads ask.
-    ///
-    /// # Errors
-    /// What `make` gives.
-    fn child_watcher_or(
-        &self,
-        make: &mut dyn FnMut() -> Result<Arc<dyn ChildWatcher>, Error>,
-    ) -> Result<Arc<dyn ChildWatcher>, Error> {
-        self.base().ok_or_else(not_implemented)?.child_watcher_or(make)
     }
 
     /// Sets the child watcher, and closes the one before; `None` restores the

@@ -1,5 +1,6 @@
 //! The promise that every child watcher keeps.
 
+mod provided;
 mod slot;
 
 use std::fmt;
@@ -12,6 +13,8 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+pub(crate) use provided::make_provided;
+pub use provided::provide_child_watcher;
 pub use slot::{IntoWatcher, WatcherSlot};
 
 use crate::{Error, EventLoop};

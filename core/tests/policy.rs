@@ -12,7 +12,7 @@ use std::thread;
 
 use policy_core::{
     ChildCallback, ChildId, ChildWatcher, Context, ContextKey, ContextPolicy, CurrentLoop, Error,
-    ErrorKind, EventLoop, EventLoopPolicy, ExitFuture, LoopFactory, LoopId,
+    ErrorKind, EventLoop, EventLoopPolicy, ExitFuture, LoopFactory, LoopId, WatcherSlot,
 };
 
 use common::{TinyLoop, at_thread_end, loop_that};
@@ -348,8 +348,6 @@ fn a_policy_without_a_base_implements_nothing() {
     assert_eq!(kind(Bare.current()), ErrorKind::NotImplemented);
     assert_eq!(kind(Bare.get_child_watcher()), ErrorKind::NotImplemented);
     assert_eq!(kind(Bare.set_child_watcher(None)), ErrorKind::NotImplemented);
-    let mut make = || Err(ErrorKind::Unsupported.into());
-    assert_eq!(kind(Bare.child_watcher_or(&mut make)), ErrorKind::NotImplemented);
     assert!(Bare.background_loop().unwrap().is_none());
     assert_eq!(kind(Bare.create_exclusively(&mut || Err(ErrorKind::Io.into()))), ErrorKind::Io);
 }
@@ -499,13 +497,13 @@ fn a_watcher_that_is_replaced_is_closed_once_and_one_set_again_stays_open() {
 
 #[test]
 fn a_watcher_is_made_once_however_many_threads_ask() {
-    let policy = Arc::new(policy(constant()));
+    let slot = Arc::new(WatcherSlot::default());
     let made = Arc::new(AtomicUsize::new(0));
     let threads: Vec<_> = (0..16)
         .map(|_| {
-            let (policy, made) = (policy.clone(), made.clone());
+            let (slot, made) = (slot.clone(), made.clone());
             thread::spawn(move || {
-                policy.child_watcher_or(&mut || {
+                slot.get_or_try_init(&mut || {
                     made.fetch_add(1, SeqCst);
                     Ok(Arc::new(Watcher::default()))
                 })

@@ -9,6 +9,7 @@ use std::thread;
 use super::exclusive::Exclusive;
 use super::keys::Key;
 use super::{Context, ContextKey, CurrentLoop, EventLoopPolicy, IntoContext};
+use crate::watcher::make_provided;
 use crate::{ChildWatcher, Error, ErrorKind, EventLoop, WatcherSlot, local, task};
 
 /// Makes event loops.
@@ -253,14 +254,7 @@ impl EventLoopPolicy for ContextPolicy {
     }
 
     fn get_child_watcher(&self) -> Result<Arc<dyn ChildWatcher>, Error> {
-        self.watcher.peek().ok_or_else(|| ErrorKind::NoChildWatcher.into())
-    }
-
-    fn child_watcher_or(
-        &self,
-        make: &mut dyn FnMut() -> Result<Arc<dyn ChildWatcher>, Error>,
-    ) -> Result<Arc<dyn ChildWatcher>, Error> {
-        self.watcher.get_or_try_init(make)
+        self.watcher.get_or_try_init(&mut make_provided)
     }
 
     fn set_child_watcher(&self, watcher: Option<Arc<dyn ChildWatcher>>) -> Result<(), Error> {
