@@ -52,6 +52,49 @@ fn a_process_group_is_led_by_the_child() {
 }
 
 #[test]
+fn the_leader_of_a_session_leads_a_group_whatever_else_it_is_told() {
+    on_every_loop(|| async {
+        for kind in ["kill_tree", "process_group", "both", "std"] {
+            let mut command = Command::new("sleep");
+            if kind == "std" {
+                let mut std = std::process::Command::new("sleep");
+                std::os::unix::process::CommandExt::process_group(&mut std, 0);
+                command = Command::from(std);
+            }
+            if matches!(kind, "kill_tree" | "both") {
+                command.kill_tree(true);
+            }
+            if matches!(kind, "process_group" | "both") {
+                command.process_group(0);
+            }
+            // Used to be EPERM, whichever came first.
+            let child = command.arg("1000").session().spawn().unwrap();
+            let id = child.id().to_string();
+            assert_eq!((stat_of(child.id(), 5), stat_of(child.id(), 6)), (id.clone(), id));
+            child.kill().await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn options_that_exclude_each_other_are_named_before_anything_is_started() {
+    on_every_loop(|| async {
+        let group = i32::try_from(std::process::id()).unwrap();
+        let mut tree = Command::new("true");
+        tree.process_group(group).kill_tree(true);
+        let mut session = Command::new("true");
+        session.session().process_group(group);
+        for (mut command, other) in [(tree, "kill_tree"), (session, "session")] {
+            for error in [command.spawn().unwrap_err(), command.output().await.unwrap_err()] {
+                assert_eq!(error.kind(), ErrorKind::InvalidInput);
+                let said = error.to_string();
+                assert!(said.contains("process_group") && said.contains(other), "{said}");
+            }
+        }
+    });
+}
+
+#[test]
 fn a_limit_holds_in_the_child_alone() {
     on_every_loop(|| async {
         let output = sh("ulimit -n").rlimit(libc::RLIMIT_NOFILE, 77, 77).output().await.unwrap();

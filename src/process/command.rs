@@ -1,5 +1,6 @@
 //! A child to be: which program, with what, and what happens to it later.
 
+mod conflicts;
 mod options;
 
 use std::ffi::OsStr;
@@ -73,6 +74,8 @@ impl Command {
             kill_on_drop: false,
             reap_on_drop: true,
             kill_tree: false,
+            process_group: None,
+            session: false,
             wait_delay: None,
             max_output: None,
             race_free: false,
@@ -347,6 +350,9 @@ impl Command {
     /// Puts the child into a process group; 0 makes it the leader of a new one, which
     /// a Ctrl-C on the terminal does not reach.
     ///
+    /// The leader of a group of its own is in the background of the terminal: one that
+    /// reads from it is stopped (SIGTTIN), and so never ends by itself.
+    ///
     /// ```
     /// use policy::process::Command;
     ///
@@ -358,7 +364,7 @@ impl Command {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn process_group(&mut self, group: i32) -> &mut Self {
-        self.std().process_group(group);
+        self.setup.process_group = Some(group);
         self
     }
 
@@ -381,7 +387,7 @@ impl Command {
 
     pub(super) fn check(&self) -> Result<(), Error> {
         match &self.bad_key {
-            None => Ok(()),
+            None => conflicts::check(&self.setup),
             Some(key) => Err(Error::new(
                 ErrorKind::InvalidInput,
                 format!(

@@ -66,9 +66,6 @@ impl Command {
     /// ```
     pub fn kill_tree(&mut self, tree: bool) -> &mut Self {
         self.setup.kill_tree = tree;
-        if tree {
-            self.process_group(0);
-        }
         self
     }
 
@@ -84,6 +81,7 @@ impl Command {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn session(&mut self) -> &mut Self {
+        self.setup.session = true;
         self.plan(|plan| plan.session = true);
         self
     }

@@ -9,6 +9,8 @@ use std::os::unix::process::CommandExt;
 use std::process::Command as StdCommand;
 use std::sync::{Arc, Mutex};
 
+use rustix::process::Pid;
+
 use super::pass_fd;
 use crate::process::sys;
 use crate::process::wakers::lock;
@@ -78,7 +80,7 @@ impl Plan {
             }
         }
         if self.session {
-            rustix::process::setsid()?;
+            self.lead_session()?;
         }
         for (resource, limit) in &self.limits {
             sys::set_limit(*resource, *limit)?;
@@ -94,5 +96,20 @@ impl Plan {
             }
         }
         Ok(())
+    }
+
+    fn lead_session(&self) -> io::Result<()> {
+        match rustix::process::setsid() {
+            // The leader of a group can't be the leader of a new session, and std has made
+            // it one already. Back in the group of its parent it can; the session's leader
+            // then leads a group of the same number.
+            Err(rustix::io::Errno::PERM) => {
+                let parent = Pid::from_raw(self.parent as i32);
+                rustix::process::setpgid(None, Some(rustix::process::getpgid(parent)?))?;
+                rustix::process::setsid()?;
+                Ok(())
+            }
+            result => Ok(result.map(drop)?),
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::Command as StdCommand;
@@ -31,6 +32,9 @@ pub(in crate::process) struct Setup {
     pub(in crate::process) reap_on_drop: bool,
     /// Signals that end it go to its process group.
     pub(in crate::process) kill_tree: bool,
+    /// The process group that was asked for; see [`Setup::group`].
+    pub(in crate::process) process_group: Option<i32>,
+    pub(in crate::process) session: bool,
     pub(in crate::process) wait_delay: Option<Duration>,
     pub(in crate::process) max_output: Option<usize>,
     /// The child sends its own pidfd.
@@ -40,6 +44,14 @@ pub(in crate::process) struct Setup {
     /// It is started by a thread that stays.
     pub(in crate::process) on_keeper: bool,
     pub(in crate::process) plan: Arc<Mutex<Plan>>,
+}
+
+impl Setup {
+    /// Returns the process group that the child goes to, if not its parent's; 0 is one of
+    /// its own.
+    fn group(&self) -> Option<i32> {
+        if self.kill_tree { Some(0) } else { self.process_group }
+    }
 }
 
 /// Checks what must be there before anything is started.
@@ -69,6 +81,9 @@ pub(in crate::process) fn launch(
     let report = if race_free { Report::expect(&setup.plan) } else { None };
     if report.is_some() || setup.has_plan {
         in_child::hook(command, &setup.plan);
+    }
+    if let Some(group) = setup.group() {
+        command.process_group(group);
     }
     let starting = Start::begin();
     let started = start(command).map_err(|error| cannot_start(setup, error));
