@@ -16,7 +16,7 @@ use policy_core::{Error, local::fork_generation, signal::Hold};
 
 use super::identity::{Outcome, Record};
 use super::sigchld;
-use super::strangers::{Recent, Sightings};
+use super::strangers::{Adopted, Recent, Sightings};
 use super::sys::{self, Take, Target};
 use super::threads::is_over;
 use super::wakers::lock;
@@ -47,6 +47,8 @@ struct Hub {
     fast: usize,
     /// Those that reap orphans, by how long they leave them alone.
     subreapers: Vec<Duration>,
+    /// What had come to the last of these, and is left to be reaped.
+    adopted: Adopted,
     /// The process was a subreaper before there were any of these; it stays one.
     was_subreaper: bool,
     /// What was reaped that nobody had asked for.
@@ -121,11 +123,7 @@ impl Drop for Membership {
         count_strangers_reaped(&hub);
         if hub.watchers == 0 {
             hub.recent.clear();
-            if !hub.handler.take().is_none_or(Hold::release) {
-                log::warn!(
-                    "the handler of SIGCHLD was replaced; it is left as it is, and not put back"
-                );
-            }
+            hub.release_handler();
         }
         drop(hub);
         // So that the thread sees whether it is still needed.
@@ -190,7 +188,8 @@ pub(super) fn look_for_strangers() {
 static REAP_STRANGERS: AtomicUsize = AtomicUsize::new(0);
 
 fn count_strangers_reaped(hub: &Hub) {
-    REAP_STRANGERS.store(hub.fast + hub.subreapers.len(), Ordering::Release);
+    let reap = hub.fast + hub.subreapers.len() + usize::from(!hub.adopted.is_empty());
+    REAP_STRANGERS.store(reap, Ordering::Release);
 }
 
 impl Hub {
@@ -201,6 +200,7 @@ impl Hub {
             handler: None,
             fast: 0,
             subreapers: Vec::new(),
+            adopted: Adopted::none(),
             was_subreaper: false,
             recent: Recent::new(),
             has_thread: false,
@@ -248,8 +248,26 @@ impl Hub {
         if let Some(at) = self.subreapers.iter().position(|&of| of == grace) {
             self.subreapers.swap_remove(at);
         }
-        if self.subreapers.is_empty() && !self.was_subreaper {
+        if !self.subreapers.is_empty() {
+            return;
+        }
+        if !self.was_subreaper {
             let _still = sys::set_subreaper(false);
+        }
+        // Nobody else knows of them: they would be zombies for as long as we live.
+        let is_registered = |pid| self.find(pid).is_some();
+        self.adopted = Adopted::now(grace, is_registered);
+    }
+
+    /// Puts the former handler back, unless there is still something to hear of.
+    fn release_handler(&mut self) {
+        if self.watchers > 0 || !self.adopted.is_empty() {
+            return;
+        }
+        if !self.handler.take().is_none_or(Hold::release) {
+            log::warn!(
+                "the handler of SIGCHLD was replaced; it is left as it is, and not put back"
+            );
         }
     }
 
@@ -260,6 +278,7 @@ impl Hub {
     fn is_needed(&self) -> bool {
         self.fast > 0
             || !self.subreapers.is_empty()
+            || !self.adopted.is_empty()
             || self.children.as_ref().is_some_and(|children| !children.is_empty())
     }
 
@@ -302,6 +321,10 @@ fn serve(generation: u64) {
         let mut hub = lock(&HUB);
         if hub.generation != generation {
             return;
+        }
+        if hub.adopted.forget_gone() {
+            count_strangers_reaped(&hub);
+            hub.release_handler();
         }
         if hub.is_needed() {
             idle_since = None;
@@ -384,12 +407,16 @@ fn take_any(pid: u32, sightings: &mut Sightings) -> bool {
 
 /// Reaps zombies that nobody has come for, wherever they stand.
 fn reap_orphans(sightings: &mut Sightings) {
-    if lock(&HUB).subreapers.is_empty() {
-        return;
+    {
+        let hub = lock(&HUB);
+        if hub.subreapers.is_empty() && hub.adopted.is_empty() {
+            return;
+        }
     }
     for pid in sightings.search() {
         let mut hub = lock(&HUB);
-        let Some(&grace) = hub.subreapers.iter().max() else { return };
+        let grace = hub.subreapers.iter().max().copied();
+        let Some(grace) = grace.or_else(|| hub.adopted.grace_of(pid)) else { continue };
         if hub.find(pid).is_none() && sightings.is_strange(pid, grace) {
             hub.recent.reap(pid);
         }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::identity::Record;
 use super::start::starts::Moment;
 use super::sys::{self, Take, Target};
+use super::tree;
 
 /// When each of them was first seen. Kept by the one thread that looks for them.
 #[derive(Default)]
@@ -62,6 +63,46 @@ impl Sightings {
 impl Sighting {
     fn new(began: Option<u64>) -> Self {
         Self { began, at: Instant::now(), moment: Moment::now() }
+    }
+}
+
+/// Orphans that had come to this process when the last watcher for them went. They are
+/// reaped as before, until none is left.
+pub(super) struct Adopted {
+    grace: Duration,
+    /// With the time when each began: a number may come again.
+    orphans: Vec<(u32, Option<u64>)>,
+}
+
+impl Adopted {
+    pub(super) const fn none() -> Self {
+        Self { grace: Duration::ZERO, orphans: Vec::new() }
+    }
+
+    /// Takes the children that this process has now, and that nobody has registered. A
+    /// child of other code can't be told from an orphan: it is treated as it was before.
+    pub(super) fn now(grace: Duration, is_registered: impl Fn(u32) -> bool) -> Self {
+        let strangers = tree::children_of(std::process::id())
+            .filter(|&pid| !is_registered(pid) && Record::named(pid).is_none());
+        Self { grace, orphans: strangers.map(|pid| (pid, sys::start_time(pid))).collect() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.orphans.is_empty()
+    }
+
+    /// Returns how long a zombie is left alone, if it is one of them.
+    pub(super) fn grace_of(&self, pid: u32) -> Option<Duration> {
+        let began = self.orphans.iter().find(|(of, _)| *of == pid)?.1;
+        (began == sys::start_time(pid)).then_some(self.grace)
+    }
+
+    /// Forgets those that were reaped, by us or by others. Returns true if the last has
+    /// gone just now.
+    pub(super) fn forget_gone(&mut self) -> bool {
+        let before = self.orphans.len();
+        self.orphans.retain(|&(pid, began)| began.is_some() && began == sys::start_time(pid));
+        before > 0 && self.orphans.is_empty()
     }
 }
 

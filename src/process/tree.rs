@@ -100,6 +100,11 @@ impl Descendants {
     }
 }
 
+/// Returns the processes whose parent is this one.
+pub(super) fn children_of(parent: u32) -> impl Iterator<Item = u32> {
+    process_table().filter(move |(_, stat)| stat.parent == parent).map(|(pid, _)| pid)
+}
+
 struct Stat {
     parent: u32,
     group: u32,

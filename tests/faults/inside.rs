@@ -138,8 +138,6 @@ impl Place {
         if row.may_panic {
             PANICS.store(panics, SeqCst);
         }
-        // A new watcher, for the orphans that came to the one before.
-        self.set_up();
         eventually("every child is reaped", || children().is_empty());
         policy::set_event_loop_policy(None);
         outcome

@@ -62,6 +62,12 @@ pub const ROWS: &[Row] = &[
     Row::new("C11 PID 1", "20 orphans come to PID 1", &[(TWO_LOOPS, &["subreaper"])], c11)
         .needs(Needs::PidNamespace),
     Row::new(
+        "C11 replaced",
+        "orphans come to a subreaper, whose watcher is then replaced",
+        &[(TWO_LOOPS, &["subreaper"])],
+        c11_replaced,
+    ),
+    Row::new(
         "C11 others",
         "as PID 1, the watchers that do not adopt still get their own",
         EACH_WATCHER,
@@ -302,6 +308,26 @@ fn c11(place: &Place) -> Outcome {
         eventually("it has exited", || state_of(registered.id()).is_none_or(|state| state == 'Z'));
         policy::time::sleep(Duration::from_millis(700)).await;
         check_code(registered.wait().await, 8, true);
+        check_code(sh("exit 7").status().await, 7, true);
+    });
+    Ok(())
+}
+
+fn c11_replaced(place: &Place) -> Outcome {
+    place.run(async {
+        let barrier = Barrier::new();
+        // Ten that exit at once, and ten that outlive the watcher.
+        assert!(orphans(10).status().await.unwrap().success());
+        let mut late = sh("exec 3<&0; for _ in 1 2 3 4 5 6 7 8 9 0; do (read _ <&3) & done");
+        assert!(late.stdin(barrier.stdin()).status().await.unwrap().success());
+        eventually("they have come to us", || {
+            children().iter().filter(|child| child.name == "sh").count() >= 10
+        });
+        policy::set_child_watcher(None).unwrap();
+        // Those that are not waited for any more used to stay as zombies.
+        eventually("the first ten are reaped", || children().len() == 10);
+        barrier.open();
+        eventually("all are reaped", || children().is_empty());
         check_code(sh("exit 7").status().await, 7, true);
     });
     Ok(())

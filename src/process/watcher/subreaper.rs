@@ -18,7 +18,9 @@ use crate::process::wakers::lock;
 /// whose parents exit become its children. Those that nobody registered are reaped once
 /// they have been zombies for a while, so that other code of this process has the time
 /// to wait for children of its own. A child that was registered with any watcher of this
-/// crate is never touched. Closing or dropping the last such watcher ends all that.
+/// crate is never touched. Closing, replacing or dropping the last such watcher ends all
+/// that, but for the orphans that had come by then: they are still reaped, so that none
+/// stays a zombie.
 ///
 /// Registered children are waited for as by
 /// [`MultiLoopChildWatcher`](super::MultiLoopChildWatcher).
