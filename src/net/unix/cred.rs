@@ -1,8 +1,5 @@
 //! Who is at the other end.
-#![cfg_attr(
-    not(any(target_os = "linux", target_os = "android")),
-    allow(unsafe_code, reason = "`getpeereid`, which no safe crate wraps")
-)]
+#![allow(unsafe_code, reason = "who a peer is, is asked by calls that no safe crate wraps")]
 
 use std::io;
 
@@ -25,6 +22,9 @@ pub struct UCred {
 
 impl UCred {
     /// Returns the process, where the system tells it (Linux).
+    ///
+    /// `None` also on Linux, if the peer has no number here: it is in another pid
+    /// namespace (outside of our container), or there is no peer.
     ///
     /// Not proof of anything: the process may have passed the stream on, or be gone and
     /// its number given to another.
@@ -63,14 +63,29 @@ impl UCred {
     }
 }
 
+// Not by rustix: its `Pid` is never 0, and it takes the kernel's word for that, unchecked.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn of_peer(io: &OwnedIo) -> io::Result<UCred> {
-    let cred = rustix::net::sockopt::socket_peercred(io)?;
-    Ok(UCred {
-        pid: Some(cred.pid.as_raw_nonzero().get()),
-        uid: cred.uid.as_raw(),
-        gid: cred.gid.as_raw(),
-    })
+    use std::os::fd::AsRawFd;
+
+    // What the kernel says of nobody, should it fill less than all of it.
+    let mut cred = libc::ucred { pid: 0, uid: libc::uid_t::MAX, gid: libc::gid_t::MAX };
+    let mut len = size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: the descriptor is open while it is borrowed; the call writes at most `len`
+    // bytes to `cred`, for whose three numbers any bytes will do, and keeps neither.
+    let result = unsafe {
+        libc::getsockopt(
+            io.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut cred).cast(),
+            &raw mut len,
+        )
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(UCred { pid: (cred.pid > 0).then_some(cred.pid), uid: cred.uid, gid: cred.gid })
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
