@@ -25,6 +25,8 @@ mod executors;
 pub mod foreign;
 pub mod local;
 pub mod os;
+#[doc(hidden)]
+pub mod peer;
 mod policy;
 mod proactor;
 pub mod registry;

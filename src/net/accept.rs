@@ -9,10 +9,14 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use policy_core::Interest;
+use policy_core::peer::is_of_one_connection;
 
 use super::socket::Socket;
 use crate::io::BorrowedIo;
 use crate::time::{Sleep, try_sleep_until};
+
+/// How many connections that have gone are passed over before other tasks run.
+const GONE_AT_ONCE: usize = 64;
 
 /// A socket that listens.
 pub(super) struct Acceptor {
@@ -33,17 +37,20 @@ impl Acceptor {
         accept: fn(&BorrowedIo<'_>) -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
         ready!(self.backoff.poll(cx, pause));
-        let accepted = ready!(self.socket.poll_with(cx, Interest::Readable, |io| {
-            loop {
-                match accept(io) {
-                    // That one has gone while it waited: the next.
-                    Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                    accepted => return accepted,
+        for _ in 0..GONE_AT_ONCE {
+            let accepted = ready!(self.socket.poll_with(cx, Interest::Readable, accept));
+            match accepted {
+                // That one has gone while it waited: the next.
+                Err(error) if is_of_one_connection(&error) => {}
+                accepted => {
+                    self.backoff.note(&accepted);
+                    return Poll::Ready(accepted);
                 }
             }
-        }));
-        self.backoff.note(&accepted);
-        Poll::Ready(accepted)
+        }
+        // Whoever makes connections only to take them back keeps no other task waiting.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 

@@ -5,8 +5,6 @@ use std::net::SocketAddr;
 
 #[cfg(unix)]
 use policy_core::Interest;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-use socket2::SockRef;
 use socket2::{Domain, Protocol, Type};
 
 #[cfg(windows)]
@@ -60,14 +58,18 @@ pub(super) fn accept(io: &BorrowedIo<'_>) -> io::Result<(OwnedIo, SocketAddr)> {
 
     // By one call instead of three.
     let (io, address) = acceptfrom_with(io, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
-    let address = address.ok_or(io::ErrorKind::NotConnected)?;
+    let address = address.ok_or(io::ErrorKind::ConnectionAborted)?;
     Ok((io, SocketAddr::try_from(address)?))
 }
 
 /// Accepts a connection, as a socket that is neither blocking nor inherited.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(super) fn accept(io: &BorrowedIo<'_>) -> io::Result<(OwnedIo, SocketAddr)> {
-    let (socket, address) = SockRef::from(io).accept()?;
+    let (socket, address) = policy_core::peer::accept(io)?;
+    // macOS gives a peer that has gone already without an address.
+    if address.len() == 0 {
+        return Err(io::ErrorKind::ConnectionAborted.into());
+    }
     socket.set_nonblocking(true)?;
     Ok((socket.into(), super::socket::internet(address)?))
 }

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use policy_core::Interest;
+use policy_core::{Interest, peer};
 use socket2::{SockAddr, SockRef};
 
 use super::addr::ToSocketAddrs;
@@ -236,10 +237,7 @@ impl UdpSocket {
     /// ```
     pub async fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.socket
-            .with(Interest::Readable, |io| {
-                let (len, peer) = SockRef::from(io).peek_from(buffer::uninit(buf))?;
-                Ok((len, socket::internet(peer)?))
-            })
+            .with(Interest::Readable, |io| from_peer(io, buf, |io, room| io.peek_from(room)))
             .await
     }
 
@@ -473,8 +471,23 @@ options! {
 }
 
 fn recv_from(io: &BorrowedIo<'_>, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-    let (len, peer) = SockRef::from(io).recv_from(buffer::uninit(buf))?;
-    Ok((len, socket::internet(peer)?))
+    from_peer(io, buf, |io, room| io.recv_from(room))
+}
+
+fn from_peer(
+    io: &BorrowedIo<'_>,
+    buf: &mut [u8],
+    receive: impl Fn(&SockRef<'_>, &mut [MaybeUninit<u8>]) -> io::Result<(usize, SockAddr)>,
+) -> io::Result<(usize, SocketAddr)> {
+    loop {
+        match receive(&SockRef::from(io), buffer::uninit(buf)) {
+            Err(error) if peer::is_of_earlier_datagram(io, &error) => {}
+            received => {
+                let (len, peer) = received?;
+                return Ok((len, socket::internet(peer)?));
+            }
+        }
+    }
 }
 
 impl TryFrom<net::UdpSocket> for UdpSocket {

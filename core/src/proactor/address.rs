@@ -1,7 +1,13 @@
 //! Whom a socket talks to.
 
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
+
+use socket2::{SockAddr, SockAddrStorage, SockRef};
+
+use crate::os::BorrowedIo;
+use crate::{Error, ErrorKind};
 
 /// The address of a socket: of the internet, or a Unix socket's.
 ///
@@ -23,8 +29,14 @@ pub enum Address {
     /// An internet address and a port.
     Inet(SocketAddr),
     /// A path, an abstract name, or nothing.
+    ///
+    /// Nothing also stands for a name that std can't say: Linux lets a peer bind a path of
+    /// 108 bytes.
     #[cfg(unix)]
     Unix(std::os::unix::net::SocketAddr),
+    /// One of another family, or of nobody. Only what is received has it: nothing can be
+    /// sent there.
+    Unknown,
 }
 
 impl Address {
@@ -41,8 +53,7 @@ impl Address {
     pub fn as_inet(&self) -> Option<SocketAddr> {
         match self {
             Self::Inet(address) => Some(*address),
-            #[cfg(unix)]
-            Self::Unix(_) => None,
+            _ => None,
         }
     }
 
@@ -57,8 +68,109 @@ impl Address {
     pub fn as_unix(&self) -> Option<&std::os::unix::net::SocketAddr> {
         match self {
             Self::Unix(address) => Some(address),
-            Self::Inet(_) => None,
+            _ => None,
         }
+    }
+
+    /// Says an address that the system told.
+    ///
+    /// Never fails, whatever a peer has bound: an error here would take an accepted
+    /// connection, or bytes that were read, away from who waits for them.
+    #[doc(hidden)]
+    pub fn from_system(address: &SockAddr) -> Self {
+        // One that was cut off (no Linux does that): socket2 would read beyond its end.
+        if address.len() as usize > size_of::<SockAddrStorage>() {
+            return Self::Unknown;
+        }
+        if let Some(address) = address.as_socket() {
+            return Self::Inet(address);
+        }
+        #[cfg(unix)]
+        if address.is_unix() {
+            return from_unix(address).map_or_else(unnamed, Self::Unix);
+        }
+        Self::Unknown
+    }
+
+    /// Says who sent what was received by this socket, if the system told.
+    ///
+    /// Never fails, as [`from_system`](Self::from_system) does not.
+    #[doc(hidden)]
+    pub fn of_sender(io: BorrowedIo<'_>, told: Option<&SockAddr>) -> Self {
+        match told.map(Self::from_system) {
+            None | Some(Self::Unknown) => {}
+            Some(known) => return known,
+        }
+        let socket = SockRef::from(&io);
+        // A sender without a name is not even said to be a Unix socket.
+        #[cfg(unix)]
+        if socket.local_addr().is_ok_and(|address| address.is_unix()) {
+            return unnamed();
+        }
+        // A stream does not say who sent a part of it, and its peer may have gone since.
+        socket.peer_addr().map_or(Self::Unknown, |address| Self::from_system(&address))
+    }
+
+    /// Returns the address as system calls take it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for what has no name.
+    #[doc(hidden)]
+    pub fn to_system(&self) -> io::Result<SockAddr> {
+        match self {
+            Self::Inet(address) => Ok((*address).into()),
+            #[cfg(unix)]
+            Self::Unix(address) => unix_to_system(address),
+            Self::Unknown => Err(Error::new(
+                ErrorKind::InvalidInput,
+                "nothing can be sent to an address that the system did not tell; use one of the internet, or a path",
+            )
+            .into()),
+        }
+    }
+}
+
+/// `None` for a path that std takes for too long, or otherwise for none.
+#[cfg(unix)]
+fn from_unix(address: &SockAddr) -> Option<std::os::unix::net::SocketAddr> {
+    use std::os::unix::net::SocketAddr;
+
+    // Not by socket2's `as_unix`, which unwraps what std says to it.
+    if let Some(path) = address.as_pathname() {
+        return SocketAddr::from_pathname(path).ok();
+    }
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Some(name) = address.as_abstract_namespace() {
+        #[cfg(target_os = "android")]
+        use std::os::android::net::SocketAddrExt;
+        #[cfg(target_os = "linux")]
+        use std::os::linux::net::SocketAddrExt;
+
+        return SocketAddr::from_abstract_name(name).ok();
+    }
+    None
+}
+
+/// The empty path is std's way to say that there is no name.
+#[cfg(unix)]
+fn unnamed() -> Address {
+    std::os::unix::net::SocketAddr::from_pathname("").map_or(Address::Unknown, Address::Unix)
+}
+
+#[cfg(unix)]
+fn unix_to_system(address: &std::os::unix::net::SocketAddr) -> io::Result<SockAddr> {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    match name(address) {
+        (true, Some(path)) => SockAddr::unix(OsStr::from_bytes(path)),
+        // A name that is no path begins with a byte of zero.
+        (false, Some(name)) => SockAddr::unix(OsStr::from_bytes(&[&[0], name].concat())),
+        (_, None) => Err(Error::new(
+            ErrorKind::InvalidInput,
+            "a socket without a name can't be reached by one; give it one by `bind`",
+        )
+        .into()),
     }
 }
 
@@ -82,7 +194,6 @@ impl PartialEq for Address {
             // Two sockets without a name are not the same socket.
             #[cfg(unix)]
             (Self::Unix(one), Self::Unix(other)) => !one.is_unnamed() && name(one) == name(other),
-            #[cfg(unix)]
             _ => false,
         }
     }
@@ -106,6 +217,7 @@ impl fmt::Display for Address {
             Self::Inet(address) => address.fmt(f),
             #[cfg(unix)]
             Self::Unix(address) => fmt::Debug::fmt(address, f),
+            Self::Unknown => f.write_str("(unknown)"),
         }
     }
 }
@@ -119,10 +231,9 @@ fn name(address: &std::os::unix::net::SocketAddr) -> (bool, Option<&[u8]>) {
         return (true, Some(path.as_os_str().as_bytes()));
     }
     #[cfg(target_os = "linux")]
-    {
-        use std::os::linux::net::SocketAddrExt;
-        (false, address.as_abstract_name())
-    }
-    #[cfg(not(target_os = "linux"))]
+    return (false, std::os::linux::net::SocketAddrExt::as_abstract_name(address));
+    #[cfg(target_os = "android")]
+    return (false, std::os::android::net::SocketAddrExt::as_abstract_name(address));
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
     (false, None)
 }

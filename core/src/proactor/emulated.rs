@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::attached::Attached;
 use super::{blocking, sockets};
 use crate::os::{self, OwnedIo};
+use crate::peer;
 use crate::{
     Address, Completed, Error, ErrorKind, EventLoop, Operation, Resource, ResourceKind, Source,
 };
@@ -30,10 +31,18 @@ pub(super) async fn perform(
 ) -> Completed {
     share_the_thread().await;
     if let Some(io) = resource.io().filter(|_| resource.kind() != ResourceKind::File) {
-        let result = match &operation {
+        let mut result = match &operation {
             Operation::Connect { to } => Ok(connect(event_loop, io, to).await),
             _ => transfer(event_loop, resource, io, &mut operation).await,
         };
+        while let (Ok(Err(error)), Operation::Accept { .. }) = (&result, &operation) {
+            if !peer::is_of_one_connection(error) {
+                break;
+            }
+            // That one has gone while it waited: the next.
+            share_the_thread().await;
+            result = transfer(event_loop, resource, io, &mut operation).await;
+        }
         if let Ok(result) = result {
             return (result, Some(operation));
         }

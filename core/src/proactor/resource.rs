@@ -104,6 +104,8 @@ impl Resource {
             Address::Inet(address) => Domain::for_address(*address),
             #[cfg(unix)]
             Address::Unix(_) => Domain::UNIX,
+            // Its error says why not.
+            Address::Unknown => address.to_system()?.domain(),
         };
         let socket = OwnedIo::from(Socket::new(domain, Type::STREAM, None)?);
         Ok(Self::new(Io::Io(Arc::new(socket)), Some(ResourceKind::Socket)))

@@ -5,9 +5,10 @@ use std::ffi::c_int;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 
-use socket2::{MaybeUninitSlice, SockAddr, SockRef};
+use socket2::{MaybeUninitSlice, SockRef};
 
 use crate::os::{BorrowedIo, OwnedIo};
+use crate::peer;
 use crate::{Address, Buffer, Operation};
 
 /// The mode of the socket is left alone where a single call can be told.
@@ -43,8 +44,13 @@ pub(super) fn attempt(operation: &mut Operation, io: BorrowedIo<'_>) -> io::Resu
             }
         }
         Operation::RecvFrom { buffer, from } => fill(buffer, |room| {
-            let (filled, sender) = socket.recv_from_with_flags(room, RECV)?;
-            *from = Some(address(&socket, &sender)?);
+            let (filled, sender) = loop {
+                match socket.recv_from_with_flags(room, RECV) {
+                    Err(error) if peer::is_of_earlier_datagram(&io, &error) => {}
+                    received => break received?,
+                }
+            };
+            *from = Some(Address::of_sender(io, Some(&sender)));
             Ok(filled)
         }),
         Operation::Write { buffer, at: None } | Operation::Send { buffer } => {
@@ -56,14 +62,13 @@ pub(super) fn attempt(operation: &mut Operation, io: BorrowedIo<'_>) -> io::Resu
             socket.send_vectored_with_flags(&bytes, SEND)
         }
         Operation::SendTo { buffer, to } => {
-            socket.send_to_with_flags(buffer.as_slice(), &sock_addr(to)?, SEND)
+            socket.send_to_with_flags(buffer.as_slice(), &to.to_system()?, SEND)
         }
         Operation::Accept { accepted } => {
-            let (connection, peer) = socket.accept()?;
+            let (connection, peer) = peer::accept(&io)?;
             #[cfg(windows)]
             connection.set_nonblocking(false)?;
-            let peer = address(&socket, &peer)?;
-            *accepted = Some((connection.into(), peer));
+            *accepted = Some((connection.into(), Address::from_system(&peer)));
             Ok(0)
         }
         Operation::Connect { to } => match begin_connect(&io, to)? {
@@ -82,7 +87,7 @@ pub(super) fn begin_connect<'a, S>(io: &'a S, to: &Address) -> io::Result<bool>
 where
     SockRef<'a>: From<&'a S>,
 {
-    match SockRef::from(io).connect(&sock_addr(to)?) {
+    match SockRef::from(io).connect(&to.to_system()?) {
         Ok(()) => Ok(true),
         Err(error) if is_in_progress(&error) => Ok(false),
         Err(error) => Err(error),
@@ -122,60 +127,6 @@ fn fill(
         buffer.set_filled(filled);
         Ok(filled)
     }
-}
-
-fn sock_addr(address: &Address) -> io::Result<SockAddr> {
-    match address {
-        Address::Inet(address) => Ok((*address).into()),
-        #[cfg(unix)]
-        Address::Unix(address) => unix_addr(address),
-    }
-}
-
-#[cfg(unix)]
-fn unix_addr(address: &std::os::unix::net::SocketAddr) -> io::Result<SockAddr> {
-    use std::ffi::OsStr;
-    use std::os::unix::ffi::OsStrExt;
-
-    if let Some(path) = address.as_pathname() {
-        return SockAddr::unix(path);
-    }
-    #[cfg(target_os = "linux")]
-    if let Some(name) = std::os::linux::net::SocketAddrExt::as_abstract_name(address) {
-        // A name that is no path is told by a first byte of zero.
-        return SockAddr::unix(OsStr::from_bytes(&[&[0], name].concat()));
-    }
-    SockAddr::unix(OsStr::from_bytes(b""))
-}
-
-fn address(socket: &SockRef<'_>, address: &SockAddr) -> io::Result<Address> {
-    if let Some(inet) = address.as_socket() {
-        return Ok(inet.into());
-    }
-    #[cfg(unix)]
-    {
-        use std::os::unix::net::SocketAddr;
-
-        if let Some(path) = address.as_unix() {
-            return Ok(path.into());
-        }
-        #[cfg(target_os = "linux")]
-        if let Some(name) = address.as_abstract_namespace() {
-            return <SocketAddr as std::os::linux::net::SocketAddrExt>::from_abstract_name(name)
-                .map(Address::from);
-        }
-        // A peer without a name is not even said to be a Unix socket.
-        if address.is_unix() || socket.local_addr()?.is_unix() {
-            return SocketAddr::from_pathname("").map(Address::from);
-        }
-    }
-    // A stream does not say who sent a part of it.
-    socket.peer_addr()?.as_socket().map(Address::from).ok_or_else(|| {
-        io::Error::new(
-            io::ErrorKind::Unsupported,
-            "the peer's address is neither of the internet nor a unix socket's; use `recv`",
-        )
-    })
 }
 
 fn no_position() -> io::Error {

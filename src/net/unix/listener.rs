@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
-use socket2::SockRef;
+use policy_core::peer;
 
 use super::{UnixStream, addr};
 use crate::io::{BorrowedIo, OwnedIo};
@@ -197,9 +197,9 @@ impl UnixListener {
 }
 
 fn accept(io: &BorrowedIo<'_>) -> io::Result<(OwnedIo, SocketAddr)> {
-    let (socket, peer) = SockRef::from(io).accept()?;
+    let (socket, address) = peer::accept(io)?;
     socket.set_nonblocking(true)?;
-    Ok((socket.into(), addr::to_std(&peer)?))
+    Ok((socket.into(), addr::to_std(&address)?))
 }
 
 impl TryFrom<net::UnixListener> for UnixListener {

@@ -55,6 +55,8 @@ pub mod local_tasks;
 pub mod net;
 pub mod net_faults;
 pub mod panics;
+#[cfg(target_os = "linux")]
+pub mod peers;
 pub mod policy;
 pub mod proactor;
 pub mod proactor_faults;

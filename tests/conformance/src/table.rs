@@ -334,6 +334,15 @@ macro_rules! __clauses {
                 no_datagram_is_lost "'datagrams at paths'"
                 a_datagram_can_be_answered "'datagrams at paths'"
             }
+            #[cfg(target_os = "linux")]
+            peers {
+                a_stream_from_the_longest_path_is_accepted_without_a_name "'no name of a peer takes a connection from a server'"
+                a_datagram_from_the_longest_path_arrives_without_a_name "'no name of a peer takes a datagram from a server'"
+                operations_take_what_comes_from_the_longest_path "'no name of a peer takes a connection from a server'"
+                a_name_that_is_no_path_may_have_any_bytes "'no name of a peer takes a connection from a server'"
+                clients_that_went_before_they_were_accepted_harm_nobody "'no end of a peer takes a connection from others'"
+                a_peer_of_ipv6_is_told_with_its_scope "'a peer's address is told with its scope'"
+            }
             #[cfg(unix)]
             signals {
                 every_listener_hears_of_a_signal "'every listener hears of each signal'"

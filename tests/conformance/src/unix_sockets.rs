@@ -15,10 +15,10 @@ use crate::support::{LONG, on_selector};
 use crate::{Make, Skipped};
 
 /// A folder of its own, removed at the end.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("policy-{}-{}", process::id(), NEXT.fetch_add(1, Relaxed));
         let folder = env::temp_dir().join(name);
@@ -26,7 +26,7 @@ impl Folder {
         Self(folder)
     }
 
-    fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.0.join("socket")
     }
 }

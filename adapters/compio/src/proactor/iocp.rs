@@ -17,7 +17,9 @@ use compio_driver::op::{
 use compio_driver::{AsRawFd, OpCode};
 use compio_runtime::{Runtime, submit};
 use policy_core::os::OwnedIo;
-use policy_core::{Address, Buffer, Error, ErrorKind, Interest, LoopState, Operation, Resource};
+use policy_core::{
+    Address, Buffer, Error, ErrorKind, Interest, LoopState, Operation, Resource, peer,
+};
 use socket2::{SockAddr, SockRef, Socket, Type};
 
 use super::buffer::Held;
@@ -198,22 +200,21 @@ async fn accept(fd: &Fd) -> io::Result<(OwnedIo, Address)> {
     loop {
         let socket = Socket::new(domain, Type::STREAM, None)?;
         let BufResult(result, accept) = submit(Accept::new(fd.clone(), socket)).await;
-        result.map_err(of_sockets)?;
-        match accept.update_context() {
+        match result.map_err(of_sockets).and_then(|_| accept.update_context()) {
             Ok(()) => {}
             // A peer that went before it was accepted: the next.
             Err(error) if is_gone(&error) => continue,
             Err(error) => return Err(error),
         }
         let (socket, peer) = accept.into_addr()?;
-        let peer = peer.as_socket().ok_or(io::ErrorKind::Unsupported)?;
-        return Ok((socket.into(), peer.into()));
+        return Ok((socket.into(), Address::from_system(&peer)));
     }
 }
 
+/// Returns true for the error of a connection, which is none of the listener's.
 fn is_gone(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionReset, NotConnected};
-    matches!(error.kind(), ConnectionAborted | ConnectionReset | NotConnected)
+    // The latter is what a socket says that was to take its place.
+    peer::is_of_one_connection(error) || error.kind() == io::ErrorKind::NotConnected
 }
 
 async fn connect(fd: &Fd, to: &Address) -> io::Result<()> {

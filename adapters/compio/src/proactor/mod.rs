@@ -8,8 +8,6 @@
 //! waits in between: compio's stand-in would block the loop on files that are in
 //! blocking mode.
 
-#[cfg(target_os = "linux")]
-mod address;
 mod buffer;
 mod operation;
 #[cfg_attr(windows, path = "iocp.rs")]

@@ -12,12 +12,11 @@ use compio_driver::op::{
 };
 use compio_runtime::{Runtime, submit};
 use policy_core::{
-    Buffer, Error, ErrorKind, Interest, LoopState, Operation, Resource, ResourceKind,
+    Address, Buffer, Error, ErrorKind, Interest, LoopState, Operation, Resource, ResourceKind, peer,
 };
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 
-use super::address;
 use super::buffer::{Held, filled, initialised};
 use super::operation::{Fd, drain, drain_all, fill, fill_all};
 use crate::local::Number;
@@ -116,7 +115,7 @@ pub(super) async fn perform(fd: &Fd, operation: Operation) -> (io::Result<usize>
         }
         Operation::RecvFrom { buffer, .. } => recv_from(fd, buffer).await,
         Operation::SendTo { buffer, to } => {
-            let address = match address::to_system(&to) {
+            let address = match to.to_system() {
                 Ok(address) => address,
                 Err(error) => return (Err(error), Operation::SendTo { buffer, to }),
             };
@@ -159,10 +158,7 @@ async fn recv_from(fd: &Fd, buffer: Buffer) -> (io::Result<usize>, Operation) {
     let from = match result {
         Ok(len) => {
             filled(&mut buffer, len);
-            match &address {
-                Some(address) => address::from_system(address),
-                None => address::of_sender(fd.as_fd()),
-            }
+            Some(Address::of_sender(fd.as_fd(), address.as_ref()))
         }
         Err(_) => None,
     };
@@ -170,33 +166,28 @@ async fn recv_from(fd: &Fd, buffer: Buffer) -> (io::Result<usize>, Operation) {
 }
 
 async fn accept(fd: &Fd) -> (io::Result<usize>, Operation) {
-    let accepted = loop {
+    loop {
         let BufResult(result, accept) = submit(Accept::new(fd.clone())).await;
         match result {
             // Only now is there a socket to take out.
             Ok(_) => {
                 let (socket, peer) = accept.into_inner();
-                break Ok((socket.into(), peer));
+                let accepted = Some((socket.into(), Address::from_system(&peer)));
+                return (Ok(0), Operation::Accept { accepted });
             }
+            // That one has gone while it waited: the next.
+            Err(error) if peer::is_of_one_connection(&error) => {}
             Err(error) => {
                 if let Err(error) = settle(fd, Interest::Readable, error).await {
-                    break Err(error);
+                    return (Err(error), Operation::Accept { accepted: None });
                 }
             }
         }
-    };
-    let accepted = accepted.and_then(|(socket, peer)| match address::from_system(&peer) {
-        Some(peer) => Ok((socket, peer)),
-        None => Err(Errno::AFNOSUPPORT.into()),
-    });
-    match accepted {
-        Ok(accepted) => (Ok(0), Operation::Accept { accepted: Some(accepted) }),
-        Err(error) => (Err(error), Operation::Accept { accepted: None }),
     }
 }
 
-async fn connect(fd: &Fd, to: &policy_core::Address) -> io::Result<()> {
-    let address = address::to_system(to)?;
+async fn connect(fd: &Fd, to: &Address) -> io::Result<()> {
+    let address = to.to_system()?;
     let BufResult(result, _connect) = submit(Connect::new(fd.clone(), address)).await;
     let Err(error) = result else { return Ok(()) };
     match Errno::from_io_error(&error) {

@@ -1,0 +1,67 @@
+//! What a peer can do to an accept or a receive, which is nobody else's: what every loop,
+//! with readiness or completion, has to know.
+
+use std::io;
+
+use socket2::{SockAddr, SockRef, Socket, Type};
+
+use crate::os::BorrowedIo;
+
+/// Accepts a connection, close-on-exec, and says who made it.
+///
+/// # Errors
+/// Of the system; see [`is_of_one_connection`].
+pub fn accept(io: &BorrowedIo<'_>) -> io::Result<(Socket, SockAddr)> {
+    let listener = SockRef::from(io);
+    #[cfg(not(target_vendor = "apple"))]
+    return listener.accept();
+    // By hand: socket2 fails there if the peer has gone already, since nothing can be set
+    // on such a socket any more.
+    #[cfg(target_vendor = "apple")]
+    {
+        let (connection, peer) = listener.accept_raw()?;
+        connection.set_cloexec(true)?;
+        let _gone = connection.set_nosigpipe(true);
+        Ok((connection, peer))
+    }
+}
+
+/// Returns true if an error of an accept is that of a single connection, whose peer has
+/// gone or can't be reached any more: the next one is accepted then.
+///
+/// By accept(2), Linux passes the errors that are pending on a new socket on. Two of its
+/// list are not here: EOPNOTSUPP, which every accept on a datagram socket gives, and EPERM,
+/// by which a security module refuses all of a process.
+pub fn is_of_one_connection(error: &io::Error) -> bool {
+    // The latter is Windows' word for the former.
+    if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+        return true;
+    }
+    #[cfg(unix)]
+    const CODES: &[i32] = &[
+        libc::EPROTO,
+        libc::ENOPROTOOPT,
+        libc::ENETDOWN,
+        libc::ENETUNREACH,
+        libc::EHOSTDOWN,
+        libc::EHOSTUNREACH,
+        libc::ETIMEDOUT,
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        libc::ENONET,
+    ];
+    #[cfg(not(unix))]
+    const CODES: &[i32] = &[];
+    error.raw_os_error().is_some_and(|code| CODES.contains(&code))
+}
+
+/// Returns true if an error of a receive tells that a datagram which was *sent* earlier did
+/// not arrive. Windows says so to whoever receives next, whomever from: any peer could end a
+/// server by closing its socket. A socket that has one peer only is told, as elsewhere.
+pub fn is_of_earlier_datagram(io: &BorrowedIo<'_>, error: &io::Error) -> bool {
+    // WSAENETRESET, WSAECONNRESET.
+    if !cfg!(windows) || !matches!(error.raw_os_error(), Some(10052 | 10054)) {
+        return false;
+    }
+    let socket = SockRef::from(io);
+    socket.r#type().is_ok_and(|kind| kind == Type::DGRAM) && socket.peer_addr().is_err()
+}
