@@ -98,6 +98,9 @@ pub trait Source: Debug + Send + Sync {
     /// shares out its time may let a task that has had its share wait for its next turn.
     ///
     /// One task at a time waits per interest; a later waker replaces the earlier.
+    ///
+    /// Nothing that is unsafe may rely on what this returns: any crate can implement it, and
+    /// return what `op` did not. [`SharedSource::poll_io`] keeps `op`'s own result.
     fn poll_io(
         &self,
         cx: &mut Context<'_>,

@@ -104,13 +104,16 @@ impl Anchor {
 
 impl Home {
     #[inline]
-    fn poll_io(
+    fn poll_io<Op>(
         &self,
         cx: &mut Context<'_>,
         interest: Interest,
-        op: &mut Op<'_>,
+        op: &mut Op,
         io: &OwnedIo,
-    ) -> Poll<io::Result<usize>> {
+    ) -> Poll<io::Result<usize>>
+    where
+        Op: FnMut(BorrowedIo<'_>) -> io::Result<usize> + ?Sized,
+    {
         let polled = self.source.poll_io(cx, interest, op);
         match &polled {
             Poll::Ready(Ok(_)) => polled,
@@ -143,7 +146,10 @@ impl Home {
 
 /// What is there already can be had without a loop.
 #[cold]
-fn without_loop(op: &mut Op<'_>, io: &OwnedIo, gone: Error) -> Poll<io::Result<usize>> {
+fn without_loop<Op>(op: &mut Op, io: &OwnedIo, gone: Error) -> Poll<io::Result<usize>>
+where
+    Op: FnMut(BorrowedIo<'_>) -> io::Result<usize> + ?Sized,
+{
     Poll::Ready(match op(os::borrow(io)) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(gone.into()),
         result => result,

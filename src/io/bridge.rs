@@ -12,7 +12,9 @@ use std::task::{Context, Poll};
 /// Reading into memory that need not be initialised.
 pub(crate) trait PollRead {
     /// Reads. The first bytes of `buf`, as many as this returns, are initialised then, and
-    /// none was made uninitialised: what is below relies on it, so it is of this crate only.
+    /// none was made uninitialised: what is below relies on it, so it is of this crate only,
+    /// and the number is that of the call that filled them. It is never one that came by a
+    /// trait which others implement: see `SharedSource::poll_io`.
     fn poll_read_uninit(
         &mut self,
         cx: &mut Context<'_>,

@@ -77,10 +77,11 @@ impl Socket {
             done = Some(op(&io)?);
             Ok(0)
         });
-        match (polled, done) {
-            (Poll::Ready(Ok(_)), Some(done)) => Poll::Ready(Ok(done)),
-            (Poll::Ready(Err(error)), _) => Poll::Ready(Err(error)),
-            (Poll::Pending | Poll::Ready(Ok(_)), _) => Poll::Pending,
+        match (done, polled) {
+            // Whatever else is said of it: what was done is not done again.
+            (Some(done), _) => Poll::Ready(Ok(done)),
+            (None, Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
+            (None, Poll::Pending | Poll::Ready(Ok(_))) => Poll::Pending,
         }
     }
 

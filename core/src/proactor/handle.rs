@@ -534,7 +534,8 @@ impl ProactorHandle {
                 Ok(0) => return (Err(io::ErrorKind::WriteZero.into()), Some(buffer)),
                 Ok(written) => {
                     buffer.advance(written);
-                    done += written as u64;
+                    // The loop's word, which may be any number.
+                    done = done.saturating_add(written as u64);
                 }
                 Err(error) => return (Err(error), Some(buffer)),
             }

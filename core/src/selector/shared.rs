@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::waiters::Waiters;
 use crate::os::BorrowedIo;
-use crate::{Interest, Source};
+use crate::{Error, ErrorKind, Interest, Source};
 
 /// A [`Source`], which knows one waker per direction, shared by any number of tasks.
 ///
@@ -56,6 +56,14 @@ impl SharedSource {
     /// Tries `op` until it gives anything but `WouldBlock`, as [`Source::poll_io`] does,
     /// for one of many tasks.
     ///
+    /// What this returns is what `op` itself returned, and not the word of the source,
+    /// which any crate can implement in safe code: a number of bytes can be relied on, for
+    /// memory that `op` has filled too. Once `op` has succeeded it is not called again.
+    ///
+    /// # Errors
+    /// Those of `op` and of the source; and if a source says that an operation is done which
+    /// it has not tried.
+    ///
     /// ```
     /// # use policy_core::{Interest, SharedSource, os::BorrowedIo};
     /// # use std::io;
@@ -69,15 +77,18 @@ impl SharedSource {
     /// }
     /// ```
     #[inline]
-    pub fn poll_io(
+    pub fn poll_io<Op>(
         &self,
         cx: &mut Context<'_>,
         interest: Interest,
-        op: &mut dyn FnMut(BorrowedIo<'_>) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
+        op: &mut Op,
+    ) -> Poll<io::Result<usize>>
+    where
+        Op: FnMut(BorrowedIo<'_>) -> io::Result<usize> + ?Sized,
+    {
         let waiters = self.waiters(interest);
         if let Some(version) = waiters.knows(cx.waker()) {
-            let polled = self.source.poll_io(cx, interest, op);
+            let polled = self.ask(cx, interest, op);
             if waiters.end(version, polled.is_pending()) || polled.is_ready() {
                 return polled;
             }
@@ -86,13 +97,43 @@ impl SharedSource {
     }
 
     #[cold]
-    fn poll_anew(
+    fn poll_anew<Op>(
         &self,
         cx: &mut Context<'_>,
         interest: Interest,
-        op: &mut dyn FnMut(BorrowedIo<'_>) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        self.waiters(interest).poll(cx, |cx| self.source.poll_io(cx, interest, op))
+        op: &mut Op,
+    ) -> Poll<io::Result<usize>>
+    where
+        Op: FnMut(BorrowedIo<'_>) -> io::Result<usize> + ?Sized,
+    {
+        self.waiters(interest).poll(cx, |cx| self.ask(cx, interest, op))
+    }
+
+    /// Polls the source, and believes nothing that it says of the operation.
+    // Generic, so that one call by pointer still leads from the source to the system.
+    #[inline]
+    fn ask<Op>(
+        &self,
+        cx: &mut Context<'_>,
+        interest: Interest,
+        op: &mut Op,
+    ) -> Poll<io::Result<usize>>
+    where
+        Op: FnMut(BorrowedIo<'_>) -> io::Result<usize> + ?Sized,
+    {
+        let mut done = None;
+        let polled = self.source.poll_io(cx, interest, &mut |io| {
+            // What the first call has taken would be lost with the second's.
+            if let Some(done) = done {
+                return Ok(done);
+            }
+            op(io).inspect(|&result| done = Some(result))
+        });
+        match (done, polled) {
+            (Some(done), _) => Poll::Ready(Ok(done)),
+            (None, Poll::Ready(Ok(_))) => Poll::Ready(Err(untried())),
+            (None, polled) => polled,
+        }
     }
 
     /// Forgets who waited by this waker, so that the list of many who come and go while
@@ -108,6 +149,15 @@ impl SharedSource {
             Interest::Writable => &self.writers,
         }
     }
+}
+
+#[cold]
+fn untried() -> io::Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "the event loop says that an operation is done which it has not tried; report it to its adapter",
+    )
+    .into()
 }
 
 impl fmt::Debug for SharedSource {
