@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 use policy_core::clock::Drive;
-use policy_core::{EventLoop, context};
+use policy_core::{EventLoop, budget, context};
 
 /// Runs `future` wherever it is awaited, with `event_loop` as the running loop.
 ///
@@ -57,6 +57,6 @@ impl<F: Future> Future for Within<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let (drive, future) = (this.drive, this.future);
-        context::scope(this.event_loop, || drive.poll(cx, |cx| future.poll(cx)))
+        budget::shared(|| context::scope(this.event_loop, || drive.poll(cx, |cx| future.poll(cx))))
     }
 }

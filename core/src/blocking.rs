@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::task::{self, JoinHandle, Task};
-use crate::{Error, EventLoop, context};
+use crate::{Error, EventLoop, budget, context};
 
 /// A closure of any type, on its way to a thread where it may block.
 ///
@@ -173,7 +173,7 @@ impl Gauge {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let (task, handle) = task::new(async move { f() });
+        let (task, handle) = task::new(async move { budget::outside(f) });
         self.shared.change(|counts| counts.queued += 1);
         let ticket = Ticket { shared: self.shared.clone(), started: false };
         (Job { task, ticket, home: None }, handle)

@@ -10,10 +10,12 @@
 //! | decide which loop a context gets | [`EventLoopPolicy`], [`ContextPolicy`] |
 //! | wait for children in a new way | [`ChildWatcher`] |
 //! | carry a task through an executor | [`task::Task`] |
+//! | let others run where a future is always ready | [`budget`] |
 //! | know which loop runs this code | [`context`] |
 //! | hear of signals of the process | [`signal`] |
 
 pub mod blocking;
+pub mod budget;
 mod callbacks;
 pub mod clock;
 pub mod context;

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use futures_io::{AsyncRead, AsyncSeek, AsyncWrite};
-use policy_core::{IoBuf, IoBufMut, Resource};
+use policy_core::{IoBuf, IoBufMut, Resource, budget};
 
 use super::OpenOptions;
 use super::job::{Job, blocking};
@@ -402,6 +402,25 @@ impl File {
         Poll::Ready(())
     }
 
+    /// Gives out what was read ahead, and reads where there is nothing of it.
+    fn poll_buffered(&mut self, cx: &mut Context<'_>, out: &mut [u8]) -> Poll<io::Result<usize>> {
+        loop {
+            let was_read = matches!(self.state, State::Reads(_));
+            ready!(self.poll_settled(cx))?;
+            let (buffer, at) = &mut self.read;
+            let mut rest = buffer.get(*at..).unwrap_or_default();
+            if !rest.is_empty() {
+                let count = rest.read(out)?;
+                *at += count;
+                return Poll::Ready(Ok(count));
+            }
+            if was_read {
+                return Poll::Ready(Ok(0)); // the end of the file
+            }
+            self.start_read(out.len())?;
+        }
+    }
+
     fn start_read(&mut self, most: usize) -> io::Result<()> {
         let (std, mut buffer) = (self.std.clone(), std::mem::take(&mut self.read).0);
         buffer.resize(most.min(LARGEST), 0);
@@ -507,22 +526,7 @@ impl AsyncRead for File {
         if out.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let this = &mut *self;
-        loop {
-            let was_read = matches!(this.state, State::Reads(_));
-            ready!(this.poll_settled(cx))?;
-            let (buffer, at) = &mut this.read;
-            let mut rest = buffer.get(*at..).unwrap_or_default();
-            if !rest.is_empty() {
-                let count = rest.read(out)?;
-                *at += count;
-                return Poll::Ready(Ok(count));
-            }
-            if was_read {
-                return Poll::Ready(Ok(0)); // the end of the file
-            }
-            this.start_read(out.len())?;
-        }
+        budget::poll(cx, |cx| self.poll_buffered(cx, out))
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll};
 
-use policy_core::{Error, ErrorKind, EventLoop, Interest, SharedSource, context, os};
+use policy_core::{Error, ErrorKind, EventLoop, Interest, SharedSource, budget, context, os};
 
 use super::{BorrowedIo, OwnedIo, uninterrupted};
 use crate::ambient;
@@ -66,10 +66,12 @@ impl Anchor {
         interest: Interest,
         mut op: impl FnMut(BorrowedIo<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        // One closure, so that one call by pointer leads to the system.
-        let op = &mut |io: BorrowedIo<'_>| uninterrupted(|| op(io));
-        let Some(home) = self.home.get() else { return self.poll_first(cx, interest, op) };
-        home.poll_io(cx, interest, op, &self.io)
+        budget::poll(cx, |cx| {
+            // One closure, so that one call by pointer leads to the system.
+            let op = &mut |io: BorrowedIo<'_>| uninterrupted(|| op(io));
+            let Some(home) = self.home.get() else { return self.poll_first(cx, interest, op) };
+            home.poll_io(cx, interest, op, &self.io)
+        })
     }
 
     #[cold]

@@ -6,13 +6,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_io::{AsyncRead, AsyncWrite};
+use policy_core::budget;
 
 /// What is read at once. More is hardly faster, and a server has many of these.
 const CHUNK: usize = 16 * 1024;
-
-/// How many chunks are copied before others have a turn: most executors ask no stream
-/// that is always ready to pause.
-const TURN: usize = 64;
 
 /// Writes all that `reader` gives to `writer`, until the end, and flushes it. Returns how
 /// many bytes that were.
@@ -150,11 +147,13 @@ impl Way {
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
-        for _ in 0..TURN {
+        // Either may be somebody else's, and never pause: each call spends for itself.
+        loop {
             while let Some(left) =
                 self.chunk.get(self.from..self.to).filter(|left| !left.is_empty())
             {
-                let written = ready!(Pin::new(&mut *writer).poll_write(cx, left))?;
+                let write = |cx: &mut Context<'_>| Pin::new(&mut *writer).poll_write(cx, left);
+                let written = ready!(budget::poll(cx, write))?;
                 if written == 0 {
                     return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
                 }
@@ -166,7 +165,8 @@ impl Way {
                 ready!(Pin::new(&mut *writer).poll_flush(cx))?;
                 return Poll::Ready(Ok(self.copied));
             }
-            match Pin::new(&mut *reader).poll_read(cx, &mut self.chunk)? {
+            let read = |cx: &mut Context<'_>| Pin::new(&mut *reader).poll_read(cx, &mut self.chunk);
+            match budget::poll(cx, read)? {
                 Poll::Ready(0) => self.at_end = true,
                 Poll::Ready(read) => (self.from, self.to) = (0, read),
                 Poll::Pending => {
@@ -179,7 +179,5 @@ impl Way {
                 }
             }
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
     }
 }

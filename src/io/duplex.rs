@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures_io::{AsyncRead, AsyncWrite};
+use policy_core::budget;
 
 use super::bridge::{PollRead, initialised};
 
@@ -105,11 +106,36 @@ impl DuplexStream {
         cx: &mut Context<'_>,
         append: impl FnOnce(&mut VecDeque<u8>, usize) -> usize,
     ) -> Poll<io::Result<usize>> {
-        let mut state = self.write.lock();
+        budget::poll(cx, |cx| self.write.poll_write(cx, append))
+    }
+}
+
+impl Pipe {
+    fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut state = self.lock();
+        if state.bytes.is_empty() && !state.ended {
+            let former = state.reader.replace(cx.waker().clone());
+            drop(state);
+            drop(former);
+            return Poll::Pending;
+        }
+        let read = state.bytes.read(buf)?;
+        let writer = state.writer.take();
+        drop(state);
+        writer.into_iter().for_each(Waker::wake);
+        Poll::Ready(Ok(read))
+    }
+
+    fn poll_write(
+        &self,
+        cx: &mut Context<'_>,
+        append: impl FnOnce(&mut VecDeque<u8>, usize) -> usize,
+    ) -> Poll<io::Result<usize>> {
+        let mut state = self.lock();
         if state.unread || state.ended {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        let room = self.write.size.saturating_sub(state.bytes.len());
+        let room = self.size.saturating_sub(state.bytes.len());
         if room == 0 {
             let former = state.writer.replace(cx.waker().clone());
             drop(state);
@@ -133,18 +159,7 @@ impl AsyncRead for DuplexStream {
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let mut state = self.read.lock();
-        if state.bytes.is_empty() && !state.ended {
-            let former = state.reader.replace(cx.waker().clone());
-            drop(state);
-            drop(former);
-            return Poll::Pending;
-        }
-        let read = state.bytes.read(buf)?;
-        let writer = state.writer.take();
-        drop(state);
-        writer.into_iter().for_each(Waker::wake);
-        Poll::Ready(Ok(read))
+        budget::poll(cx, |cx| self.read.poll_read(cx, buf))
     }
 }
 

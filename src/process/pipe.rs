@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use futures_io::{AsyncRead, AsyncWrite};
-use policy_core::Interest;
+use policy_core::{Interest, budget};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use super::anchor::Anchor;
@@ -35,8 +35,7 @@ impl Pipe {
         interest: Interest,
         op: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        self.anchor
-            .poll_io(cx, interest, op)
+        budget::poll(cx, |cx| self.anchor.poll_io(cx, interest, op))
             .map(|result| result.unwrap_or_else(|error| Err(error.into())))
     }
 

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
-use policy_core::Error;
+use policy_core::{Error, budget};
 use windows_sys::Win32::System::Console::{
     CTRL_BREAK_EVENT, CTRL_C_EVENT, CTRL_CLOSE_EVENT, CTRL_LOGOFF_EVENT, CTRL_SHUTDOWN_EVENT,
     SetConsoleCtrlHandler,
@@ -148,6 +148,10 @@ impl ConsoleEvent {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
+        budget::poll(cx, |cx| self.poll_came(cx))
+    }
+
+    fn poll_came(&self, cx: &mut Context<'_>) -> Poll<Option<()>> {
         let mut console = lock();
         let Some(listening) = console.listeners.get_mut(&(self.event, self.id)) else {
             return Poll::Pending;

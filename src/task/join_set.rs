@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
-use policy_core::{Error, EventLoop};
+use policy_core::{Error, EventLoop, budget};
 
 use super::{AbortHandle, Id, JoinError, JoinHandle};
 
@@ -248,7 +248,7 @@ impl<T: 'static> JoinSet<T> {
     /// });
     /// ```
     pub fn try_join_next(&mut self) -> Option<Result<T, JoinError>> {
-        match self.poll_join_next(&mut Context::from_waker(Waker::noop())) {
+        match self.poll_members(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(next) => next.map(|(_, result)| result),
             Poll::Pending => None,
         }
@@ -268,6 +268,12 @@ impl<T: 'static> JoinSet<T> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<(Id, Result<T, JoinError>)>> {
+        budget::poll(cx, |cx| self.poll_members(cx))
+    }
+
+    /// Polls those that may have finished. For the set's budget, not each member's: one
+    /// that pended for that would wake itself, and be polled again here at once.
+    fn poll_members(&mut self, cx: &mut Context<'_>) -> Poll<Option<(Id, Result<T, JoinError>)>> {
         if self.members.is_empty() {
             return Poll::Ready(None);
         }
@@ -275,7 +281,8 @@ impl<T: 'static> JoinSet<T> {
             // A member may be named twice, and be gone the second time.
             let Some(member) = self.members.get_mut(&id) else { continue };
             let cx = &mut Context::from_waker(&member.waker);
-            if let Poll::Ready(result) = Pin::new(&mut member.handle).poll(cx) {
+            let polled = budget::unconstrained(|| Pin::new(&mut member.handle).poll(cx));
+            if let Poll::Ready(result) = polled {
                 self.members.remove(&id);
                 return Poll::Ready(Some((id, result)));
             }

@@ -7,11 +7,13 @@
 //! | a call that blocks | [`spawn_blocking`] |
 //! | many tasks, results as they come | [`JoinSet`] |
 //! | a task that ends with its owner | [`AbortOnDrop`] |
+//! | a computation that lets others run | [`consume_budget`], [`yield_now`] |
 //!
 //! One contract on every executor: dropping a [`JoinHandle`] detaches its task,
 //! `abort` cancels it, a panic is a value.
 
 mod abort_on_drop;
+mod budget;
 mod join_set;
 mod yield_now;
 
@@ -24,6 +26,7 @@ pub use policy_core::task::{AbortHandle, Id, JoinError, JoinHandle, try_id};
 use crate::ambient;
 
 pub use abort_on_drop::AbortOnDrop;
+pub use budget::{Unconstrained, consume_budget, has_budget_remaining, unconstrained};
 pub use join_set::JoinSet;
 pub use yield_now::{YieldNow, yield_now};
 

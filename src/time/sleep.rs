@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
+use policy_core::budget::Once;
 use policy_core::clock::{Place, Wait, all_real};
 use policy_core::{Error, ErrorKind, EventLoop, Timer, context, task};
 
@@ -18,6 +19,9 @@ use crate::ambient;
 /// Waits for `duration` (asyncio's `sleep`), by the timer of the loop that runs
 /// here: never less, and more by what the executor's timers are late (tokio's count
 /// in milliseconds).
+///
+/// A `duration` of zero lets others run once (asyncio's `sleep(0)`), as
+/// [`yield_now`](crate::task::yield_now) does.
 ///
 /// Outside any loop it may be made all the same; it then belongs to the loop that
 /// polls it first. Cancel safe: dropping it stops the waiting.
@@ -33,7 +37,7 @@ use crate::ambient;
 pub fn sleep(duration: Duration) -> Sleep {
     let mut sleep = sleep_until(Instant::now().saturating_add(duration));
     sleep.is_ahead = !duration.is_zero();
-    sleep
+    sleep.yields_if(duration)
 }
 
 /// Waits until `deadline`; see [`sleep`]. Takes [`std::time::Instant`] too.
@@ -63,7 +67,8 @@ pub fn sleep_until(deadline: impl Into<Instant>) -> Sleep {
 /// assert!(try_sleep(Duration::ZERO).is_err());
 /// ```
 pub fn try_sleep(duration: Duration) -> Result<Sleep, Error> {
-    try_sleep_until(Instant::now().saturating_add(duration))
+    let sleep = try_sleep_until(Instant::now().saturating_add(duration))?;
+    Ok(sleep.yields_if(duration))
 }
 
 /// As [`sleep_until`], with an error where there is no loop.
@@ -98,6 +103,7 @@ pin_project! {
         // ask for the time again. If the deadline passes in between, the executor's
         // timer says so.
         is_ahead: bool,
+        turn: Once,
         // With the clock of the loop that it belongs to; of none until there is one. A
         // task that sleeps does not keep its own loop open. From the first poll on, a
         // pause of the clock wakes who has a place.
@@ -112,7 +118,14 @@ pin_project! {
 
 impl Sleep {
     fn new(deadline: Instant, place: Place) -> Self {
-        Self { deadline, is_ahead: false, place, real: None, timer: None }
+        Self { deadline, is_ahead: false, turn: Once::new(), place, real: None, timer: None }
+    }
+
+    fn yields_if(mut self, duration: Duration) -> Self {
+        if duration.is_zero() {
+            self.turn = Once::yielding();
+        }
+        self
     }
 
     /// Returns when it is over.
@@ -161,6 +174,7 @@ impl Sleep {
         let mut this = self.project();
         *this.deadline = deadline.into();
         *this.is_ahead = false;
+        *this.turn = Once::new();
         this.place.leave();
         this.timer.set(None);
     }
@@ -170,21 +184,23 @@ impl Future for Sleep {
     type Output = ();
 
     #[track_caller]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        match self.try_poll(cx) {
-            Poll::Ready(Ok(())) => Poll::Ready(()),
-            Poll::Ready(Err(error)) => ambient::fail(&error),
-            Poll::Pending => Poll::Pending,
-        }
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut turn = mem::take(self.as_mut().project().turn);
+        let polled = turn.poll(cx, |cx| self.as_mut().try_poll(cx));
+        *self.project().turn = turn;
+        or_panic(polled)
     }
 }
 
 impl Sleep {
+    /// As `poll`, for who decides about others: however much they have spent.
+    #[track_caller]
+    pub(super) fn poll_unbudgeted(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        or_panic(self.try_poll(cx))
+    }
+
     /// As `poll`, with an error where there is no loop.
-    pub(super) fn try_poll(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Error>> {
+    fn try_poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         loop {
             let mut this = self.as_mut().project();
             if let Some(timer) = this.timer.as_mut().as_pin_mut() {
@@ -258,6 +274,15 @@ impl Sleep {
                 Err(error) => Next::Return(Poll::Ready(Err(error))),
             },
         }
+    }
+}
+
+#[track_caller]
+fn or_panic(polled: Poll<Result<(), Error>>) -> Poll<()> {
+    match polled {
+        Poll::Ready(Ok(())) => Poll::Ready(()),
+        Poll::Ready(Err(error)) => ambient::fail(&error),
+        Poll::Pending => Poll::Pending,
     }
 }
 

@@ -14,7 +14,9 @@ use super::{Instant, Sleep, sleep, sleep_until};
 /// Awaits `future`, at most for `duration` (asyncio's `wait_for`).
 ///
 /// When the time is over, the future is dropped with this one. A future that is
-/// ready is preferred to a time that is over. Cancel safe if `future` is.
+/// ready is preferred to a time that is over. A future that is always busy does not hold
+/// the time up, as long as what it awaits spends its budget, see
+/// [`consume_budget`](crate::task::consume_budget). Cancel safe if `future` is.
 ///
 /// # Panics
 /// As [`sleep`], if `future` is not ready at once.
@@ -98,7 +100,7 @@ impl<F: Future> Future for Timeout<F> {
         if let Poll::Ready(output) = this.future.poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        this.sleep.poll(cx).map(|()| Err(Elapsed(())))
+        this.sleep.poll_unbudgeted(cx).map(|()| Err(Elapsed(())))
     }
 }
 

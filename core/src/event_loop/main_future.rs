@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::EventLoop;
+use crate::budget;
 use crate::callbacks::{self, Callbacks, Driver, STOP, Turn, WORK};
 use crate::executors;
 
@@ -148,7 +149,7 @@ impl<P: FnMut(&mut Context<'_>) -> Poll<()>> Future for Main<'_, P> {
         if (this.progress != Progress::Runs || this.callbacks.signals() != 0) && this.begin_poll() {
             return Poll::Ready(());
         }
-        if (this.poll)(cx).is_ready() {
+        if budget::renewed(|| (this.poll)(cx)).is_ready() {
             this.finish();
             return Poll::Ready(());
         }

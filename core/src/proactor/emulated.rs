@@ -4,11 +4,9 @@
 //! resource registered with the loop's reactor, where it stays for the next one. Files
 //! are always "ready": the loop's blocking jobs work on them.
 
-use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
 use std::time::Duration;
 
 use super::attached::Attached;
@@ -19,17 +17,12 @@ use crate::{
     Address, Completed, Error, ErrorKind, EventLoop, Operation, Resource, ResourceKind, Source,
 };
 
-/// How many operations a thread may begin until it lets others run, if none has to
-/// wait.
-const BURST: u8 = 64;
-
 /// Tries the operation, and waits for readiness in between.
 pub(super) async fn perform(
     event_loop: &Arc<dyn EventLoop>,
     resource: &Resource,
     mut operation: Operation,
 ) -> Completed {
-    share_the_thread().await;
     if let Some(io) = resource.io().filter(|_| resource.kind() != ResourceKind::File) {
         let mut result = match &operation {
             Operation::Connect { to } => Ok(connect(event_loop, io, to).await),
@@ -191,24 +184,4 @@ async fn in_blocking_job(
         Err(error) => Err(error.into()),
     };
     (result, take(&shared))
-}
-
-/// Lets others run once in a while: a peer that is always ready must not keep the
-/// thread for one task.
-async fn share_the_thread() {
-    thread_local!(static BEGUN: Cell<u8> = const { Cell::new(0) });
-    let mut tired = BEGUN
-        .try_with(|begun| {
-            begun.set((begun.get() + 1) % BURST);
-            begun.get() == 0
-        })
-        .unwrap_or(false);
-    poll_fn(|cx| {
-        if std::mem::take(&mut tired) {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        Poll::Ready(())
-    })
-    .await;
 }

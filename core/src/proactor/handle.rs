@@ -1,11 +1,14 @@
 //! The operations that a user calls.
 
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 
 use super::emulated;
 use crate::{
     Address, Buffer, Completed, Error, ErrorKind, EventLoop, IoBuf, IoBufMut, Operation, Resource,
+    budget,
 };
 
 /// The operations of a loop's proactor, with buffers that they own meanwhile; from
@@ -111,6 +114,8 @@ impl ProactorHandle {
     /// # }
     /// ```
     pub async fn perform(&self, resource: &Resource, operation: Operation) -> Completed {
+        // Also for what is refused at once.
+        poll_fn(|cx| budget::poll(cx, |_| Poll::Ready(()))).await;
         if let Err(error) = self.event_loop.state().check_open() {
             return (Err(error.into()), Some(operation));
         }

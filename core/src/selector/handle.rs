@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::watch::Watch;
+use crate::budget::Once;
 use crate::os::{self, NamesIo, OwnedIo, RawIo};
 use crate::{Error, ErrorKind, EventLoop, Interest, Source, task};
 
@@ -250,7 +251,8 @@ impl SelectorHandle {
     }
 
     fn readiness(&self, io: RawIo, interest: Interest) -> Readiness {
-        Readiness { registered: self.duplicate(io).map_err(Some), interest }
+        let registered = self.duplicate(io).map_err(Some);
+        Readiness { registered, interest, turn: Once::new() }
     }
 
     /// Registers a second number for what `io` is a number of: whoever owns the first
@@ -301,30 +303,39 @@ pub struct Readiness {
     /// `Err(None)` once its error was told.
     registered: Result<Box<dyn Source>, Option<Error>>,
     interest: Interest,
+    turn: Once,
 }
 
 impl Future for Readiness {
     type Output = Result<(), Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let interest = self.interest;
-        match &mut self.registered {
-            Err(error) => Poll::Ready(Err(error.take().unwrap_or_else(|| {
-                Error::new(
-                    ErrorKind::InvalidInput,
-                    "this wait has failed before; do not poll its future again",
-                )
-            }))),
-            Ok(source) => {
-                let ready = source.poll_io(cx, interest, &mut |io| os::is_ready(io, interest));
-                ready.map(|ready| match ready {
-                    Ok(_) => Ok(()),
-                    Err(cause) => Err(Error::io(
-                        "the loop can't wait for this descriptor any more; wait on a loop that runs",
-                        cause,
-                    )),
-                })
-            }
+        let Self { registered, interest, turn } = &mut *self;
+        turn.poll(cx, |cx| poll_ready(registered, *interest, cx))
+    }
+}
+
+fn poll_ready(
+    registered: &mut Result<Box<dyn Source>, Option<Error>>,
+    interest: Interest,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), Error>> {
+    match registered {
+        Err(error) => Poll::Ready(Err(error.take().unwrap_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidInput,
+                "this wait has failed before; do not poll its future again",
+            )
+        }))),
+        Ok(source) => {
+            let ready = source.poll_io(cx, interest, &mut |io| os::is_ready(io, interest));
+            ready.map(|ready| match ready {
+                Ok(_) => Ok(()),
+                Err(cause) => Err(Error::io(
+                    "the loop can't wait for this descriptor any more; wait on a loop that runs",
+                    cause,
+                )),
+            })
         }
     }
 }

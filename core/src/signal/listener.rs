@@ -9,7 +9,7 @@ use super::hub::{Look, Place};
 use super::reader::Unblocked;
 use super::table::Hold;
 use super::{SignalKind, reader};
-use crate::{Error, ErrorKind, EventLoop};
+use crate::{Error, ErrorKind, EventLoop, budget};
 
 /// Hears of a signal of the process, from the moment that it is made.
 ///
@@ -117,7 +117,7 @@ impl Listener {
         cx: &mut Context<'_>,
         home: Option<&Arc<dyn EventLoop>>,
     ) -> Poll<Result<u64, Error>> {
-        poll(&self.place, cx, home)
+        budget::poll(cx, |cx| poll(&self.place, cx, home))
     }
 }
 

@@ -25,6 +25,7 @@ use super::current::{self, Id};
 use super::error::JoinError;
 use super::header::{Header, quietly};
 use super::sync::UnsafeCell;
+use crate::budget;
 
 enum Stage<F: Future> {
     Running(F),
@@ -152,7 +153,7 @@ fn poll_caught<F: Future>(
     future: Pin<&mut F>,
     cx: &mut Context<'_>,
 ) -> Result<Poll<F::Output>, Box<dyn Any + Send>> {
-    catch_unwind(AssertUnwindSafe(|| current::scope(id, || future.poll(cx))))
+    catch_unwind(AssertUnwindSafe(|| current::scope(id, || budget::renewed(|| future.poll(cx)))))
 }
 
 #[allow(private_interfaces, reason = "see `Run`")]

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use super::halves::{Aborter, Joiner};
 use super::{Id, JoinError};
+use crate::budget::Once;
 
 /// The owner's half of a task: a future of its result.
 ///
@@ -27,11 +28,12 @@ use super::{Id, JoinError};
 #[must_use = "a handle that is dropped detaches its task: await it, or drop it by name"]
 pub struct JoinHandle<T> {
     joiner: Joiner<T>,
+    turn: Once,
 }
 
 impl<T> JoinHandle<T> {
     pub(super) fn new(joiner: Joiner<T>) -> Self {
-        Self { joiner }
+        Self { joiner, turn: Once::new() }
     }
 
     /// Returns the identity of the task.
@@ -100,7 +102,8 @@ impl<T> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.get_mut().joiner.poll(cx)
+        let Self { joiner, turn } = self.get_mut();
+        turn.poll(cx, |cx| joiner.poll(cx))
     }
 }
 

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use futures_io::AsyncRead;
+use policy_core::budget;
 
 use crate::io::bridge::{PollRead, initialised};
 
@@ -165,7 +166,7 @@ impl AsyncRead for Stdin {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        INPUT.poll_read(cx, buf)
+        budget::poll(cx, |cx| INPUT.poll_read(cx, buf))
     }
 }
 
@@ -175,7 +176,7 @@ impl PollRead for Stdin {
         cx: &mut Context<'_>,
         buf: &mut [MaybeUninit<u8>],
     ) -> Poll<io::Result<usize>> {
-        INPUT.poll_read(cx, initialised(buf))
+        budget::poll(cx, |cx| INPUT.poll_read(cx, initialised(buf)))
     }
 }
 

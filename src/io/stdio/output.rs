@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_io::AsyncWrite;
 use policy_core::task::JoinHandle;
-use policy_core::{Error, ErrorKind};
+use policy_core::{Error, ErrorKind, budget};
 
 use crate::ambient;
 use crate::io::backlog::Backlog;
@@ -169,7 +169,7 @@ macro_rules! writes_out {
                 cx: &mut Context<'_>,
                 buf: &[u8],
             ) -> Poll<io::Result<usize>> {
-                self.0.poll_write(cx, &[IoSlice::new(buf)])
+                budget::poll(cx, |cx| self.0.poll_write(cx, &[IoSlice::new(buf)]))
             }
 
             fn poll_write_vectored(
@@ -177,7 +177,7 @@ macro_rules! writes_out {
                 cx: &mut Context<'_>,
                 bufs: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
-                self.0.poll_write(cx, bufs)
+                budget::poll(cx, |cx| self.0.poll_write(cx, bufs))
             }
 
             fn poll_flush(

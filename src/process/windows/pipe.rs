@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use futures_io::{AsyncRead, AsyncWrite};
+use policy_core::budget;
 
 use crate::io::bridge::{PollRead, initialised};
 
@@ -97,6 +98,14 @@ impl<P: Read + Send + 'static> Reading<P> {
 
     /// Gives the next bytes to `take`, which says how many it took.
     fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: impl FnOnce(&[u8]) -> usize,
+    ) -> Poll<io::Result<usize>> {
+        budget::poll(cx, |cx| self.poll_piece(cx, take))
+    }
+
+    fn poll_piece(
         &mut self,
         cx: &mut Context<'_>,
         take: impl FnOnce(&[u8]) -> usize,
@@ -326,7 +335,7 @@ impl AsyncWrite for ChildStdin {
                 "the child's stdin was closed; take it out of `Child` before `wait`",
             )));
         }
-        std::task::ready!(self.poll_empty(cx))?;
+        std::task::ready!(budget::poll(cx, |cx| self.poll_empty(cx)))?;
         let mut state = self.lane.lock();
         if state.ended {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));

@@ -43,6 +43,9 @@ mod support;
 
 pub mod aborts;
 pub mod blocking;
+pub mod budget;
+#[cfg(unix)]
+pub mod budget_unix;
 pub mod callbacks;
 pub mod clock;
 pub mod context;

@@ -94,6 +94,32 @@ macro_rules! __clauses {
                 a_waker_may_outlive_its_loop "'the running loop is known while it polls'"
                 a_waiter_whose_waker_panics_harms_nobody "'a panic never takes the loop down'"
             }
+            budget {
+                a_tcp_stream_that_never_waits_lets_others_run "'what is always ready lets others run'"
+                a_peer_that_sends_flat_out_lets_others_run "'what is always ready lets others run'"
+                a_udp_socket_that_never_waits_lets_others_run "'what is always ready lets others run'"
+                a_duplex_that_never_waits_lets_others_run "'what is always ready lets others run'"
+                a_copy_that_never_waits_lets_others_run "'what is always ready lets others run'"
+                timers_that_never_wait_let_others_run "'what is always ready lets others run'"
+                handles_that_never_wait_let_others_run "'what is always ready lets others run'"
+                a_computation_that_spends_its_budget_lets_others_run "the documentation of `consume_budget`, the documentation of `within`"
+                a_select_of_busy_futures_lets_others_run "'one budget for each poll'"
+                a_timer_behind_a_busy_future_is_seen "'what is ready once is not overlooked'"
+                a_sleep_of_nothing_yields_once "asyncio's `sleep(0)`"
+                a_budget_is_of_one_poll "the documentation of `unconstrained`, the documentation of `has_budget_remaining`"
+                a_set_of_many_that_have_ended_loses_none "the documentation of `JoinSet`"
+                under_another_executor_others_have_their_turn "the documentation of `consume_budget`"
+            }
+            #[cfg(unix)]
+            budget_unix {
+                a_unix_stream_that_never_waits_lets_others_run "'what is always ready lets others run'"
+                a_unix_datagram_that_never_waits_lets_others_run "'what is always ready lets others run'"
+                a_listener_that_never_waits_lets_others_run "'what is always ready lets others run'"
+                a_child_that_never_stops_writing_lets_others_run "'what is always ready lets others run'"
+                a_signal_that_never_waits_lets_others_run "'what is always ready lets others run'"
+                waits_for_a_ready_descriptor_let_others_run "'what is always ready lets others run'"
+                operations_that_never_wait_let_others_run "'what is always ready lets others run'"
+            }
             aborts {
                 an_aborted_task_is_cancelled_and_dropped "the contract of tasks"
                 a_task_aborted_before_its_first_poll_is_never_polled "the contract of tasks"
