@@ -11,6 +11,7 @@
 //! How to choose:
 //!
 //! - [`poll`]: around the poll of what can be ready again and again, as a stream's reads;
+//! - [`consume`]: in the loop of what never waits, and polls nothing;
 //! - [`Once`]: around that of what is ready once, as a timer;
 //! - [`renewed`]: around the poll of a task. The cells of [`task`](crate::task) do it;
 //! - [`unconstrained`]: around a poll that decides about others, as that of a timeout's
@@ -33,6 +34,7 @@
 //! that an adapter uses.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::task::{Context, Poll};
 
 /// What a poll may spend.
@@ -97,6 +99,25 @@ pub fn poll<T>(cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> Poll
         spend();
     }
     polled
+}
+
+/// Spends a unit; lets others run first if none is left.
+///
+/// ```
+/// use policy_core::budget;
+///
+/// async fn compute(parts: impl Iterator<Item = u32>) -> u32 {
+///     let mut sum = 0;
+///     for part in parts {
+///         sum += part;
+///         budget::consume().await;
+///     }
+///     sum
+/// }
+/// # let _ = compute(0..1);
+/// ```
+pub async fn consume() {
+    poll_fn(|cx| poll(cx, |_| Poll::Ready(()))).await;
 }
 
 #[inline]

@@ -1,6 +1,6 @@
 //! How much a task does before others have their turn.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -40,7 +40,7 @@ use policy_core::budget;
 /// });
 /// ```
 pub async fn consume_budget() {
-    poll_fn(|cx| budget::poll(cx, |_| Poll::Ready(()))).await;
+    budget::consume().await;
 }
 
 /// Returns true if the task that runs here has some of its budget left; see

@@ -12,9 +12,9 @@ use std::time::Duration;
 use super::attached::Attached;
 use super::{blocking, sockets};
 use crate::os::{self, OwnedIo};
-use crate::peer;
 use crate::{
     Address, Completed, Error, ErrorKind, EventLoop, Operation, Resource, ResourceKind, Source,
+    budget, peer,
 };
 
 /// Tries the operation, and waits for readiness in between.
@@ -33,7 +33,7 @@ pub(super) async fn perform(
                 break;
             }
             // That one has gone while it waited: the next.
-            share_the_thread().await;
+            budget::consume().await;
             result = transfer(event_loop, resource, io, &mut operation).await;
         }
         if let Ok(result) = result {

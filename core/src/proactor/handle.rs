@@ -1,9 +1,7 @@
 //! The operations that a user calls.
 
-use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::task::Poll;
 
 use super::emulated;
 use crate::{
@@ -115,7 +113,7 @@ impl ProactorHandle {
     /// ```
     pub async fn perform(&self, resource: &Resource, operation: Operation) -> Completed {
         // Also for what is refused at once.
-        poll_fn(|cx| budget::poll(cx, |_| Poll::Ready(()))).await;
+        budget::consume().await;
         if let Err(error) = self.event_loop.state().check_open() {
             return (Err(error.into()), Some(operation));
         }
