@@ -1,5 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+#[macro_use]
+pub mod io;
+
 mod ambient;
 #[cfg(feature = "compat")]
 pub mod compat;
@@ -9,8 +12,6 @@ pub mod fs;
 #[cfg(feature = "hyper")]
 pub mod hyper;
 mod interrupt;
-#[macro_use]
-pub mod io;
 mod names;
 pub mod net;
 mod policy;

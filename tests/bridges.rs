@@ -76,6 +76,42 @@ fn all_streams_speak_to_tokios_traits() {
 }
 
 #[test]
+fn files_speak_to_tokios_traits() {
+    use std::io::SeekFrom;
+
+    use tokio::io::{AsyncSeek, AsyncSeekExt};
+
+    on_every_loop(|| async {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = policy::fs::OpenOptions::new();
+        options.read(true).write(true).create(true);
+        let mut file = options.open(folder.path().join("file")).await.unwrap();
+        file.write_all(b"hello, ").await.unwrap();
+        let slices = [std::io::IoSlice::new(b"wor"), std::io::IoSlice::new(b"ld")];
+        assert_eq!(file.write_vectored(&slices).await.unwrap(), 5);
+        // What is under way comes first.
+        assert!(Pin::new(&mut file).start_seek(SeekFrom::Start(0)).is_err());
+        assert_eq!(file.seek(SeekFrom::Current(-5)).await.unwrap(), 7);
+        let mut text = String::new();
+        file.read_to_string(&mut text).await.unwrap();
+        assert_eq!(text, "world");
+        file.rewind().await.unwrap();
+        // A seek that was begun and given up is done.
+        Pin::new(&mut file).start_seek(SeekFrom::End(-1)).unwrap();
+        assert_eq!(file.read(&mut [0; 8]).await.unwrap(), 1);
+        assert_eq!(file.stream_position().await.unwrap(), 12);
+        let before = file.seek(SeekFrom::Current(-100)).await.unwrap_err();
+        assert_eq!(before.kind(), std::io::ErrorKind::InvalidInput);
+        let mut copy = options.open(folder.path().join("copy")).await.unwrap();
+        file.rewind().await.unwrap();
+        assert_eq!(tokio::io::copy(&mut file, &mut copy).await.unwrap(), 12);
+        copy.shutdown().await.unwrap();
+        let copied = policy::fs::read_to_string(folder.path().join("copy")).await.unwrap();
+        assert_eq!(copied, "hello, world");
+    });
+}
+
+#[test]
 fn pipes_of_children_speak_to_tokios_traits() {
     on_every_loop(|| async {
         let mut child =

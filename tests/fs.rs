@@ -299,6 +299,115 @@ fn names_are_made_moved_and_removed() {
 }
 
 #[test]
+fn several_buffers_are_read_and_written_by_one_call() {
+    use std::io::{IoSlice, IoSliceMut};
+
+    on_every_loop(|folder| async move {
+        let path = folder.path().join("file");
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).open(&path).await.unwrap();
+        let none = file.write_vectored(&[IoSlice::new(b""), IoSlice::new(b"")]).await;
+        assert_eq!(none.unwrap(), 0);
+        let slices = [IoSlice::new(b"hel"), IoSlice::new(b""), IoSlice::new(b"lo world")];
+        assert_eq!(file.write_vectored(&slices).await.unwrap(), 11);
+        file.seek(SeekFrom::Start(0)).await.unwrap();
+        assert_eq!(file.read_vectored(&mut []).await.unwrap(), 0);
+        let (mut a, mut b) = ([0; 4], [0; 16]);
+        let mut slices = [IoSliceMut::new(&mut a), IoSliceMut::new(&mut b)];
+        assert_eq!(file.read_vectored(&mut slices).await.unwrap(), 11);
+        assert_eq!((&a, &b[..7]), (b"hell", &b"o world"[..]));
+    });
+}
+
+#[test]
+fn a_file_is_given_back_at_once_when_nothing_is_under_way() {
+    use std::io::Read;
+
+    on_every_loop(|folder| async move {
+        let path = folder.path().join("file");
+        fs::write(&path, "hello").await.unwrap();
+        let mut file = OpenOptions::new().read(true).write(true).open(&path).await.unwrap();
+        give_up_a_read(&mut file, 5).await;
+        let mut file = file.try_into_std().expect_err("a read is under way");
+        // Handed back as it was: what the read brings is there.
+        let mut text = String::new();
+        file.read_to_string(&mut text).await.unwrap();
+        assert_eq!(text, "hello");
+        file.write_all(b", world").await.unwrap();
+        file.flush().await.unwrap();
+        file.seek(SeekFrom::Start(0)).await.unwrap();
+        let mut text = String::new();
+        file.try_into_std().unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "hello, world");
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_that_nobody_reads_refuses_each_time_until_the_bytes_are_taken_out() {
+    on_every_loop(|_| async move {
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        drop(reader);
+        let mut file = File::from_std(writer.into());
+        file.write_all(b"hello").await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(file.flush().await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+        }
+        assert_eq!(file.write(b"more").await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+        assert_eq!(file.take_unwritten(), b"hello");
+        file.flush().await.unwrap();
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn folders_are_made_as_they_are_built() {
+    use std::os::unix::fs::PermissionsExt;
+
+    use policy::fs::DirBuilder;
+
+    on_every_loop(|folder| async move {
+        let path = folder.path().join("a/b");
+        let missing = DirBuilder::new().create(&path).await.unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::NotFound);
+        DirBuilder::new().recursive(true).mode(0o700).create(&path).await.unwrap();
+        DirBuilder::new().recursive(true).create(&path).await.unwrap();
+        let there = DirBuilder::new().create(&path).await.unwrap_err();
+        assert_eq!(there.kind(), ErrorKind::AlreadyExists);
+        assert_eq!(fs::metadata(&path).await.unwrap().permissions().mode() & 0o777, 0o700);
+        let nul = DirBuilder::new().create("a\0b").await.unwrap_err();
+        assert_eq!(nul.kind(), ErrorKind::InvalidInput);
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn flags_of_the_system_are_kept_when_a_file_is_opened() {
+    use std::os::fd::{AsFd, AsRawFd};
+
+    on_every_loop(|folder| async move {
+        fs::write(folder.path().join("file"), "").await.unwrap();
+        fs::symlink("file", folder.path().join("link")).await.unwrap();
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(libc::O_NOFOLLOW);
+        let refused = options.open(folder.path().join("link")).await.unwrap_err();
+        assert_eq!(refused.raw_os_error(), Some(libc::ELOOP));
+        let file = options.open(folder.path().join("file")).await.unwrap();
+        assert_eq!(file.as_fd().as_raw_fd(), file.as_raw_fd());
+    });
+}
+
+#[test]
+fn a_folder_that_is_opened_as_a_file_says_so_when_it_is_read() {
+    on_every_loop(|folder| async move {
+        // Windows refuses already to open it.
+        let Ok(mut file) = File::open(folder.path()).await else { return };
+        assert_eq!(file.read(&mut [0; 8]).await.unwrap_err().kind(), ErrorKind::IsADirectory);
+        assert_eq!(file.read(&mut []).await.unwrap(), 0);
+    });
+}
+
+#[test]
 fn without_a_loop_there_is_an_error_that_says_so() {
     let error = futures_lite::future::block_on(fs::read("/")).unwrap_err();
     let source = error.get_ref().unwrap().downcast_ref::<policy::Error>().unwrap();

@@ -1,13 +1,13 @@
 //! An open file.
 
+mod traits;
+
 use std::fs::{Metadata, Permissions};
-use std::io::{self, IoSlice, Read, Seek, SeekFrom, Write};
+use std::io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
-use futures_io::{AsyncRead, AsyncSeek, AsyncWrite};
 use policy_core::{IoBuf, IoBufMut, Resource, budget};
 
 use super::OpenOptions;
@@ -157,6 +157,31 @@ impl File {
             blocking(move || (&*std).seek(SeekFrom::Current(-back))).await?;
         }
         Arc::try_unwrap(self.std).or_else(|shared| shared.try_clone())
+    }
+
+    /// Gives the file back as std's if nothing is under way: no job, nothing that was read
+    /// ahead, nothing that is not written.
+    ///
+    /// # Errors
+    /// The file itself, as it was.
+    ///
+    /// ```
+    /// # policy::run(async {
+    /// let file = policy::fs::File::open(std::env::current_exe()?).await?;
+    /// let std_file: std::fs::File = file.try_into_std().expect("nothing is under way");
+    /// # std::io::Result::Ok(()) })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn try_into_std(self) -> Result<std::fs::File, Self> {
+        let is_idle = matches!(self.state, State::Idle)
+            && self.error.is_none()
+            && self.unread() == 0
+            && self.backlog.is_empty();
+        if !is_idle {
+            return Err(self);
+        }
+        // Shared with a job of a call that was given up, such as `metadata`.
+        Arc::try_unwrap(self.std).map_err(|std| Self { std, ..self })
     }
 
     /// Returns what is known of the file.
@@ -402,23 +427,64 @@ impl File {
         Poll::Ready(())
     }
 
+    /// Reads into the buffers, from what was read ahead or by a job.
+    fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let room = bufs.iter().fold(0, |room: usize, buf| room.saturating_add(buf.len()));
+        if room == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        budget::poll(cx, |cx| self.poll_buffered(cx, bufs, room))
+    }
+
     /// Gives out what was read ahead, and reads where there is nothing of it.
-    fn poll_buffered(&mut self, cx: &mut Context<'_>, out: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_buffered(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+        room: usize,
+    ) -> Poll<io::Result<usize>> {
         loop {
             let was_read = matches!(self.state, State::Reads(_));
             ready!(self.poll_settled(cx))?;
             let (buffer, at) = &mut self.read;
             let mut rest = buffer.get(*at..).unwrap_or_default();
             if !rest.is_empty() {
-                let count = rest.read(out)?;
+                let count = rest.read_vectored(bufs)?;
                 *at += count;
                 return Poll::Ready(Ok(count));
             }
             if was_read {
                 return Poll::Ready(Ok(0)); // the end of the file
             }
-            self.start_read(out.len())?;
+            self.start_read(room)?;
         }
+    }
+
+    /// Seeks; the same target goes on with a seek that is under way.
+    fn poll_sought(&mut self, cx: &mut Context<'_>, to: SeekFrom) -> Poll<io::Result<u64>> {
+        loop {
+            match &mut self.state {
+                State::Seeks(asked, _) if *asked == to => return self.poll_seek_done(cx),
+                _ => {}
+            }
+            ready!(self.poll_settled(cx))?;
+            self.start_seek(to)?;
+        }
+    }
+
+    /// Waits for the seek that is under way; without one it settles, and says nothing of the
+    /// position.
+    fn poll_seek_done(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<u64>> {
+        let State::Seeks(_, job) = &mut self.state else {
+            return self.poll_settled(cx).map_ok(|()| 0);
+        };
+        let sought = ready!(job.poll_done(cx)).and_then(|sought| sought);
+        self.state = State::Idle;
+        Poll::Ready(self.note_seek(sought))
     }
 
     fn start_read(&mut self, most: usize) -> io::Result<()> {
@@ -514,71 +580,5 @@ fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
         }
-    }
-}
-
-impl AsyncRead for File {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        out: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        if out.is_empty() {
-            return Poll::Ready(Ok(0));
-        }
-        budget::poll(cx, |cx| self.poll_buffered(cx, out))
-    }
-}
-
-impl AsyncWrite for File {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_accept(cx, &[IoSlice::new(bytes)])
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_accept(cx, bufs)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_settled(cx)
-    }
-
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_settled(cx)
-    }
-}
-
-impl AsyncSeek for File {
-    fn poll_seek(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        to: SeekFrom,
-    ) -> Poll<io::Result<u64>> {
-        loop {
-            match &mut self.state {
-                State::Seeks(asked, job) if *asked == to => {
-                    let sought = ready!(job.poll_done(cx)).and_then(|sought| sought);
-                    self.state = State::Idle;
-                    return Poll::Ready(self.note_seek(sought));
-                }
-                _ => {}
-            }
-            ready!(self.poll_settled(cx))?;
-            self.start_seek(to)?;
-        }
-    }
-}
-
-impl From<std::fs::File> for File {
-    fn from(std: std::fs::File) -> Self {
-        Self::from_std(std)
     }
 }

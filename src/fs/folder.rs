@@ -149,6 +149,22 @@ impl DirEntry {
         self.0.file_type()
     }
 
+    /// Returns the number of its inode, without another call to the system.
+    ///
+    /// ```
+    /// # policy::run(async {
+    /// let mut entries = policy::fs::read_dir(".").await?;
+    /// while let Some(entry) = entries.next_entry().await? {
+    ///     println!("{}", entry.ino());
+    /// }
+    /// # std::io::Result::Ok(()) })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[cfg(unix)]
+    pub fn ino(&self) -> u64 {
+        std::os::unix::fs::DirEntryExt::ino(&self.0)
+    }
+
     /// Returns what is known of it. Links are not followed.
     ///
     /// # Errors
@@ -165,5 +181,83 @@ impl DirEntry {
     /// ```
     pub async fn metadata(&self) -> io::Result<Metadata> {
         super::symlink_metadata(self.path()).await
+    }
+}
+
+/// How a folder is made: std's [`DirBuilder`](std::fs::DirBuilder), off the loop.
+///
+/// ```
+/// use policy::fs::DirBuilder;
+///
+/// # policy::run(async {
+/// # let temporary = tempfile::tempdir()?;
+/// # let base = temporary.path();
+/// DirBuilder::new().recursive(true).create(base.join("a/b")).await?;
+/// assert!(policy::fs::metadata(base.join("a/b")).await?.is_dir());
+/// # std::io::Result::Ok(()) })?;
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Debug, Default)]
+pub struct DirBuilder {
+    recursive: bool,
+    #[cfg(unix)]
+    mode: Option<u32>,
+}
+
+impl DirBuilder {
+    /// Makes one that makes a single folder, with the permissions that the process's umask
+    /// leaves.
+    ///
+    /// ```
+    /// let builder = policy::fs::DirBuilder::new();
+    /// ```
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets whether the folders above are made, too, and a folder that is there is no
+    /// error.
+    ///
+    /// ```
+    /// policy::fs::DirBuilder::new().recursive(true);
+    /// ```
+    pub fn recursive(&mut self, recursive: bool) -> &mut Self {
+        self.recursive = recursive;
+        self
+    }
+
+    /// Sets the permissions of the folders that are made, less the process's umask.
+    ///
+    /// ```
+    /// # #[cfg(unix)]
+    /// policy::fs::DirBuilder::new().mode(0o700);
+    /// ```
+    #[cfg(unix)]
+    pub fn mode(&mut self, mode: u32) -> &mut Self {
+        self.mode = Some(mode);
+        self
+    }
+
+    /// Makes the folder.
+    ///
+    /// # Errors
+    /// As [`std::fs::DirBuilder::create`].
+    ///
+    /// ```no_run
+    /// # policy::run(async {
+    /// policy::fs::DirBuilder::new().create("folder").await?;
+    /// # std::io::Result::Ok(()) })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub async fn create(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        // std's can't be cloned.
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(self.recursive);
+        #[cfg(unix)]
+        if let Some(mode) = self.mode {
+            std::os::unix::fs::DirBuilderExt::mode(&mut builder, mode);
+        }
+        let path = path.as_ref().to_owned();
+        blocking(move || builder.create(path)).await
     }
 }

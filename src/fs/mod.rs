@@ -27,7 +27,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use file::File;
-pub use folder::{DirEntry, ReadDir, read_dir};
+pub use folder::{DirBuilder, DirEntry, ReadDir, read_dir};
 pub use open_options::OpenOptions;
 
 use job::blocking;

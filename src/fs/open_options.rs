@@ -77,6 +77,28 @@ impl OpenOptions {
         self
     }
 
+    /// Adds flags of the system's `open`, such as `O_NOFOLLOW` or `O_DIRECT`; the access
+    /// mode in them is ignored. See
+    /// [`OpenOptionsExt::custom_flags`](std::os::unix::fs::OpenOptionsExt::custom_flags).
+    ///
+    /// ```no_run
+    /// # #[cfg(target_os = "linux")]
+    /// policy::fs::OpenOptions::new().read(true).custom_flags(0o400000 /* O_NOFOLLOW */);
+    /// ```
+    #[cfg(unix)]
+    pub fn custom_flags(&mut self, flags: i32) -> &mut Self {
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut self.0, flags);
+        self
+    }
+
+    /// Adds flags of the system's `CreateFile2`, such as `FILE_FLAG_DELETE_ON_CLOSE`; see
+    /// [`OpenOptionsExt::custom_flags`](std::os::windows::fs::OpenOptionsExt::custom_flags).
+    #[cfg(windows)]
+    pub fn custom_flags(&mut self, flags: u32) -> &mut Self {
+        std::os::windows::fs::OpenOptionsExt::custom_flags(&mut self.0, flags);
+        self
+    }
+
     /// Opens a file.
     ///
     /// # Errors

@@ -104,9 +104,10 @@ impl DuplexStream {
     fn write_with(
         &self,
         cx: &mut Context<'_>,
+        is_empty: bool,
         append: impl FnOnce(&mut VecDeque<u8>, usize) -> usize,
     ) -> Poll<io::Result<usize>> {
-        budget::poll(cx, |cx| self.write.poll_write(cx, append))
+        budget::poll(cx, |cx| self.write.poll_write(cx, is_empty, append))
     }
 }
 
@@ -129,11 +130,16 @@ impl Pipe {
     fn poll_write(
         &self,
         cx: &mut Context<'_>,
+        is_empty: bool,
         append: impl FnOnce(&mut VecDeque<u8>, usize) -> usize,
     ) -> Poll<io::Result<usize>> {
         let mut state = self.lock();
         if state.unread || state.ended {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        // After the question whether anybody reads: a program may write nothing to ask.
+        if is_empty {
+            return Poll::Ready(Ok(0));
         }
         let room = self.size.saturating_sub(state.bytes.len());
         if room == 0 {
@@ -169,10 +175,9 @@ impl AsyncWrite for DuplexStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if buf.is_empty() {
-            return Poll::Ready(Ok(0));
-        }
-        self.write_with(cx, |bytes, room| bytes.write(buf.get(..room).unwrap_or(buf)).unwrap_or(0))
+        self.write_with(cx, buf.is_empty(), |bytes, room| {
+            bytes.write(buf.get(..room).unwrap_or(buf)).unwrap_or(0)
+        })
     }
 
     fn poll_write_vectored(
@@ -180,10 +185,8 @@ impl AsyncWrite for DuplexStream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if bufs.iter().all(|buf| buf.is_empty()) {
-            return Poll::Ready(Ok(0));
-        }
-        self.write_with(cx, |bytes, room| {
+        let is_empty = bufs.iter().all(|buf| buf.is_empty());
+        self.write_with(cx, is_empty, |bytes, room| {
             let before = bytes.len();
             bytes.extend(bufs.iter().flat_map(|buf| buf.iter()).take(room));
             bytes.len() - before
@@ -229,5 +232,40 @@ impl Drop for DuplexStream {
 impl fmt::Debug for DuplexStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DuplexStream").field("size", &self.write.size).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_lite::future::block_on;
+    use futures_lite::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[test]
+    fn a_write_of_nothing_says_whether_anybody_reads() {
+        block_on(async {
+            let (mut ours, mut theirs) = duplex(1);
+            assert_eq!(ours.write(b"").await.unwrap(), 0);
+            ours.write_all(b"x").await.unwrap();
+            // Without room, too: it needs none.
+            assert_eq!(ours.write(b"").await.unwrap(), 0);
+            assert_eq!(ours.write_vectored(&[IoSlice::new(b""); 2]).await.unwrap(), 0);
+            assert_eq!(theirs.read(&mut [0; 8]).await.unwrap(), 1);
+            drop(theirs);
+            for refused in [ours.write(b"").await, ours.write_vectored(&[]).await] {
+                assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+            }
+        });
+    }
+
+    #[test]
+    fn a_side_that_was_closed_writes_nothing_more() {
+        block_on(async {
+            let (mut ours, _theirs) = duplex(8);
+            ours.close().await.unwrap();
+            let refused = ours.write(b"").await.unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::BrokenPipe);
+        });
     }
 }

@@ -8,9 +8,28 @@
 //! | talk to other processes and machines | [`net`](crate::net) |
 //!
 //! The traits are those of [futures-io](futures_io). Their methods (`read`, `write_all`,
-//! `lines` …) come from an extension trait, of which there are several that are
-//! well-kept: `futures_lite::{AsyncReadExt, AsyncWriteExt}` or `futures_util`'s. This
-//! crate adds none of its own.
+//! `lines` …) come from the extension traits of futures-lite, which are here, too (feature
+//! `io-util`, on by default):
+//!
+//! ```
+//! # #[cfg(feature = "io-util")]
+//! policy::run(async {
+//!     use policy::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+//!
+//!     let (mut a, b) = policy::io::duplex(64);
+//!     a.write_all(b"one\ntwo\n").await?;
+//!     let mut line = String::new();
+//!     BufReader::new(b).read_line(&mut line).await?;
+//!     assert_eq!(line, "one\n");
+//!     std::io::Result::Ok(())
+//! })?;
+//! # std::io::Result::Ok(())
+//! ```
+//!
+//! They are the very same traits as `futures_lite`'s, so a program that imports both has
+//! one of each. `futures_util` has another family of the same names: import one of the two
+//! in a file. With the feature `tokio-io` all streams have tokio's traits, whose methods
+//! are those of `tokio::io`.
 
 #[macro_use]
 pub(crate) mod bridge;
@@ -25,6 +44,11 @@ mod stdio;
 pub use copy::{copy, copy_bidirectional};
 pub use duplex::{DuplexStream, duplex};
 pub use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
+#[cfg(feature = "io-util")]
+pub use futures_lite::io::{
+    AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt, BufReader, BufWriter, Cursor,
+    empty, repeat, sink,
+};
 pub use stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
 
 pub(crate) use calls::uninterrupted;

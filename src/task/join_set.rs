@@ -167,6 +167,26 @@ impl<T: Send + 'static> JoinSet<T> {
     pub fn spawn_blocking(&mut self, f: impl FnOnce() -> T + Send + 'static) -> AbortHandle {
         self.insert(super::spawn_blocking(f))
     }
+
+    /// Runs `f` on a thread for blocking jobs of `event_loop`, and adds it.
+    ///
+    /// ```
+    /// let event_loop = policy::new_event_loop()?;
+    /// let mut set = policy::task::JoinSet::new();
+    /// set.spawn_blocking_on(|| 1, &event_loop);
+    /// let result = event_loop.run_until_complete(async { set.join_next().await })?;
+    /// assert_eq!(result.unwrap().unwrap(), 1);
+    /// event_loop.close()?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn spawn_blocking_on(
+        &mut self,
+        f: impl FnOnce() -> T + Send + 'static,
+        event_loop: &Arc<dyn EventLoop>,
+    ) -> AbortHandle {
+        self.insert(event_loop.spawn_blocking(f))
+    }
 }
 
 impl<T: 'static> JoinSet<T> {
@@ -248,8 +268,27 @@ impl<T: 'static> JoinSet<T> {
     /// });
     /// ```
     pub fn try_join_next(&mut self) -> Option<Result<T, JoinError>> {
+        self.try_join_next_with_id().map(|(_, result)| result)
+    }
+
+    /// As [`try_join_next`](Self::try_join_next), with the identity of the task.
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     let mut set = policy::task::JoinSet::new();
+    ///     let id = set.spawn(async {}).id();
+    ///     let (ended, result) = loop {
+    ///         match set.try_join_next_with_id() {
+    ///             Some(next) => break next,
+    ///             None => policy::task::yield_now().await,
+    ///         }
+    ///     };
+    ///     assert!(ended == id && result.is_ok());
+    /// });
+    /// ```
+    pub fn try_join_next_with_id(&mut self) -> Option<(Id, Result<T, JoinError>)> {
         match self.poll_members(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(next) => next.map(|(_, result)| result),
+            Poll::Ready(next) => next,
             Poll::Pending => None,
         }
     }
@@ -374,8 +413,15 @@ impl<T: Send + 'static, F: Future<Output = T> + Send + 'static> FromIterator<F> 
     /// Spawns each future by [`policy::spawn`](crate::spawn).
     fn from_iter<I: IntoIterator<Item = F>>(futures: I) -> Self {
         let mut set = Self::new();
-        futures.into_iter().for_each(|future| drop(set.spawn(future)));
+        set.extend(futures);
         set
+    }
+}
+
+impl<T: Send + 'static, F: Future<Output = T> + Send + 'static> Extend<F> for JoinSet<T> {
+    /// Spawns each future by [`policy::spawn`](crate::spawn).
+    fn extend<I: IntoIterator<Item = F>>(&mut self, futures: I) {
+        futures.into_iter().for_each(|future| drop(self.spawn(future)));
     }
 }
 

@@ -189,6 +189,22 @@ impl Interval {
         self.reset_at(self.sleep.now() + self.period);
     }
 
+    /// Makes the next tick come when `delay` has passed. The period stays.
+    ///
+    /// ```
+    /// policy::run(async {
+    ///     use policy::time::{Duration, interval};
+    ///
+    ///     let mut beat = interval(Duration::from_secs(60));
+    ///     beat.tick().await;
+    ///     beat.reset_after(Duration::from_millis(1));
+    ///     beat.tick().await;
+    /// });
+    /// ```
+    pub fn reset_after(&mut self, delay: Duration) {
+        self.reset_at(self.sleep.now() + delay);
+    }
+
     /// Makes the next tick come at `deadline`.
     ///
     /// ```

@@ -53,7 +53,7 @@ pub fn examples(names: &[&str]) -> PathBuf {
     profile.join("examples")
 }
 
-const FEATURES: [(&str, bool); 9] = [
+const FEATURES: [(&str, bool); 10] = [
     ("default-loop", cfg!(feature = "default-loop")),
     ("macros", cfg!(feature = "macros")),
     ("tokio", cfg!(feature = "tokio")),
@@ -63,6 +63,7 @@ const FEATURES: [(&str, bool); 9] = [
     ("async-process", cfg!(feature = "async-process")),
     ("tokio-io", cfg!(feature = "tokio-io")),
     ("hyper", cfg!(feature = "hyper")),
+    ("io-util", cfg!(feature = "io-util")),
 ];
 
 /// A folder of this test's own, empty.

@@ -26,6 +26,7 @@ pub fn results_come_in_the_order_of_completion(make: Make<'_>) {
         }
         for n in [3, 0, 4, 2, 1] {
             assert!(set.try_join_next().is_none());
+            assert!(set.try_join_next_with_id().is_none());
             gates[n].open();
             assert_eq!(set.join_next().await.unwrap().unwrap(), n);
         }
@@ -180,11 +181,13 @@ pub fn a_set_takes_tasks_of_every_kind(make: Make<'_>) -> Result<(), Skipped> {
                 set.spawn_on(async { 100 }, other);
                 set.insert(policy::spawn(async { 1000 }));
                 set.try_spawn(async { 10_000 }).unwrap();
+                set.spawn_blocking_on(|| 100_000, other);
+                set.extend((1..=2).map(|n| async move { n * 1_000_000 }));
                 let mut sum = 0;
                 while let Some(result) = set.join_next().await {
                     sum += result.unwrap();
                 }
-                assert_eq!(sum, 11_111);
+                assert_eq!(sum, 3_111_111);
             });
         });
     });

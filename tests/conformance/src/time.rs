@@ -346,6 +346,10 @@ pub fn an_interval_can_be_set_anew(make: Make<'_>) {
         let mut beat = interval(NEVER);
         beat.tick().await;
         assert!(futures_lite::future::poll_once(pin!(beat.tick())).await.is_none());
+        beat.reset_after(Duration::ZERO);
+        beat.tick().await;
+        beat.reset_after(Duration::MAX);
+        assert!(futures_lite::future::poll_once(pin!(beat.tick())).await.is_none());
         beat.reset_immediately();
         beat.tick().await;
         let at = Instant::now() + SOON;
