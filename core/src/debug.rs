@@ -9,9 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use crate::LoopState;
-use crate::callbacks::Callbacks;
-use crate::task::{self, Id, LocalTask, Task};
+use crate::heart::Ready;
+use crate::task;
 
 /// Turns debug mode on for each loop that is made, unless it is empty or `0`.
 const VARIABLE: &str = "EVENT_LOOP_DEBUG";
@@ -54,69 +53,50 @@ impl Slow {
     }
 }
 
-/// In debug mode: wraps a task so that its slow polls are reported. That costs an
+/// In debug mode: wraps a future so that its slow polls are reported. That costs an
 /// allocation; decided at the spawn, it costs other tasks' polls nothing.
-#[inline]
-pub(crate) fn watched(task: Task, state: &LoopState, location: &'static Location<'static>) -> Task {
-    match state.callbacks().is_debug() {
-        true => watch(task, state, location),
-        false => task,
-    }
+#[cold]
+pub(crate) fn watched<F>(
+    future: F,
+    ready: &Arc<Ready>,
+    location: &'static Location<'static>,
+) -> Watched<Pin<Box<dyn Future<Output = F::Output> + Send>>>
+where
+    F: Future + Send + 'static,
+{
+    // Boxed, so that the compiler makes no second task of each future's type.
+    Watched { future: Box::pin(future), location, ready: ready.clone() }
 }
 
 /// As [`watched`].
-#[inline]
-pub(crate) fn watched_local(
-    task: LocalTask,
-    state: &LoopState,
-    location: &'static Location<'static>,
-) -> LocalTask {
-    match state.callbacks().is_debug() {
-        true => watch_local(task, state, location),
-        false => task,
-    }
-}
-
 #[cold]
-fn watch(task: Task, state: &LoopState, location: &'static Location<'static>) -> Task {
-    let id = task.id();
-    let callbacks = state.callbacks().clone();
-    let (watched, detached) = task::new(Watched { task, id, location, callbacks });
-    drop(detached);
-    watched
-}
-
-#[cold]
-fn watch_local(
-    task: LocalTask,
-    state: &LoopState,
+pub(crate) fn watched_local<F>(
+    future: F,
+    ready: &Arc<Ready>,
     location: &'static Location<'static>,
-) -> LocalTask {
-    let id = task.id();
-    let callbacks = state.callbacks().clone();
-    let (watched, detached) = task::new_local(Watched { task, id, location, callbacks });
-    drop(detached);
-    watched
+) -> Watched<Pin<Box<dyn Future<Output = F::Output>>>>
+where
+    F: Future + 'static,
+{
+    Watched { future: Box::pin(future), location, ready: ready.clone() }
 }
 
-struct Watched<T> {
-    task: T,
-    id: Id,
+pub(crate) struct Watched<F> {
+    future: F,
     location: &'static Location<'static>,
-    callbacks: Arc<Callbacks>,
+    ready: Arc<Ready>,
 }
 
-impl<T: Future<Output = ()> + Unpin> Future for Watched<T> {
-    type Output = ();
+impl<F: Future + Unpin> Future for Watched<F> {
+    type Output = F::Output;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let began = Instant::now();
-        let polled = Pin::new(&mut self.task).poll(cx);
-        if self.callbacks.is_debug() {
-            let Self { id, location, .. } = &*self;
-            self.callbacks
-                .slow()
-                .check(began, format_args!("a poll of task {id}, spawned at {location},"));
+        let polled = Pin::new(&mut self.future).poll(cx);
+        if let (true, Some(id)) = (self.ready.is_debug(), task::try_id()) {
+            let location = self.location;
+            let what = format_args!("a poll of task {id}, spawned at {location},");
+            self.ready.slow().check(began, what);
         }
         polled
     }

@@ -3,7 +3,6 @@
 mod callbacks;
 mod calls;
 mod diagnostics;
-mod main_future;
 mod signals;
 mod tasks;
 
@@ -15,7 +14,7 @@ use std::time::{Duration, Instant};
 
 pub use calls::ShutdownReport;
 
-use crate::task::{LocalTask, Task};
+use crate::task::Task;
 use crate::{Error, ErrorKind, Job, LoopState, Proactor, Selector, Timer};
 
 /// Which of asyncio's two models a loop follows.
@@ -47,15 +46,13 @@ pub enum LoopKind {
 /// [`ErrorKind::WrongThread`] elsewhere.
 ///
 /// ```
-/// use policy_core::task::Task;
-/// use policy_core::{Error, ErrorKind, EventLoop, Job, LoopKind, LoopState, Timer};
+/// use policy_core::{Error, EventLoop, Job, LoopKind, LoopState, Timer};
 /// use std::pin::Pin;
 /// use std::sync::Arc;
 /// use std::task::{Context, Poll, Waker};
 /// use std::time::{Duration, Instant};
 ///
-/// /// Polls its main future without a pause, and has no tasks: the least that an
-/// /// executor can do.
+/// /// Polls without a pause: the least that an executor can do.
 /// #[derive(Debug)]
 /// struct Spinning(LoopState);
 ///
@@ -67,9 +64,6 @@ pub enum LoopKind {
 ///         let mut cx = Context::from_waker(Waker::noop());
 ///         while main.as_mut().poll(&mut cx).is_pending() {}
 ///         Ok(())
-///     }
-///     fn submit(&self, _task: Task) -> Result<(), Error> {
-///         Err(ErrorKind::Unsupported.into())
 ///     }
 ///     fn submit_blocking(&self, job: Job) -> Result<(), Error> {
 ///         std::thread::spawn(|| job.run());
@@ -85,8 +79,9 @@ pub enum LoopKind {
 ///
 /// let state = LoopState::new("spinning", LoopKind::Selector);
 /// let event_loop: Arc<dyn EventLoop> = Arc::new(Spinning(state));
-/// let job = event_loop.spawn_blocking(|| 6 * 7);
-/// assert_eq!(event_loop.run_until_complete(job)?.unwrap(), 42);
+/// let (task, job) = (event_loop.spawn(async { 6 }), event_loop.spawn_blocking(|| 7));
+/// let product = async { task.await.unwrap() * job.await.unwrap() };
+/// assert_eq!(event_loop.run_until_complete(product)?, 42);
 /// event_loop.close()?;
 /// # Ok::<(), Error>(())
 /// ```
@@ -97,8 +92,9 @@ pub trait EventLoop: Debug + Send + Sync + 'static {
     /// Runs the loop on this thread until `main` is done.
     ///
     /// Called by one thread at a time, never nested, with the loop entered in
-    /// [`context`](crate::context). `main` never panics. The loop's other tasks make progress
-    /// meanwhile; they stay when the call returns, for the next.
+    /// [`context`](crate::context). `main` never panics. It runs the loop's tasks and
+    /// callbacks, too, and is pending when the reactor is to be looked at: without a
+    /// wait if it has woken its waker, else until somebody wakes it.
     ///
     /// # Errors
     /// If the loop can't run here, before `main` was polled: for example
@@ -106,20 +102,16 @@ pub trait EventLoop: Debug + Send + Sync + 'static {
     /// executor can't be nested in what runs on this thread.
     fn drive(&self, main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), Error>;
 
-    /// Gives a task to the executor. Called from any thread, also while nobody
-    /// drives the loop: the task then waits.
+    /// Gives a task to an executor with threads. Called from any thread, also while
+    /// nobody drives the loop.
+    ///
+    /// Only where the state says [`self_driving`](LoopState::self_driving). The tasks of
+    /// other loops need no executor: they are run in `main`, by [`drive`](Self::drive).
     ///
     /// # Errors
     /// If the executor takes no tasks any more; the task is dropped, so cancelled.
-    fn submit(&self, task: Task) -> Result<(), Error>;
-
-    /// Gives a task to this thread's part of the executor. Called while this
-    /// thread drives the loop.
-    ///
-    /// # Errors
-    /// [`ErrorKind::WrongThread`] from another thread, [`ErrorKind::Unsupported`]
-    /// where the executor has no such tasks (the default).
-    fn submit_local(&self, task: LocalTask) -> Result<(), Error> {
+    /// [`ErrorKind::Unsupported`] where there is no executor (the default).
+    fn submit(&self, task: Task) -> Result<(), Error> {
         drop(task);
         Err(ErrorKind::Unsupported.into())
     }
@@ -160,10 +152,10 @@ pub trait EventLoop: Debug + Send + Sync + 'static {
         None
     }
 
-    /// Returns true if tasks make progress while nobody drives the loop, on
-    /// threads of its own.
-    fn is_self_driving(&self) -> bool {
-        false
+    /// Returns false if what runs on this thread, inside [`drive`](Self::drive), should
+    /// let the executor have its turn at once: its own cooperative budget is used up.
+    fn has_budget(&self) -> bool {
+        true
     }
 
     /// Returns false if tasks run here that were not spawned through this loop, so

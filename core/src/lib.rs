@@ -16,7 +16,6 @@
 
 pub mod blocking;
 pub mod budget;
-mod callbacks;
 pub mod clock;
 pub mod context;
 mod debug;
@@ -25,6 +24,7 @@ mod event_loop;
 mod exception;
 mod executors;
 pub mod foreign;
+mod heart;
 pub mod local;
 pub mod os;
 #[doc(hidden)]
@@ -43,10 +43,10 @@ pub mod tracker;
 mod watcher;
 
 pub use blocking::{BlockingExecutor, Job};
-pub use callbacks::{Handle, TimerHandle};
 pub use error::{Error, ErrorKind};
 pub use event_loop::{EventLoop, LoopKind, ShutdownReport};
 pub use exception::{ExceptionContext, ExceptionHandler};
+pub use heart::{Handle, TimerHandle};
 pub use policy::{
     Context, ContextKey, ContextPolicy, CurrentLoop, EventLoopPolicy, IntoContext, IntoLoopFactory,
     IntoPolicy, LoopFactory,

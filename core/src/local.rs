@@ -106,6 +106,19 @@ impl<T> Default for LocalTable<T> {
     }
 }
 
+/// Cancels the tasks of a loop that stay on this thread. For an adapter whose tasks have
+/// to go before something of its own does; all others leave it to the loop that closes,
+/// and to the thread that ends.
+///
+/// ```
+/// use policy_core::{LoopKind, LoopState, local};
+///
+/// local::cancel(LoopState::new("my-executor", LoopKind::Selector).id()); // it has none
+/// ```
+pub fn cancel(id: LoopId) {
+    crate::heart::close_local(id);
+}
+
 /// Returns true on the thread that the process began with.
 ///
 /// ```

@@ -1,14 +1,15 @@
 //! What every event loop is and keeps, whatever its executor.
 
 use std::fmt;
+use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use crate::blocking::{Executor, Gauge};
-use crate::callbacks::Callbacks;
 use crate::clock::Clock;
 use crate::debug;
 use crate::exception::Handlers;
+use crate::heart::{self, Ready};
 use crate::selector::Watches;
 use crate::{Error, ErrorKind, LoopKind};
 
@@ -42,7 +43,7 @@ pub struct LoopState {
     name: String,
     kind: LoopKind,
     phase: AtomicU8,
-    callbacks: Arc<Callbacks>,
+    ready: Arc<Ready>,
     has_timers: AtomicBool,
     handlers: Handlers,
     blocking: Gauge,
@@ -51,6 +52,7 @@ pub struct LoopState {
     alive: Arc<()>,
     executor: Executor,
     clock: Clock,
+    is_adopted: bool,
     #[cfg(unix)]
     generation: u64,
 }
@@ -70,14 +72,32 @@ impl LoopState {
     /// assert!(!state.is_running() && !state.is_closed());
     /// ```
     pub fn new(name: impl Into<String>, kind: LoopKind) -> Self {
+        Self::with(name.into(), kind, true)
+    }
+
+    /// Makes the state of a new loop whose executor has threads, and runs the loop's
+    /// tasks there, whether somebody drives the loop or not: see
+    /// [`EventLoop::submit`](crate::EventLoop::submit).
+    ///
+    /// ```
+    /// use policy_core::{LoopKind, LoopState};
+    ///
+    /// let state = LoopState::self_driving("my-executor:multi_thread", LoopKind::Selector);
+    /// assert!(state.is_self_driving() && !state.is_running());
+    /// ```
+    pub fn self_driving(name: impl Into<String>, kind: LoopKind) -> Self {
+        Self::with(name.into(), kind, false)
+    }
+
+    fn with(name: String, kind: LoopKind, runs_tasks: bool) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let blocking = Gauge::default();
         Self {
             id: LoopId(NEXT.fetch_add(1, Ordering::Relaxed)),
-            name: name.into(),
+            name,
             kind,
             phase: AtomicU8::new(IDLE),
-            callbacks: Arc::new(Callbacks::new(debug::from_env())),
+            ready: Ready::new(runs_tasks, debug::from_env()),
             has_timers: AtomicBool::new(false),
             handlers: Handlers::default(),
             clock: Clock::new(blocking.clone()),
@@ -85,6 +105,7 @@ impl LoopState {
             watches: Watches::default(),
             alive: Arc::new(()),
             executor: Executor::default(),
+            is_adopted: false,
             #[cfg(unix)]
             generation: crate::local::fork_generation(),
         }
@@ -103,8 +124,9 @@ impl LoopState {
     /// assert!(state.is_closed());
     /// ```
     pub fn always_running(name: impl Into<String>, kind: LoopKind) -> Self {
-        let mut state = Self::new(name, kind);
+        let mut state = Self::self_driving(name, kind);
         state.phase = AtomicU8::new(RUNNING);
+        state.is_adopted = true;
         state
     }
 
@@ -171,6 +193,19 @@ impl LoopState {
     #[inline]
     pub fn is_closed(&self) -> bool {
         self.phase.load(Ordering::Acquire) == CLOSED
+    }
+
+    /// Returns true if tasks make progress while nobody drives the loop, on threads of
+    /// its executor's own.
+    ///
+    /// ```
+    /// use policy_core::{LoopKind, LoopState};
+    ///
+    /// assert!(!LoopState::new("my-executor", LoopKind::Selector).is_self_driving());
+    /// ```
+    #[inline]
+    pub fn is_self_driving(&self) -> bool {
+        !self.ready.runs_tasks()
     }
 
     /// Returns the count of the loop's blocking jobs.
@@ -249,8 +284,13 @@ impl LoopState {
         &self.watches
     }
 
-    pub(crate) fn callbacks(&self) -> &Arc<Callbacks> {
-        &self.callbacks
+    /// Returns true if somebody else runs the loop for as long as it lives.
+    pub(crate) fn is_adopted(&self) -> bool {
+        self.is_adopted
+    }
+
+    pub(crate) fn ready(&self) -> &Arc<Ready> {
+        &self.ready
     }
 
     /// True once the loop has shown that it makes timers.
@@ -305,10 +345,44 @@ impl LoopState {
     pub fn mark_closed(&self) -> bool {
         let closed = self.phase.swap(CLOSED, Ordering::AcqRel) != CLOSED;
         if closed && !self.is_forked() {
-            self.callbacks.close();
+            self.ready.close();
             self.clock.close();
         }
         closed
+    }
+
+    /// Has `f` called on the thread that drives the loop, in order with its callbacks;
+    /// `f` is dropped once the loop is closed. For an adapter with work for that thread.
+    ///
+    /// ```
+    /// use policy_core::{LoopKind, LoopState};
+    ///
+    /// let state = LoopState::new("my-executor", LoopKind::Selector);
+    /// state.post(|| println!("on the thread that drives the loop"));
+    /// ```
+    #[track_caller]
+    pub fn post(&self, f: impl FnOnce() + Send + 'static) {
+        let (entry, _handle) = heart::new(f, Location::caller());
+        self.ready.expect();
+        if let Err(refused) = self.ready.call(entry) {
+            drop(refused);
+        }
+    }
+
+    /// Cancels the loop's tasks that are run by [`EventLoop::drive`](crate::EventLoop::drive),
+    /// here and now; on a loop that is closed. For an adapter whose tasks have to go
+    /// before something of its own does; all others leave it to the loop that closes.
+    ///
+    /// ```
+    /// use policy_core::{LoopKind, LoopState};
+    ///
+    /// let state = LoopState::new("my-executor", LoopKind::Selector);
+    /// state.mark_closed();
+    /// state.cancel_tasks();
+    /// ```
+    pub fn cancel_tasks(&self) {
+        self.ready.close();
+        heart::close_local(self.id);
     }
 
     /// Marks the loop closed, whatever it does: for an adapter's `Drop`, where
@@ -326,6 +400,7 @@ impl LoopState {
     pub fn close_on_drop(&self) -> bool {
         let open = self.mark_closed() && !self.is_forked();
         if open {
+            heart::close_local(self.id);
             log::warn!("event loop {} was dropped open; call `close` on it", self.name);
         }
         open
@@ -335,7 +410,7 @@ impl LoopState {
 impl Drop for LoopState {
     fn drop(&mut self) {
         if self.is_forked() {
-            self.callbacks.forget();
+            self.ready.forget();
         }
     }
 }
@@ -347,7 +422,7 @@ impl fmt::Debug for LoopState {
             .field("name", &self.name)
             .field("running", &self.is_running())
             .field("closed", &self.is_closed())
-            .field("debug", &self.callbacks.is_debug())
+            .field("debug", &self.ready.is_debug())
             .finish_non_exhaustive()
     }
 }

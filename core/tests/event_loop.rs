@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use policy_core::task::{self, JoinHandle, Task};
+use policy_core::task::{self, JoinHandle};
 use policy_core::{
     Error, ErrorKind, EventLoop, Job, LoopKind, LoopState, Timer, blocking::Gauge, context,
     local::LocalTable, tracker::Tracker,
@@ -229,10 +229,21 @@ fn a_future_that_stops_the_loop_and_is_done_gives_its_result() {
     let inner = event_loop.clone();
     let result = event_loop.run_until_complete(async move {
         inner.stop();
-        yield_now().await;
         1
     });
     assert_eq!(result.unwrap(), 1);
+}
+
+#[test]
+fn a_future_that_stops_the_loop_and_waits_for_its_next_turn_has_none() {
+    // As asyncio's: the batch under way is the last.
+    let event_loop = TinyLoop::new();
+    let inner = event_loop.clone();
+    let result = event_loop.run_until_complete(async move {
+        inner.stop();
+        yield_now().await;
+    });
+    assert_eq!(kind(result), ErrorKind::StoppedBeforeComplete);
 }
 
 #[test]
@@ -264,7 +275,7 @@ fn what_a_loop_can_not_do_is_unsupported() {
     let event_loop = TinyLoop::new();
     assert_eq!(kind(event_loop.selector()), ErrorKind::Unsupported);
     assert_eq!(kind(event_loop.proactor()), ErrorKind::Unsupported);
-    assert_eq!(kind(event_loop.try_spawn_local(async {})), ErrorKind::Unsupported);
+    assert_eq!(kind(event_loop.try_spawn_local(async {})), ErrorKind::WrongThread);
     assert_eq!((event_loop.name(), event_loop.kind()), ("tiny", LoopKind::Selector));
 }
 
@@ -405,7 +416,7 @@ impl Odd {
     fn new(
         drive: fn(Pin<&mut dyn Future<Output = ()>>) -> Result<(), Error>,
     ) -> Arc<dyn EventLoop> {
-        Arc::new(Self { state: LoopState::new("odd", LoopKind::Proactor), drive })
+        Arc::new(Self { state: LoopState::self_driving("odd", LoopKind::Proactor), drive })
     }
 }
 
@@ -416,10 +427,6 @@ impl EventLoop for Odd {
 
     fn drive(&self, main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), Error> {
         (self.drive)(main)
-    }
-
-    fn submit(&self, _task: Task) -> Result<(), Error> {
-        Err(ErrorKind::Unsupported.into())
     }
 
     fn submit_blocking(&self, _job: Job) -> Result<(), Error> {

@@ -401,30 +401,3 @@ fn whoever_goes_last_frees_the_cell() {
         runner.join().unwrap();
     });
 }
-
-#[test]
-fn the_last_handle_of_a_local_task_may_go_on_another_thread() {
-    model(|| {
-        // The future must not be dropped there: it is not `Send`.
-        let here = std::rc::Rc::new(thread::current().id());
-        struct OnItsThread(std::rc::Rc<thread::ThreadId>);
-        impl Drop for OnItsThread {
-            fn drop(&mut self) {
-                assert_eq!(*self.0, thread::current().id());
-            }
-        }
-        let guard = OnItsThread(here);
-        let (task, handle) = task::new_local(async move {
-            let _guard = guard;
-            Output::new()
-        });
-        let abort = handle.abort_handle();
-        let other = thread::spawn(move || {
-            abort.abort();
-            drop(handle);
-            abort
-        });
-        block_on(pin!(task));
-        drop(other.join().unwrap());
-    });
-}

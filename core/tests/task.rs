@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
-use policy_core::task::{self, AbortHandle, JoinError, JoinHandle, LocalTask, Task};
+use policy_core::task::{self, AbortHandle, JoinError, JoinHandle, Task};
 
 use common::{OnDrop, at_thread_end};
 
@@ -437,24 +437,26 @@ fn the_current_task_is_the_innermost() {
 
 #[test]
 fn a_future_is_dropped_as_its_task() {
-    let seen = Rc::new(Cell::new(None));
+    let seen = Arc::new(Mutex::new(None));
     let guard = OnDrop({
         let seen = seen.clone();
-        move || seen.set(task::try_id())
+        move || *seen.lock().unwrap() = task::try_id()
     });
-    let (task, handle) = task::new_local(async move { drop(guard) });
+    let (task, handle) = task::new(async move { drop(guard) });
     drop(task);
-    assert_eq!(seen.get(), Some(handle.id()));
+    assert_eq!(*seen.lock().unwrap(), Some(handle.id()));
     assert_eq!(task::try_id(), None);
 }
 
 #[test]
 fn a_local_task_runs_here_and_is_joined_anywhere() {
     let shared = Rc::new(Cell::new(0));
-    let (mut task, handle) = task::new_local({
-        let shared = shared.clone();
-        async move { shared.replace(1) }
-    });
+    let event_loop = common::TinyLoop::new();
+    let spawner = event_loop.clone();
+    let given = shared.clone();
+    #[allow(clippy::async_yields_async, reason = "it is joined on another thread")]
+    let spawn = async move { spawner.spawn_local(async move { given.replace(1) }) };
+    let handle = event_loop.run_until_complete(spawn).unwrap();
     let joiner = thread::spawn(move || {
         let (sender, receiver) = channel();
         let mut handle = handle;
@@ -472,7 +474,7 @@ fn a_local_task_runs_here_and_is_joined_anywhere() {
             }
         }
     });
-    assert!(poll(&mut task).is_ready());
+    event_loop.run_until_complete(async { task::try_id() }).unwrap();
     assert_eq!((joiner.join().unwrap(), shared.get()), (0, 1));
 }
 
@@ -482,8 +484,7 @@ fn tasks_work_while_their_thread_ends() {
     thread::spawn(move || {
         at_thread_end(move || {
             let (mut task, handle) = task::new(async { task::try_id().is_some() });
-            let (mut local, _handle): (LocalTask, _) = task::new_local(async {});
-            assert!(poll(&mut task).is_ready() && poll(&mut local).is_ready());
+            assert!(poll(&mut task).is_ready());
             sender.send(join(handle).unwrap()).unwrap();
         });
         let _used_later: (Task, _) = task::new(async {});

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use policy::core::os::OwnedIo;
-use policy::core::task::{LocalTask, Task};
+use policy::core::task::Task;
 use policy::core::{Job, LoopState, Source, Timer};
 use policy::{Error, ErrorKind, EventLoop, LoopKind, Proactor, Selector};
 
@@ -20,7 +20,6 @@ pub(crate) struct Liar {
     pub(crate) state: LoopState,
     pub(crate) drive: Box<Drive>,
     pub(crate) submit: Box<Take<Task>>,
-    pub(crate) submit_local: Box<Take<LocalTask>>,
     pub(crate) submit_blocking: Box<Take<Job>>,
     pub(crate) timer: Box<dyn Fn(Instant) -> Result<Timer, Error> + Send + Sync>,
     pub(crate) register: Option<Box<Register>>,
@@ -30,10 +29,10 @@ pub(crate) struct Liar {
 impl Liar {
     pub(crate) fn new() -> Self {
         Self {
-            state: LoopState::new("liar", LoopKind::Selector),
+            // So that it need not be run for its sockets to be used.
+            state: LoopState::self_driving("liar", LoopKind::Selector),
             drive: Box::new(|_| refuse()),
             submit: Box::new(|_| refuse()),
-            submit_local: Box::new(|_| refuse()),
             submit_blocking: Box::new(|_| refuse()),
             timer: Box::new(|_| refuse()),
             register: None,
@@ -59,10 +58,6 @@ impl EventLoop for Liar {
         (self.submit)(task)
     }
 
-    fn submit_local(&self, task: LocalTask) -> Result<(), Error> {
-        (self.submit_local)(task)
-    }
-
     fn submit_blocking(&self, job: Job) -> Result<(), Error> {
         (self.submit_blocking)(job)
     }
@@ -77,11 +72,6 @@ impl EventLoop for Liar {
 
     fn as_proactor(&self) -> Result<&dyn Proactor, Error> {
         self.proactor.as_deref().map_or_else(refuse, Ok)
-    }
-
-    // So that it need not be run for its sockets to be used.
-    fn is_self_driving(&self) -> bool {
-        true
     }
 
     fn shutdown(&self, _limit: Duration) {}

@@ -5,28 +5,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
-use policy_core::{Error, ErrorKind, LoopId};
+use policy_core::{Error, ErrorKind};
 
-use crate::local;
-
-/// Drives the loop `id` on this thread until `main` is done: `block_on` is the
-/// executor's, and what it is given also polls this thread's local tasks.
+/// Drives a loop on this thread until `main` is done, by the executor's `block_on`.
 ///
 /// # Errors
 /// [`ErrorKind::WrongThread`] on a thread that is ending, where async-io's
 /// thread-locals may be gone.
 ///
 /// ```
-/// use policy_core::{LoopKind, LoopState};
-/// use std::pin::pin;
-///
-/// let state = LoopState::new("example", LoopKind::Selector);
-/// let main = pin!(async {});
-/// policy_async_io::drive::drive(state.id(), main, |main| async_io::block_on(main))?;
+/// let main = std::pin::pin!(async {});
+/// policy_async_io::drive::drive(main, |main| async_io::block_on(main))?;
 /// # Ok::<(), policy_core::Error>(())
 /// ```
 pub fn drive(
-    id: LoopId,
     main: Pin<&mut dyn Future<Output = ()>>,
     block_on: impl FnOnce(Pin<&mut dyn Future<Output = ()>>),
 ) -> Result<(), Error> {
@@ -34,7 +26,7 @@ pub fn drive(
     let main = pin!(Begins { main, begun: &mut begun });
     // `async_io::block_on` has a thread-local, and panics where that is gone: in a
     // destructor while the thread ends. Nothing else in here can panic.
-    match catch_unwind(AssertUnwindSafe(|| local::drive(id, main, block_on))) {
+    match catch_unwind(AssertUnwindSafe(|| block_on(main))) {
         Ok(()) => Ok(()),
         Err(payload) if begun => resume_unwind(payload),
         Err(_payload) => Err(Error::new(

@@ -8,7 +8,6 @@
 //! | [`drive`](mod@drive) | how a thread drives a loop |
 //! | [`selector`] | descriptors in that reactor |
 //! | [`timer`] | timers in that reactor |
-//! | [`local`] | tasks that stay on the thread that drives their loop |
 //! | [`blocking`] | the pool for jobs that block, which others share |
 //! | [`reactor`] | the start of async-io, with errors instead of panics |
 //! | [`start`] | the same for whatever starts once |
@@ -16,7 +15,6 @@
 //! Users call the crate `policy`; a third adapter on async-io would use this one.
 
 pub mod drive;
-pub mod local;
 pub mod reactor;
 pub mod selector;
 pub mod start;

@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use policy_async_io::selector::AsyncIo;
-use policy_async_io::{MOMENT, blocking, drive, local, timer};
-use policy_core::task::{LocalTask, Task};
+use policy_async_io::{MOMENT, blocking, drive, timer};
+use policy_core::task::Task;
 use policy_core::tracker::{Tracked, Tracker};
 use policy_core::{
     Error, ErrorKind, EventLoop, Job, LoopKind, LoopState, Selector, Timer, context,
@@ -31,7 +31,7 @@ impl AsyncStdEventLoop {
     pub(crate) fn make() -> Result<Arc<dyn EventLoop>, Error> {
         executor::start()?;
         Ok(Arc::new_cyclic(|this| Self {
-            state: LoopState::new("async-std", LoopKind::Selector),
+            state: LoopState::self_driving("async-std", LoopKind::Selector),
             tasks: Tracker::default(),
             this: this.clone(),
         }))
@@ -44,7 +44,7 @@ impl EventLoop for AsyncStdEventLoop {
     }
 
     fn drive(&self, main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), Error> {
-        drive::drive(self.state.id(), main, |main| async_std::task::block_on(main))
+        drive::drive(main, |main| async_std::task::block_on(main))
     }
 
     fn submit(&self, task: Task) -> Result<(), Error> {
@@ -54,11 +54,6 @@ impl EventLoop for AsyncStdEventLoop {
         // Their handle detaches when it is dropped, as ours does.
         drop(async_std::task::spawn(Scoped { event_loop: self.this.clone(), task }));
         Ok(())
-    }
-
-    fn submit_local(&self, task: LocalTask) -> Result<(), Error> {
-        // Not async-std's own local tasks, which no loop could end.
-        local::submit(self.state.id(), task)
     }
 
     fn submit_blocking(&self, job: Job) -> Result<(), Error> {
@@ -74,10 +69,6 @@ impl EventLoop for AsyncStdEventLoop {
         Ok(&AsyncIo)
     }
 
-    fn is_self_driving(&self) -> bool {
-        true
-    }
-
     fn shutdown(&self, limit: Duration) {
         // Inside a task of the executor, waiting could keep from running what is
         // waited for.
@@ -88,7 +79,6 @@ impl EventLoop for AsyncStdEventLoop {
             // They end when their polls return.
             log::debug!("event loop {} closed with {left} tasks in a poll", self.state.name());
         }
-        local::close(self.state.id());
     }
 }
 

@@ -12,11 +12,10 @@ use policy_core::Proactor;
 use policy_core::Source;
 #[cfg(unix)]
 use policy_core::os::OwnedIo;
-use policy_core::task::{LocalTask, Task};
 use policy_core::{Error, ErrorKind, EventLoop, Job, LoopKind, LoopState, Selector, Timer};
 
 use crate::shared::Shared;
-use crate::{Driver, local, timer, turns};
+use crate::{Driver, drive, local, timer};
 
 /// The event loop on compio (asyncio's `ProactorEventLoop`): io_uring, IOCP, or polling
 /// where the system has neither.
@@ -86,11 +85,6 @@ impl ProactorEventLoop {
     pub(crate) fn asked(&self) -> Option<Driver> {
         self.asked
     }
-
-    #[cfg(any(target_os = "linux", windows))]
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.shared
-    }
 }
 
 impl EventLoop for ProactorEventLoop {
@@ -104,18 +98,7 @@ impl EventLoop for ProactorEventLoop {
 
     fn drive(&self, main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), Error> {
         refuse_nesting()?;
-        local::drive(&self.shared, self.asked, |part, runtime| turns::run(part, runtime, main))
-    }
-
-    fn submit(&self, task: Task) -> Result<(), Error> {
-        match local::submit(self.state.id(), task) {
-            Ok(()) => Ok(()),
-            Err(task) => self.shared.submit(task),
-        }
-    }
-
-    fn submit_local(&self, task: LocalTask) -> Result<(), Error> {
-        local::submit_local(self.state.id(), task)
+        local::drive(&self.shared, self.asked, |part, runtime| drive::run(part, runtime, main))
     }
 
     fn submit_blocking(&self, job: Job) -> Result<(), Error> {
@@ -145,9 +128,10 @@ impl EventLoop for ProactorEventLoop {
     }
 
     fn shutdown(&self, _limit: Duration) {
-        // Outside the lock: destructors of tasks are user code.
-        self.shared.close().end();
+        self.shared.close();
+        // First: with the runtime go the tasks that stay on this thread.
         local::remove(self.state.id());
+        self.state.cancel_tasks();
         self.shared.timers.close();
         #[cfg(unix)]
         self.shared.reactor.close();

@@ -20,14 +20,13 @@
 //! # Ok::<(), policy_core::Error>(())
 //! ```
 
+mod drive;
 mod driver;
 mod event_loop;
 mod local;
 mod policy;
 mod shared;
-mod tasks;
 mod timer;
-mod turns;
 
 #[cfg(unix)]
 mod poller;

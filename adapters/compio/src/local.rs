@@ -1,5 +1,4 @@
-//! The part of a loop that one thread has: compio's runtime, the tasks while they are
-//! run, and those that stay on that thread.
+//! The part of a loop that one thread has: compio's runtime.
 //!
 //! It lives in a thread-local, so nothing of it is ever touched from elsewhere. It is
 //! made by the first run and goes when the loop is closed on that thread, when that
@@ -7,7 +6,6 @@
 //! then the loop may settle on another.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -19,13 +17,11 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use compio_runtime::Runtime;
-use policy_core::task::{LocalTask, Task};
-use policy_core::{Error, ErrorKind, LoopId};
+use policy_core::{Error, ErrorKind, LoopId, context};
 
 #[cfg(any(target_os = "linux", windows))]
 use crate::proactor::Submission;
-use crate::shared::{MainWaker, Shared};
-use crate::tasks::{Node, Tasks};
+use crate::shared::Shared;
 use crate::{Driver, driver};
 
 /// How long a loop that goes waits for the kernel, which needs microseconds but for a
@@ -57,12 +53,8 @@ pub(crate) struct Part {
     pub(crate) shared: Arc<Shared>,
     /// `None` only while it is dropped.
     runtime: Option<Runtime>,
-    pub(crate) main: Waker,
     /// compio's own, which wakes its driver.
     pub(crate) driver: Waker,
-    pub(crate) ready: RefCell<VecDeque<Arc<Node>>>,
-    pub(crate) tasks: RefCell<Tasks<Task>>,
-    pub(crate) locals: RefCell<Tasks<LocalTask>>,
     #[cfg(unix)]
     pub(crate) watch: crate::selector::Watch,
     /// Has a clone in each operation that the system has memory of.
@@ -109,6 +101,9 @@ fn part(shared: &Arc<Shared>, asked: Option<Driver>) -> Result<Rc<Part>, Error> 
     shared.settle()?;
     let runtime = start(shared, asked).inspect_err(|_| shared.leave())?;
     shared.started(Driver::of(runtime.driver_type()), runtime.waker());
+    // A thread's destructors run from the last registered to the first, and the loop's
+    // tasks of this thread need its runtime: so theirs is registered before.
+    policy_core::local::cancel(shared.id);
     let part = Rc::new(Part::new(shared.clone(), runtime));
     PARTS.try_with(|parts| parts.borrow_mut().push(part.clone())).map_err(|_| ending())?;
     Ok(part)
@@ -142,44 +137,18 @@ pub(crate) fn remove(id: LoopId) {
     drop(removed);
 }
 
-/// Gives a task to this thread, if it drives the loop; else gives it back.
-pub(crate) fn submit(id: LoopId, task: Task) -> Result<(), Task> {
-    with_driven(id, task, |part, task| part.spawn(task))
-}
-
-/// Gives a local task to this thread.
-///
-/// # Errors
-/// [`ErrorKind::WrongThread`], unless this thread drives the loop; the task is dropped.
-pub(crate) fn submit_local(id: LoopId, task: LocalTask) -> Result<(), Error> {
-    with_driven(id, task, |part, task| part.spawn_local(task)).map_err(|refused| {
-        drop(refused);
-        ErrorKind::WrongThread.into()
-    })
-}
-
-/// Begins an operation on this thread, if it drives the loop; else gives it back.
+/// Begins an operation, if this thread drives the loop; else gives it back.
 #[cfg(any(target_os = "linux", windows))]
 pub(crate) fn perform(id: LoopId, submission: Submission) -> Option<Submission> {
-    with_driven(id, submission, |part, submission| part.perform(submission)).err()
-}
-
-/// Queues a task that was woken.
-pub(crate) fn schedule(node: Arc<Node>) {
-    let id = node.shared.id;
-    let elsewhere = with_driven(id, node, |part, node| part.ready.borrow_mut().push_back(node));
-    if let Err(node) = elsewhere {
-        let shared = node.shared.clone();
-        shared.schedule(node);
-    }
+    with_driven(id, submission, |part, submission| part.perform(submission))
 }
 
 pub(crate) fn is_driven_here(id: LoopId) -> bool {
-    with_driven(id, (), |_, ()| ()).is_ok()
+    with_driven(id, (), |_, ()| ()).is_none()
 }
 
 /// Calls `f` with `given` if this thread drives the loop `id`; else gives it back.
-fn with_driven<T>(id: LoopId, given: T, f: impl FnOnce(&Part, T)) -> Result<(), T> {
+fn with_driven<T>(id: LoopId, given: T, f: impl FnOnce(&Part, T)) -> Option<T> {
     let mut given = Some(given);
     // On a thread that is ending nothing is driven.
     let _ending = DRIVEN.try_with(|driven| {
@@ -189,21 +158,16 @@ fn with_driven<T>(id: LoopId, given: T, f: impl FnOnce(&Part, T)) -> Result<(), 
             f(part, given);
         }
     });
-    given.map_or(Ok(()), Err)
+    given
 }
 
 impl Part {
     fn new(shared: Arc<Shared>, runtime: Runtime) -> Self {
-        let main = Waker::from(Arc::new(MainWaker(shared.clone())));
         let driver = runtime.waker();
         Self {
             shared,
             runtime: Some(runtime),
-            main,
             driver,
-            ready: RefCell::default(),
-            tasks: RefCell::new(Tasks::new()),
-            locals: RefCell::new(Tasks::new()),
             #[cfg(unix)]
             watch: crate::selector::Watch::default(),
             #[cfg(any(target_os = "linux", windows))]
@@ -213,25 +177,17 @@ impl Part {
         }
     }
 
-    pub(crate) fn spawn(&self, task: Task) {
-        let id = task.id();
-        let key = self.tasks.borrow_mut().insert(id, task);
-        self.ready.borrow_mut().push_back(Node::queued(self.shared.clone(), id, key, false));
-    }
-
-    fn spawn_local(&self, task: LocalTask) {
-        let id = task.id();
-        let key = self.locals.borrow_mut().insert(id, task);
-        self.ready.borrow_mut().push_back(Node::queued(self.shared.clone(), id, key, true));
-    }
-
+    /// Begins an operation, in a task of its own. Called by the thread that drives, with
+    /// the loop entered.
     #[cfg(any(target_os = "linux", windows))]
-    pub(crate) fn perform(&self, submission: Submission) {
+    fn perform(&self, submission: Submission) {
         let Some(runtime) = &self.runtime else {
             return submission.refuse(ErrorKind::LoopClosed);
         };
-        if let Some(task) = submission.into_task(runtime, &self.alive) {
-            self.spawn_local(task);
+        if let Some(operation) = submission.begin(runtime, &self.alive) {
+            // Nobody waits for the task: a promise tells.
+            let spawned = context::with_running(|here| drop(here.spawn_local(operation)));
+            debug_assert!(spawned.is_some(), "a driven loop is entered");
         }
     }
 
@@ -263,21 +219,18 @@ impl Part {
 impl Drop for Part {
     fn drop(&mut self) {
         let Some(runtime) = self.runtime.take() else { return };
-        let locals = self.locals.replace(Tasks::new());
         if self.is_forked() {
             // The ring is the parent's, and its memory is not even mapped here.
-            mem::forget((runtime, locals));
+            mem::forget(runtime);
             #[cfg(unix)]
             self.watch.forget();
             return;
         }
-        // Those that wait for their turn are in no table any more.
-        self.ready.take();
         // In a thread-local's destructor a panic would end the process. Those of the
         // tasks are caught already; what is caught here is compio's.
         let dropped = catch_unwind(AssertUnwindSafe(|| {
             runtime.enter(|| {
-                drop(locals);
+                policy_core::local::cancel(self.shared.id);
                 #[cfg(unix)]
                 self.watch.clear();
             });
@@ -295,27 +248,22 @@ impl Drop for Part {
     }
 }
 
-/// A run: takes the tasks out for it, and puts them back however it ends.
-struct Leave<'a> {
-    part: &'a Part,
+/// A run: makes its part the one that this thread drives.
+struct Leave {
     before: Option<Rc<Part>>,
 }
 
-impl<'a> Leave<'a> {
-    fn enter(part: &'a Rc<Part>) -> Result<Self, Error> {
+impl Leave {
+    fn enter(part: &Rc<Part>) -> Result<Self, Error> {
         let before =
             DRIVEN.try_with(|driven| driven.replace(Some(part.clone()))).map_err(|_| ending())?;
-        part.tasks.replace(part.shared.take_tasks());
-        Ok(Self { part, before })
+        Ok(Self { before })
     }
 }
 
-impl Drop for Leave<'_> {
+impl Drop for Leave {
     fn drop(&mut self) {
         let before = self.before.take();
         drop(DRIVEN.try_with(|driven| driven.replace(before)));
-        let tasks = self.part.tasks.replace(Tasks::new());
-        let ready = self.part.ready.take();
-        self.part.shared.put_tasks(tasks, ready.into_iter());
     }
 }

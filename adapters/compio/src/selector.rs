@@ -35,7 +35,7 @@ pub(crate) fn register(shared: &Arc<Shared>, fd: Arc<OwnedFd>) -> Result<Box<dyn
     registered.reactor.poller.add(registered.fd.as_fd(), key).map_err(refused)?;
     if !registered.reactor.used.swap(true, Ordering::AcqRel) {
         // The first: the loop may sleep, and not wait for the poller yet.
-        shared.wake();
+        shared.ring();
     }
     Ok(Box::new(registered))
 }

@@ -130,7 +130,7 @@ impl Future for Sleep {
         self.key = key;
         if first {
             // It may sleep for longer.
-            self.shared.wake();
+            self.shared.ring();
         }
         Poll::Pending
     }

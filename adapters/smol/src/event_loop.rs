@@ -7,16 +7,15 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use policy_async_io::selector::AsyncIo;
-use policy_async_io::{blocking, drive, local, reactor, timer};
-use policy_core::task::{LocalTask, Task};
+use policy_async_io::{blocking, drive, reactor, timer};
+use policy_core::task::Task;
 use policy_core::{Error, ErrorKind, EventLoop, Job, LoopKind, LoopState, Selector, Timer};
 
 use crate::executor::OwnedExecutor;
-use crate::turns;
 use crate::workers::Workers;
 
-/// The event loop on smol's parts: async-executor runs the tasks, async-io waits
-/// for descriptors and timers (asyncio's `SelectorEventLoop`).
+/// The event loop on smol's parts: async-io waits for descriptors and timers (asyncio's
+/// `SelectorEventLoop`); async-executor runs the tasks, where the loop has threads.
 ///
 /// Tasks run on the thread that runs the loop, and wait while nobody does. Those
 /// that were spawned with `spawn_local` belong to the thread that spawned them:
@@ -24,10 +23,15 @@ use crate::workers::Workers;
 #[derive(Debug)]
 pub struct SelectorEventLoop {
     state: LoopState,
+    /// Where tasks run while nobody drives the loop; `SmolPolicy` asks for that. Else
+    /// the thread that drives the loop runs them.
+    threads: Option<Threads>,
+}
+
+#[derive(Debug)]
+struct Threads {
     executor: OwnedExecutor,
-    /// Threads that run the tasks while nobody drives the loop; `SmolPolicy` asks
-    /// for them.
-    workers: Option<Workers>,
+    workers: Workers,
 }
 
 impl SelectorEventLoop {
@@ -50,7 +54,7 @@ impl SelectorEventLoop {
 
     pub(crate) fn current_thread(name: &'static str) -> Result<Arc<dyn EventLoop>, Error> {
         reactor::start()?;
-        Ok(Arc::new(Self::with_workers(name, None)))
+        Ok(Arc::new(Self { state: LoopState::new(name, LoopKind::Selector), threads: None }))
     }
 
     pub(crate) fn multi_thread(
@@ -58,26 +62,22 @@ impl SelectorEventLoop {
         threads: NonZeroUsize,
     ) -> Result<Arc<dyn EventLoop>, Error> {
         reactor::start()?;
-        let this = Arc::new(Self::with_workers(name, Some(Workers::default())));
+        let this = Arc::new(Self {
+            state: LoopState::self_driving(name, LoopKind::Selector),
+            threads: Some(Threads { executor: OwnedExecutor::new(), workers: Workers::default() }),
+        });
         let event_loop: Arc<dyn EventLoop> = this.clone();
         let weak: Weak<dyn EventLoop> = Arc::downgrade(&event_loop);
-        if let (Some(workers), Some(executor)) = (&this.workers, this.executor.get()) {
-            if let Err(error) = workers.start(threads, &weak, &executor) {
-                // Those that have started end now, not when the last handle goes.
-                drop(executor);
+        if let Some(Threads { executor, workers }) = &this.threads {
+            if let Err(error) = executor.get().map_or(Ok(()), |executor| {
+                // Those that have started hold it only while they run.
+                workers.start(threads, &weak, &executor)
+            }) {
                 event_loop.close()?;
                 return Err(error);
             }
         }
         Ok(event_loop)
-    }
-
-    fn with_workers(name: &'static str, workers: Option<Workers>) -> Self {
-        Self {
-            state: LoopState::new(name, LoopKind::Selector),
-            executor: OwnedExecutor::new(),
-            workers,
-        }
     }
 }
 
@@ -87,21 +87,16 @@ impl EventLoop for SelectorEventLoop {
     }
 
     fn drive(&self, main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), Error> {
-        let Some(executor) = self.executor.get() else {
-            return Err(ErrorKind::LoopClosed.into());
-        };
-        drive::drive(self.state.id(), main, |main| match &self.workers {
-            None => async_io::block_on(turns::run(&executor, main)),
-            Some(_) => async_io::block_on(executor.run(main)),
-        })
+        // Not `executor.run(main)`: that is one more of its workers, which is woken for
+        // a task in place of one that has time, while the main future computes.
+        drive::drive(main, |main| async_io::block_on(main))
     }
 
     fn submit(&self, task: Task) -> Result<(), Error> {
-        self.executor.spawn(task)
-    }
-
-    fn submit_local(&self, task: LocalTask) -> Result<(), Error> {
-        local::submit(self.state.id(), task)
+        match &self.threads {
+            Some(threads) => threads.executor.spawn(task),
+            None => Err(ErrorKind::Unsupported.into()),
+        }
     }
 
     fn submit_blocking(&self, job: Job) -> Result<(), Error> {
@@ -116,14 +111,11 @@ impl EventLoop for SelectorEventLoop {
         Ok(&AsyncIo)
     }
 
-    fn is_self_driving(&self) -> bool {
-        self.workers.is_some()
-    }
-
     fn shutdown(&self, limit: Duration) {
-        let alone = self.workers.as_ref().is_none_or(|workers| workers.stop(limit));
-        self.executor.close(alone);
-        local::close(self.state.id());
+        if let Some(threads) = &self.threads {
+            let alone = threads.workers.stop(limit);
+            threads.executor.close(alone);
+        }
     }
 }
 
@@ -131,7 +123,9 @@ impl Drop for SelectorEventLoop {
     fn drop(&mut self) {
         if self.state.is_forked() {
             // Its workers are the parent's, and so may be the locks of its tasks.
-            self.executor.forget();
+            if let Some(threads) = &self.threads {
+                threads.executor.forget();
+            }
         } else if self.state.close_on_drop() {
             self.shutdown(Duration::ZERO);
         }

@@ -19,7 +19,6 @@
 mod event_loop;
 mod executor;
 mod policy;
-mod turns;
 mod workers;
 
 pub use event_loop::SelectorEventLoop;

@@ -8,15 +8,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use policy_core::task::{LocalTask, Task};
+use policy_core::task::Task;
 use policy_core::tracker::Tracker;
 use policy_core::{
     Error, ErrorKind, EventLoop, Job, LoopKind, LoopState, Selector, Timer, context,
 };
 use tokio::runtime::{Builder, Handle};
+use tokio::task::coop;
 
+use crate::drive::Drive;
 use crate::drivers::Driver;
-use crate::local::{self, Drive};
 use crate::scoped::Scoped;
 use crate::tenure::{self, Lent, Owned, Tenure};
 use crate::timer::LoopTimer;
@@ -37,7 +38,8 @@ pub(crate) struct TokioLoop {
 impl TokioLoop {
     pub(crate) fn current_thread() -> Result<Arc<dyn EventLoop>, Error> {
         let runtime = Owned::build(Builder::new_current_thread())?;
-        Ok(Self::owned("tokio:current_thread", runtime)?)
+        let state = LoopState::new("tokio:current_thread", LoopKind::Selector);
+        Ok(Self::owned(state, runtime)?)
     }
 
     pub(crate) fn multi_thread(workers: Option<usize>) -> Result<Arc<dyn EventLoop>, Error> {
@@ -65,15 +67,15 @@ impl TokioLoop {
                 mem::forget(context::enter_worker(home));
             }
         });
-        let event_loop = Self::owned("tokio:multi_thread", Owned::build(builder)?)?;
+        let state = LoopState::self_driving("tokio:multi_thread", LoopKind::Selector);
+        let event_loop = Self::owned(state, Owned::build(builder)?)?;
         *made = Arc::downgrade(&event_loop);
         Ok(event_loop)
     }
 
-    fn owned(name: &str, runtime: Owned) -> Result<Arc<Self>, Error> {
+    fn owned(state: LoopState, runtime: Owned) -> Result<Arc<Self>, Error> {
         let handle = runtime.handle().ok_or(ErrorKind::LoopClosed)?;
         let id = handle.id();
-        let state = LoopState::new(name, LoopKind::Selector);
         let event_loop = Arc::new(Self::new(state, handle, Tenure::Owned(runtime)));
         adopt::register(id, &event_loop);
         Ok(event_loop)
@@ -84,7 +86,7 @@ impl TokioLoop {
         let event_loop = Arc::new_cyclic(|me: &Weak<Self>| {
             let lent =
                 Lent { me: me.clone(), tracker: Tracker::default(), keeper: Mutex::new(None) };
-            let state = LoopState::new("tokio:handle", LoopKind::Selector);
+            let state = LoopState::self_driving("tokio:handle", LoopKind::Selector);
             Self::new(state, handle, Tenure::Lent(lent))
         });
         if let Tenure::Lent(lent) = &event_loop.tenure {
@@ -124,7 +126,7 @@ impl EventLoop for TokioLoop {
 
     fn drive(&self, main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), Error> {
         nesting::refuse()?;
-        let mut drive = Drive::new(self.state.id(), main);
+        let mut drive = Drive::new(main);
         let driven = catch_unwind(AssertUnwindSafe(|| match &self.tenure {
             Tenure::Owned(owned) => owned.block_on(&mut drive),
             Tenure::Lent(_) | Tenure::Found => {
@@ -151,16 +153,6 @@ impl EventLoop for TokioLoop {
             }
         }
         Ok(())
-    }
-
-    fn submit_local(&self, task: LocalTask) -> Result<(), Error> {
-        if matches!(self.tenure, Tenure::Found) {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                "a tokio runtime that was adopted has no local tasks; use `tokio::task::LocalSet`, or run a loop of `TokioPolicy`",
-            ));
-        }
-        local::submit(self.state.id(), &self.handle, task)
     }
 
     fn submit_blocking(&self, job: Job) -> Result<(), Error> {
@@ -196,11 +188,9 @@ impl EventLoop for TokioLoop {
         Ok(self)
     }
 
-    fn is_self_driving(&self) -> bool {
-        match &self.tenure {
-            Tenure::Owned(_) => self.state.name() != "tokio:current_thread",
-            Tenure::Lent(_) | Tenure::Found => true,
-        }
+    fn has_budget(&self) -> bool {
+        // All that is run in one poll of the main future shares tokio's budget for it.
+        coop::has_budget_remaining()
     }
 
     fn knows_idle(&self) -> bool {
@@ -209,7 +199,6 @@ impl EventLoop for TokioLoop {
     }
 
     fn shutdown(&self, limit: Duration) {
-        local::remove(self.state.id());
         match &self.tenure {
             Tenure::Owned(owned) => {
                 self.gone.store(true, Ordering::Release);
@@ -245,7 +234,6 @@ impl Drop for TokioLoop {
             Tenure::Owned(owned) => {
                 self.state.close_on_drop();
                 self.gone.store(true, Ordering::Release);
-                local::remove(self.state.id());
                 if let Some(runtime) = owned.take() {
                     // A drop may be anywhere, also where nobody may wait.
                     runtime.shutdown_background();
@@ -255,7 +243,6 @@ impl Drop for TokioLoop {
                 if self.state.close_on_drop() {
                     lent.tracker.abort_all(Duration::ZERO);
                 }
-                local::remove(self.state.id());
                 let keeper = lent.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
                 if let Some(keeper) = keeper {
                     keeper.abort();

@@ -12,10 +12,11 @@
 mod adopt;
 #[cfg(unix)]
 mod child;
+mod drive;
 mod drivers;
 mod event_loop;
 mod keeper;
-mod local;
+
 mod nesting;
 mod policy;
 mod scoped;

@@ -13,8 +13,8 @@ use policy_core::{Error, ErrorKind};
 use tokio::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
 use tokio::task::AbortHandle;
 
+use crate::drive::Drive;
 use crate::event_loop::TokioLoop;
-use crate::local::Drive;
 use crate::nesting;
 
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::session::{Session, wake};
-use crate::{EventLoop, task};
+use crate::EventLoop;
 
 #[cfg(unix)]
 use probe::Probe;
@@ -57,12 +57,8 @@ pub(super) fn start(event_loop: &Arc<dyn EventLoop>, session: &Arc<Session>) {
         probe: Probe::new(&**event_loop, session),
         session: session.clone(),
     };
-    let (task, _detached) = task::new(keeper);
-    let id = task.id();
-    session.spawned(id);
-    if event_loop.submit(task).is_err() {
-        session.gone(id);
-    }
+    // Detached: it ends with the session.
+    drop(event_loop.start_task(keeper).0);
 }
 
 struct Keeper {

@@ -212,6 +212,14 @@ impl Clock {
         }
     }
 
+    /// Notes that something was polled that the loop runs.
+    #[cold]
+    pub(crate) fn polled(&self) {
+        if let Some(session) = self.shared.session() {
+            session.polls.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
     /// Notes that a task which was spawned was refused.
     #[cold]
     pub(crate) fn refused(&self, id: task::Id) {

@@ -61,7 +61,6 @@ impl Slot {
 
 impl Session {
     fn begin(&self, mark: &Mark) {
-        self.polls.fetch_add(1, SeqCst);
         // First, so that the count is never too small.
         self.busy.fetch_add(1, SeqCst);
         if !matches!(mark.0.swap(POLLED, SeqCst), IDLE | DONE) {
@@ -145,6 +144,7 @@ pub(crate) fn poll_task(
         let slot = slots.entry(id).or_default();
         (slot.mark.clone(), slot.notice(&session, cx.waker()))
     };
+    session.polls.fetch_add(1, SeqCst);
     session.begin(&mark);
     let polled = poll(&mut Context::from_waker(&Waker::from(notice)));
     match polled {
@@ -183,7 +183,8 @@ pub(super) fn mark_pauser(event_loop: &Arc<dyn EventLoop>, session: &Arc<Session
     if context::with_running(|running| running.state().id() == id) != Some(true) {
         return;
     }
-    if let Some(task) = task::try_id() {
+    // A task that is run from the loop's queue is a part of the run.
+    if let Some(task) = task::try_id().filter(|_| event_loop.is_self_driving()) {
         if !session.slots().contains_key(&task) {
             session.spawned(task);
         }

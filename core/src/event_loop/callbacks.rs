@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::EventLoop;
-use crate::callbacks::{self, Handle, TimerHandle};
+use crate::heart::{self, Handle, TimerHandle};
 use crate::{Error, ErrorKind, context};
 
 /// Callbacks.
@@ -246,11 +246,11 @@ impl dyn EventLoop {
     where
         F: FnOnce() + Send + 'static,
     {
-        let (entry, handle) = callbacks::new(callback, location);
+        let (entry, handle) = heart::new(callback, location);
         let added = self.state().check_open().and_then(|()| {
-            let added = self.state().callbacks().add(entry, self.is_self_driving());
+            let added = self.state().ready().call(entry);
             let pump = added.map_err(|_closed| ErrorKind::LoopClosed)?;
-            callbacks::start(self, pump);
+            heart::start(self, pump);
             Ok(())
         });
         if added.is_err() {
@@ -268,13 +268,13 @@ impl dyn EventLoop {
     where
         F: FnOnce() + Send + 'static,
     {
-        let shared = self.state().callbacks();
-        let (entry, handle) = callbacks::new_timed(callback, when, shared, location);
+        let ready = self.state().ready();
+        let (entry, handle) = heart::new_timed(callback, when, ready, location);
         let added =
             self.state().check_open().and_then(|()| self.check_timers(when)).and_then(|()| {
-                let added = shared.add_timed(when, entry, self.is_self_driving());
+                let added = ready.call_at(when, entry);
                 let pump = added.map_err(|_closed| ErrorKind::LoopClosed)?;
-                callbacks::start(self, pump);
+                heart::start(self, pump);
                 Ok(())
             });
         if added.is_err() {

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::main_future::Main;
 use super::{EventLoop, LoopKind};
 use crate::clock::{self, Advance, Drive};
+use crate::heart::{Lane, Turn};
 use crate::{Error, ErrorKind, ProactorHandle, SelectorHandle, context};
 
 /// What was left when a loop shut down.
@@ -107,6 +107,20 @@ impl dyn EventLoop {
     /// ```
     pub fn downcast_ref<T: EventLoop>(&self) -> Option<&T> {
         self.as_any()?.downcast_ref()
+    }
+
+    /// Returns true if tasks make progress while nobody drives the loop, on threads of
+    /// its executor's own.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) {
+    /// if !event_loop.is_self_driving() {
+    ///     println!("spawned tasks wait until somebody runs the loop");
+    /// }
+    /// # }
+    /// ```
+    pub fn is_self_driving(&self) -> bool {
+        self.state().is_self_driving()
     }
 
     /// Returns true while the loop is run, by any thread.
@@ -325,7 +339,8 @@ impl dyn EventLoop {
         self.state().check_open()?;
         context::refuse_nesting(self)?;
         let _running = self.state().begin_run()?;
-        let mut main = Main::new(self, poll, location);
+        let lane = Lane::new(self.state().ready());
+        let mut main = Turn::new(self, &lane, poll, location);
         let mut drive = Drive::new(self.state().clock());
         let mut main = pin!(poll_fn(|cx| drive.poll(cx, |cx| Pin::new(&mut main).poll(cx))));
         context::scope(self, || self.drive(main.as_mut()))
@@ -344,7 +359,7 @@ impl dyn EventLoop {
     /// ```
     pub fn stop(&self) {
         if !self.state().is_forked() {
-            self.state().callbacks().stop();
+            self.state().ready().stop();
         }
     }
 
@@ -397,7 +412,7 @@ impl dyn EventLoop {
         context::scope(self, || {
             self.state().watches().close();
             self.shutdown(left());
-            self.state().callbacks().close();
+            self.state().cancel_tasks();
         });
         let blocking_jobs = self.state().blocking().wait_finished(left());
         // Last: an executor that is dropped may end its threads.

@@ -108,7 +108,7 @@ impl dyn EventLoop {
     /// # }
     /// ```
     pub fn get_debug(&self) -> bool {
-        self.state().callbacks().is_debug()
+        self.state().ready().is_debug()
     }
 
     /// Turns debug mode on or off, from any thread.
@@ -130,7 +130,7 @@ impl dyn EventLoop {
     /// # }
     /// ```
     pub fn set_debug(&self, debug: bool) {
-        self.state().callbacks().set_debug(debug);
+        self.state().ready().set_debug(debug);
     }
 
     /// Returns how long a callback or a poll may take before debug mode reports it:
@@ -142,7 +142,7 @@ impl dyn EventLoop {
     /// # }
     /// ```
     pub fn slow_callback_duration(&self) -> Duration {
-        self.state().callbacks().slow().get()
+        self.state().ready().slow().get()
     }
 
     /// Sets how long a callback or a poll may take before debug mode reports it, from
@@ -154,6 +154,6 @@ impl dyn EventLoop {
     /// # }
     /// ```
     pub fn set_slow_callback_duration(&self, duration: Duration) {
-        self.state().callbacks().slow().set(duration);
+        self.state().ready().slow().set(duration);
     }
 }

@@ -5,10 +5,8 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use super::EventLoop;
-#[cfg(doc)]
-use crate::ErrorKind;
-use crate::task::{self, JoinHandle, LocalTask, Task};
-use crate::{BlockingExecutor, Error, Job, clock, debug};
+use crate::task::{self, JoinHandle, Task};
+use crate::{BlockingExecutor, Error, ErrorKind, Job, clock, debug};
 
 /// Tasks, and jobs that block.
 impl dyn EventLoop {
@@ -47,13 +45,8 @@ impl dyn EventLoop {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (task, handle) = task::new(future);
-        let state = self.state();
-        if state.check_open().is_ok() {
-            // A task that is refused is dropped: the handle knows.
-            let _cancelled = self.give_task(debug::watched(task, state, location));
-        }
-        handle
+        // A task that is refused is cancelled: the handle knows.
+        self.start(future, location).0
     }
 
     /// As [`spawn`](#method.spawn), with an error where the loop takes no task.
@@ -96,11 +89,41 @@ impl dyn EventLoop {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        let (handle, accepted) = self.start(future, location);
+        accepted.map(|()| handle)
+    }
+
+    fn start<F>(
+        &self,
+        future: F,
+        location: &'static Location<'static>,
+    ) -> (JoinHandle<F::Output>, Result<(), Error>)
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let ready = self.state().ready();
+        match ready.is_debug() {
+            true => self.start_task(debug::watched(future, ready, location)),
+            false => self.start_task(future),
+        }
+    }
+
+    /// Spawns a task of the loop's own, which debug mode does not look at.
+    pub(crate) fn start_task<F>(&self, future: F) -> (JoinHandle<F::Output>, Result<(), Error>)
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
         let state = self.state();
-        state.check_open()?;
+        let open = state.check_open();
+        if state.ready().runs_tasks() && open.is_ok() {
+            let (handle, accepted) = state.ready().spawn(future);
+            let closed = || Err(ErrorKind::LoopClosed.into());
+            return (handle, if accepted { Ok(()) } else { closed() });
+        }
         let (task, handle) = task::new(future);
-        self.give_task(debug::watched(task, state, location))?;
-        Ok(handle)
+        (handle, open.and_then(|()| self.give_task(task)))
     }
 
     fn give_task(&self, task: Task) -> Result<(), Error> {
@@ -108,13 +131,6 @@ impl dyn EventLoop {
             return self.give_noted(task.id(), || self.submit(task));
         }
         self.submit(task)
-    }
-
-    fn give_local(&self, task: LocalTask) -> Result<(), Error> {
-        if clock::any_paused() {
-            return self.give_noted(task.id(), || self.submit_local(task));
-        }
-        self.submit_local(task)
     }
 
     #[cold]
@@ -172,11 +188,8 @@ impl dyn EventLoop {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let state = self.state();
-        state.check_open()?;
-        let (task, handle) = task::new_local(future);
-        self.give_local(debug::watched_local(task, state, location))?;
-        Ok(handle)
+        let (handle, accepted) = self.start_local(future, location);
+        accepted.map(|()| handle)
     }
 
     /// As [`try_spawn_local`](#method.try_spawn_local); where that gives an error,
@@ -198,13 +211,23 @@ impl dyn EventLoop {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let (task, handle) = task::new_local(future);
-        let state = self.state();
-        if state.check_open().is_ok() {
-            let task = debug::watched_local(task, state, Location::caller());
-            let _cancelled = self.give_local(task);
+        self.start_local(future, Location::caller()).0
+    }
+
+    fn start_local<F>(
+        &self,
+        future: F,
+        location: &'static Location<'static>,
+    ) -> (JoinHandle<F::Output>, Result<(), Error>)
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let ready = self.state().ready();
+        match ready.is_debug() {
+            true => ready.spawn_local(self.state(), debug::watched_local(future, ready, location)),
+            false => ready.spawn_local(self.state(), future),
         }
-        handle
     }
 
     /// Runs `f` on a thread where it may block (asyncio's `run_in_executor`).
@@ -289,6 +312,7 @@ impl dyn EventLoop {
     }
 
     fn give(&self, job: Job) -> Result<(), Error> {
+        self.state().ready().expect();
         match self.state().executor().get() {
             Some(executor) => executor.submit(job),
             None => self.submit_blocking(job),

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use super::watch::Watch;
 use crate::budget::Once;
 use crate::os::{self, NamesIo, OwnedIo, RawIo};
-use crate::{Error, ErrorKind, EventLoop, Interest, Source, task};
+use crate::{Error, ErrorKind, EventLoop, Interest, Source};
 
 /// Callbacks and waits for descriptors that become ready (sockets on Windows); from
 /// [`event_loop.selector()`](trait.EventLoop.html#method.selector).
@@ -234,16 +234,17 @@ impl SelectorHandle {
     ) -> Result<(), Error> {
         let watch = Arc::new(Watch::new(self.duplicate(io)?, callback, Location::caller()));
         let (event_loop, theirs) = (Arc::downgrade(&self.event_loop), watch.clone());
-        let (task, handle) = task::new(async move {
+        // In the table before it runs: its first call may remove it.
+        let watches = self.event_loop.state().watches();
+        watches.insert((io, interest), watch.clone());
+        let (task, accepted) = self.event_loop.start_task(async move {
             theirs.run(&event_loop, interest).await;
             if let Some(event_loop) = event_loop.upgrade() {
                 event_loop.state().watches().forget((io, interest), &theirs);
             }
         });
-        // In the table before it runs: its first call may remove it.
-        let watches = self.event_loop.state().watches();
-        watches.insert((io, interest), watch.clone(), handle.abort_handle());
-        self.event_loop.submit(task).inspect_err(|_| watches.forget((io, interest), &watch))
+        watch.spawned(task.abort_handle());
+        accepted.inspect_err(|_| watches.forget((io, interest), &watch))
     }
 
     fn remove(&self, io: RawIo, interest: Interest) -> bool {

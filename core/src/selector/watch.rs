@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -20,13 +20,15 @@ pub(crate) struct Watches(Mutex<Table>);
 
 #[derive(Default)]
 struct Table {
-    watches: HashMap<(RawIo, Interest), (Arc<Watch>, AbortHandle)>,
+    watches: HashMap<(RawIo, Interest), Arc<Watch>>,
     closed: bool,
 }
 
 /// One of them; lives in its task, too.
 pub(super) struct Watch {
     state: Mutex<State>,
+    /// `None` until it was spawned.
+    task: OnceLock<AbortHandle>,
     /// Where in the source it was added.
     location: &'static Location<'static>,
 }
@@ -42,13 +44,9 @@ enum State {
 
 impl Watches {
     /// Puts a watch in the place of the former, which is removed.
-    pub(super) fn insert(&self, key: (RawIo, Interest), watch: Arc<Watch>, task: AbortHandle) {
+    pub(super) fn insert(&self, key: (RawIo, Interest), watch: Arc<Watch>) {
         let mut table = self.lock();
-        let former = if table.closed {
-            Some((watch, task))
-        } else {
-            table.watches.insert(key, (watch, task))
-        };
+        let former = if table.closed { Some(watch) } else { table.watches.insert(key, watch) };
         drop(table);
         former.into_iter().for_each(remove);
     }
@@ -64,7 +62,7 @@ impl Watches {
     /// Removes one that has ended by itself, unless another has its place.
     pub(super) fn forget(&self, key: (RawIo, Interest), watch: &Arc<Watch>) {
         let mut table = self.lock();
-        let is_it = table.watches.get(&key).is_some_and(|(known, _)| Arc::ptr_eq(known, watch));
+        let is_it = table.watches.get(&key).is_some_and(|known| Arc::ptr_eq(known, watch));
         let ended = if is_it { table.watches.remove(&key) } else { None };
         drop(table);
         ended.into_iter().for_each(remove);
@@ -86,10 +84,10 @@ impl Watches {
 }
 
 /// Outside any lock: the callback is dropped, which may run anything.
-fn remove((watch, task): (Arc<Watch>, AbortHandle)) {
+fn remove(watch: Arc<Watch>) {
     let removed = std::mem::replace(&mut *watch.lock(), State::Removed);
     drop(removed);
-    task.abort();
+    watch.end();
 }
 
 impl Watch {
@@ -99,7 +97,22 @@ impl Watch {
         location: &'static Location<'static>,
     ) -> Self {
         let state = State::Watching { source, callback: Some(callback) };
-        Self { state: Mutex::new(state), location }
+        Self { state: Mutex::new(state), task: OnceLock::new(), location }
+    }
+
+    /// Says which task it lives in. It may have been removed meanwhile.
+    pub(super) fn spawned(&self, task: AbortHandle) {
+        // It is spawned once.
+        let _first = self.task.set(task);
+        if matches!(*self.lock(), State::Removed) {
+            self.end();
+        }
+    }
+
+    fn end(&self) {
+        if let Some(task) = self.task.get() {
+            task.abort();
+        }
     }
 
     /// Calls the callback once in every turn of the loop while the source is ready,
@@ -148,7 +161,7 @@ impl Watch {
         let began = debugged.map(|event_loop| (Instant::now(), event_loop));
         let called = catch_unwind(AssertUnwindSafe(&mut callback));
         if let Some((began, event_loop)) = began {
-            let slow = event_loop.state().callbacks().slow();
+            let slow = event_loop.state().ready().slow();
             slow.check(began, format_args!("a {}, added at {},", name(interest), self.location));
         }
         if let Err(payload) = called {

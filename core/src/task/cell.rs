@@ -19,11 +19,13 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::current::{self, Id};
 use super::error::JoinError;
 use super::header::{Header, quietly};
+use super::scheduled::Home;
 use super::sync::UnsafeCell;
 use crate::budget;
 
@@ -42,8 +44,7 @@ pub(super) struct Cell<F: Future> {
 }
 
 /// What a [`Runner`](super::halves::Runner) does with a cell of any type.
-#[allow(private_interfaces, reason = "the trait is named outside only as a bound of `Runner`")]
-pub(super) trait Run {
+pub(crate) trait Run {
     /// Polls the future. Ready once the result is in the stage: what is left is to
     /// say so.
     ///
@@ -72,10 +73,18 @@ pub(super) trait Join<T> {
 }
 
 impl<F: Future> Cell<F> {
-    /// Makes a cell, to be counted by a runner and a joiner.
+    /// Makes a cell that an executor polls, to be counted by a runner and a joiner.
     pub(super) fn allocate(future: F) -> NonNull<Self> {
-        let stage = UnsafeCell::new(Stage::Running(future));
-        let cell = Box::new(Self { header: Header::new(Self::free), stage });
+        Self::with(future, Header::polled(Self::free))
+    }
+
+    /// Makes a cell that runs from the queue of `home`.
+    pub(super) fn allocate_homed(future: F, home: Arc<dyn Home>, part: u32) -> NonNull<Self> {
+        Self::with(future, Header::homed(Self::free, home, part))
+    }
+
+    fn with(future: F, header: Header) -> NonNull<Self> {
+        let cell = Box::new(Self { header, stage: UnsafeCell::new(Stage::Running(future)) });
         NonNull::from(Box::leak(cell))
     }
 
@@ -156,7 +165,6 @@ fn poll_caught<F: Future>(
     catch_unwind(AssertUnwindSafe(|| current::scope(id, || budget::renewed(|| future.poll(cx)))))
 }
 
-#[allow(private_interfaces, reason = "see `Run`")]
 impl<F: Future + 'static> Run for Cell<F> {
     unsafe fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.header.status().is_aborted() {
@@ -178,6 +186,8 @@ impl<F: Future + 'static> Run for Cell<F> {
         });
         let result = match polled {
             Ok(Poll::Ready(output)) => Ok(output),
+            // It is its own waker: an abort puts it into its queue.
+            Ok(Poll::Pending) if self.header.is_homed() => return Poll::Pending,
             Ok(Poll::Pending) => {
                 // After the poll, so that a task that is ready at once pays nothing.
                 // SAFETY: the runner.

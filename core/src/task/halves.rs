@@ -7,12 +7,14 @@
 
 use std::mem::{self, ManuallyDrop};
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::cell::{Cell, Join, Run, let_go};
 use super::current::Id;
 use super::error::JoinError;
 use super::header::{Completed, Header, Registered, quietly, wake};
+use super::scheduled::{Home, with_waker};
 
 /// Makes the two halves of a task that may move between threads.
 pub(super) fn split_send<F>(future: F) -> (Runner<dyn Run + Send>, Joiner<F::Output>)
@@ -24,13 +26,31 @@ where
     (Runner::new(cell), Joiner::new(cell))
 }
 
-/// Makes the two halves of a task whose future stays on this thread.
-pub(super) fn split_local<F>(future: F) -> (Runner<dyn Run>, Joiner<F::Output>)
+/// Makes the two halves of a task that runs from the queue of `home`.
+pub(super) fn split_homed<F>(
+    future: F,
+    home: Arc<dyn Home>,
+) -> (Runner<dyn Run + Send>, Joiner<F::Output>)
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let cell = Cell::allocate_homed(future, home, 0);
+    (Runner::new(cell), Joiner::new(cell))
+}
+
+/// Makes the two halves of a task that runs from the queue of `home`, on this thread,
+/// which is its part `part`.
+pub(super) fn split_homed_local<F>(
+    future: F,
+    home: Arc<dyn Home>,
+    part: u32,
+) -> (Runner<dyn Run>, Joiner<F::Output>)
 where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let cell = Cell::allocate(future);
+    let cell = Cell::allocate_homed(future, home, part);
     (Runner::new(cell), Joiner::new(cell))
 }
 
@@ -137,6 +157,35 @@ impl<R: Run + ?Sized> Runner<R> {
         }
         self.complete();
         Poll::Ready(())
+    }
+
+    /// Polls a homed cell, by its own waker.
+    #[inline]
+    pub(super) fn poll_homed(&mut self) -> Poll<()> {
+        let Half::Here(cell) = &self.half else { return Poll::Ready(()) };
+        let at = cell.at();
+        // SAFETY: the runner has a reference, and keeps it for the time of the call:
+        // it is given up after the poll, at the earliest, when the waker is not used
+        // any more.
+        unsafe { with_waker(at, |waker| self.poll(&mut Context::from_waker(waker))) }
+    }
+
+    /// Puts the cell into the queue of its home, if it has one.
+    pub(super) fn schedule(&self) {
+        if let Half::Here(cell) = &self.half {
+            if cell.header().is_homed() {
+                // SAFETY: it is homed, and the runner has a reference.
+                unsafe { Header::schedule(cell.at()) }
+            }
+        }
+    }
+
+    /// Remembers where the home keeps this runner.
+    #[inline]
+    pub(super) fn keep_at(&self, key: u32) {
+        if let Half::Here(cell) = &self.half {
+            cell.header().keep_at(key);
+        }
     }
 
     /// Says that the result is there, and leaves.

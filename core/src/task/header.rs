@@ -17,14 +17,23 @@
 //!
 //! So nobody ever looks into a slot that another may touch. The writer keeps in
 //! mind which waker it left there ([`Registered`]) instead of looking.
+//!
+//! A cell is run in one of two ways, for life. One that an executor polls keeps the
+//! executor's waker, in the run slot. One that is *homed* runs from the ready queue of
+//! its loop, and is its own waker: `SCHEDULED` says that it is in the queue, and who
+//! sets it puts it there, with a reference of the queue's own.
 #![allow(unsafe_code, reason = "the slots of the wakers change hands by the state word")]
 
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::task::Waker;
 
 use super::current::Id;
+use super::scheduled::{Home, Scheduled};
 use super::sync::{AtomicUsize, UnsafeCell};
 use crate::executors;
 
@@ -38,18 +47,59 @@ const DETACHED: usize = 1 << 2;
 const JOIN_WAKER: usize = 1 << 3;
 /// The run waker is set.
 const RUN_WAKER: usize = 1 << 4;
+/// It is in its home's queue, which has a reference, or is about to be.
+const SCHEDULED: usize = 1 << 5;
+/// It runs from a ready queue. Set at birth or never: says what `mode` is.
+const HOMED: usize = 1 << 6;
 /// One reference: what is above the flags counts them.
-const REFERENCE: usize = 1 << 5;
+const REFERENCE: usize = 1 << 7;
 
 pub(super) struct Header {
     state: AtomicUsize,
     id: Id,
     free: unsafe fn(NonNull<Self>),
     join_waker: UnsafeCell<Option<Waker>>,
+    mode: Mode,
+}
+
+// A task's size is its speed: with 10,000 of them every line of the cache counts.
+#[cfg(all(not(loom), target_pointer_width = "64"))]
+const _: () = assert!(size_of::<Header>() <= 72);
+
+/// What a cell needs for the way in which it is run: `HOMED` tells which.
+union Mode {
+    polled: ManuallyDrop<Polled>,
+    homed: ManuallyDrop<Homed>,
+}
+
+/// Polled by an executor.
+struct Polled {
     run_waker: UnsafeCell<Option<Waker>>,
     /// The runner's alone. Here and not in the runner, so that what an executor
     /// carries about is two words.
     run_registered: UnsafeCell<Registered>,
+}
+
+/// Run from a queue.
+struct Homed {
+    home: Arc<dyn Home>,
+    /// Where the home keeps the runner. An atomic for the sake of safe code: the home
+    /// alone uses it.
+    key: AtomicU32,
+    /// The thread whose task it is, by a number of the home's; 0: anybody's.
+    part: u32,
+}
+
+impl Drop for Header {
+    fn drop(&mut self) {
+        // SAFETY: the bit says which one it is; and nobody else is here any more.
+        unsafe {
+            match self.is_homed() {
+                true => ManuallyDrop::drop(&mut self.mode.homed),
+                false => ManuallyDrop::drop(&mut self.mode.polled),
+            }
+        }
+    }
 }
 
 // SAFETY: a slot is touched by one thread at a time, which the state word hands
@@ -115,14 +165,52 @@ impl Registered {
 impl Header {
     /// Makes the header of a cell with a runner and a joiner, which `free` frees.
     #[inline]
-    pub(super) fn new(free: unsafe fn(NonNull<Self>)) -> Self {
-        Self {
-            state: AtomicUsize::new(2 * REFERENCE),
-            id: Id::next(),
-            free,
-            join_waker: UnsafeCell::new(None),
+    pub(super) fn polled(free: unsafe fn(NonNull<Self>)) -> Self {
+        let polled = Polled {
             run_waker: UnsafeCell::new(None),
             run_registered: UnsafeCell::new(Registered::default()),
+        };
+        Self::new(free, 2 * REFERENCE, Mode { polled: ManuallyDrop::new(polled) })
+    }
+
+    /// Makes the header of a cell that runs from the queue of `home`.
+    #[inline]
+    pub(super) fn homed(free: unsafe fn(NonNull<Self>), home: Arc<dyn Home>, part: u32) -> Self {
+        let homed = Homed { home, key: AtomicU32::new(u32::MAX), part };
+        Self::new(free, (2 * REFERENCE) | HOMED, Mode { homed: ManuallyDrop::new(homed) })
+    }
+
+    #[inline]
+    fn new(free: unsafe fn(NonNull<Self>), state: usize, mode: Mode) -> Self {
+        let join_waker = UnsafeCell::new(None);
+        Self { state: AtomicUsize::new(state), id: Id::next(), free, join_waker, mode }
+    }
+
+    #[inline]
+    pub(super) fn is_homed(&self) -> bool {
+        self.state.peek(Relaxed) & HOMED != 0
+    }
+
+    /// Of a cell that is not homed.
+    #[inline]
+    unsafe fn as_polled(&self) -> &Polled {
+        // SAFETY: by contract.
+        unsafe { &self.mode.polled }
+    }
+
+    /// Of a cell that is homed.
+    #[inline]
+    unsafe fn as_homed(&self) -> &Homed {
+        // SAFETY: by contract.
+        unsafe { &self.mode.homed }
+    }
+
+    /// Remembers where the home keeps the runner of this cell, if it has a home.
+    #[inline]
+    pub(super) fn keep_at(&self, key: u32) {
+        if self.is_homed() {
+            // SAFETY: asked just now.
+            unsafe { self.as_homed() }.key.store(key, Relaxed);
         }
     }
 
@@ -139,11 +227,77 @@ impl Header {
     /// Asks for the task to be cancelled, and wakes it to see that.
     pub(super) fn abort(&self) {
         let before = self.state.fetch_or(ABORTED, AcqRel);
-        if before & (ABORTED | COMPLETE) == 0 && before & RUN_WAKER != 0 {
+        if before & (ABORTED | COMPLETE) != 0 {
+            return;
+        }
+        if before & HOMED != 0 {
+            // SAFETY: whoever calls has a reference.
+            unsafe { Self::schedule(NonNull::from(self)) };
+        } else if before & RUN_WAKER != 0 {
             // SAFETY: closed while the bit was set, by this call: the slot is ours.
             // (After `COMPLETE` it is the runner's: see `complete`.)
-            wake(unsafe { take(&self.run_waker) });
+            wake(unsafe { take(&self.as_polled().run_waker) });
         }
+    }
+
+    /// Puts a homed cell into its queue, unless it is there, or complete.
+    ///
+    /// # Safety
+    /// By who has a reference to a homed cell.
+    #[inline]
+    pub(super) unsafe fn schedule(this: NonNull<Self>) {
+        // SAFETY: there is a reference, so there is a cell.
+        let header = unsafe { this.as_ref() };
+        let mut now = header.state.load(Acquire);
+        loop {
+            if now & (SCHEDULED | COMPLETE) != 0 {
+                // Who polls it next shall see what was written before this wake, too.
+                // A store would do, were there one that writes what is there.
+                match header.state.compare_exchange(now, now, AcqRel, Acquire) {
+                    Ok(_) => return,
+                    Err(other) => now = other,
+                }
+                continue;
+            }
+            let scheduled = (now | SCHEDULED) + REFERENCE;
+            match header.state.compare_exchange(now, scheduled, AcqRel, Acquire) {
+                Ok(_) => break,
+                Err(other) => now = other,
+            }
+        }
+        // SAFETY: it is homed; and the reference that was counted just now goes along.
+        let refused = unsafe { header.as_homed().home.push(Scheduled::new(this)) };
+        // The loop is closed: whoever closed it has cancelled the task, or does so now.
+        drop(refused);
+    }
+
+    /// Returns which part of its home a homed cell belongs to.
+    ///
+    /// # Safety
+    /// Of a homed cell.
+    #[inline]
+    pub(super) unsafe fn part(&self) -> u32 {
+        // SAFETY: by contract.
+        unsafe { self.as_homed() }.part
+    }
+
+    /// Takes a cell off its queue. Returns under which key its home has the runner,
+    /// unless it is complete.
+    ///
+    /// # Safety
+    /// By who has the queue's reference to a homed cell, and gives it up.
+    #[inline]
+    pub(super) unsafe fn unschedule(this: NonNull<Self>) -> Option<u32> {
+        // SAFETY: there is a reference, so there is a cell.
+        let (state, homed) = unsafe { (&this.as_ref().state, this.as_ref().as_homed()) };
+        // Before the reference goes: the cell may go with it.
+        let key = homed.key.load(Relaxed);
+        let before = state.fetch_sub(SCHEDULED + REFERENCE, AcqRel);
+        if before < 2 * REFERENCE {
+            // SAFETY: it was the last one.
+            unsafe { (this.as_ref().free)(this) }
+        }
+        (before & COMPLETE == 0).then_some(key)
     }
 
     /// Says that there is one reference more.
@@ -224,16 +378,18 @@ impl Header {
     /// Returns true if the task was aborted; else `waker` will be woken.
     ///
     /// # Safety
-    /// By the only runner of this cell.
+    /// By the only runner of this cell, which is not homed.
     #[inline]
     pub(super) unsafe fn register_run(&self, waker: &Waker) -> bool {
-        self.run_registered.with_mut(|registered| {
+        // SAFETY: a runner registers only where an executor polls.
+        let polled = unsafe { self.as_polled() };
+        polled.run_registered.with_mut(|registered| {
             // SAFETY: nobody but the runner touches what it remembers.
             let registered = unsafe { &mut *registered };
             let before = *registered;
             // SAFETY: the runner is the writer of the slot.
             let closed =
-                unsafe { self.register(&self.run_waker, RUN_WAKER, ABORTED, waker, registered) };
+                unsafe { self.register(&polled.run_waker, RUN_WAKER, ABORTED, waker, registered) };
             if *registered != before {
                 executors::note(waker);
             }
@@ -265,7 +421,7 @@ impl Header {
             // go now, not when the last handle goes.
             // SAFETY: the slot is the writer's, and no aborter closes it any more:
             // one that comes now sees `COMPLETE`.
-            let waker = unsafe { take(&header.run_waker) };
+            let waker = unsafe { take(&header.as_polled().run_waker) };
             quietly(|| drop(waker));
         }
         let join_waker = match before & JOIN_WAKER {

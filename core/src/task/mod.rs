@@ -14,11 +14,13 @@ mod error;
 mod halves;
 mod handle;
 mod header;
+mod scheduled;
 mod sync;
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 pub use current::{Id, try_id};
@@ -26,6 +28,7 @@ pub(crate) use current::{on_end, outside};
 pub use error::JoinError;
 pub use handle::{AbortHandle, JoinHandle};
 pub(crate) use header::quietly;
+pub(crate) use scheduled::{Home, Scheduled, is_cells};
 
 use crate::clock;
 use cell::Run;
@@ -49,26 +52,6 @@ where
     (Task { runner }, JoinHandle::new(joiner))
 }
 
-/// Splits a future that must stay on this thread.
-///
-/// ```
-/// use policy_core::task;
-/// use std::rc::Rc;
-///
-/// let shared = Rc::new(1);
-/// let (task, handle) = task::new_local(async move { *shared });
-/// drop(task);
-/// assert!(handle.is_finished());
-/// ```
-pub fn new_local<F>(future: F) -> (LocalTask, JoinHandle<F::Output>)
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    let (runner, joiner) = halves::split_local(future);
-    (LocalTask { runner }, JoinHandle::new(joiner))
-}
-
 /// A future of any type, on its way through an executor.
 ///
 /// An adapter spawns it as the `Future<Output = ()>` that it is, and needs to
@@ -85,67 +68,105 @@ pub struct Task {
     runner: Runner<dyn Run + Send>,
 }
 
-/// A [`Task`] whose future stays on the thread where it was made.
-///
-/// ```compile_fail
-/// use policy_core::task;
-///
-/// let (task, _handle) = task::new_local(async {});
-/// fn sendable<T: Send>(_: &T) {}
-/// sendable(&task); // it is not
-/// ```
-pub struct LocalTask {
-    runner: Runner<dyn Run>,
+/// A task that runs from the ready queue of its loop: what the queue keeps of it.
+/// Dropping it cancels the task.
+pub(crate) struct Homed<R: Run + ?Sized = dyn Run + Send> {
+    runner: Runner<R>,
 }
 
-macro_rules! future_of_runner {
-    ($name:ident) => {
-        impl $name {
-            /// Returns the identity of the task.
-            ///
-            /// ```
-            /// let (task, handle) = policy_core::task::new(async {});
-            /// assert_eq!(task.id(), handle.id());
-            /// ```
-            pub fn id(&self) -> Id {
-                self.runner.id()
-            }
+/// A [`Homed`] task whose future stays on this thread.
+pub(crate) type HomedLocal = Homed<dyn Run>;
 
-            /// Returns a handle that aborts this task.
-            ///
-            /// ```
-            /// let (task, handle) = policy_core::task::new(async {});
-            /// task.abort_handle().abort();
-            /// # drop(handle);
-            /// ```
-            pub fn abort_handle(&self) -> AbortHandle {
-                AbortHandle::new(self.runner.aborter())
-            }
+impl Homed {
+    /// Splits `future` into what `home` runs and what the caller keeps.
+    pub(crate) fn new<F>(future: F, home: Arc<dyn Home>) -> (Self, JoinHandle<F::Output>)
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let (runner, joiner) = halves::split_homed(future, home);
+        (Self { runner }, JoinHandle::new(joiner))
+    }
+}
+
+impl HomedLocal {
+    /// Splits a future that must stay on this thread, which is `part` of its home.
+    pub(crate) fn new_local<F>(
+        future: F,
+        home: Arc<dyn Home>,
+        part: u32,
+    ) -> (Self, JoinHandle<F::Output>)
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let (runner, joiner) = halves::split_homed_local(future, home, part);
+        (Self { runner }, JoinHandle::new(joiner))
+    }
+}
+
+impl<R: Run + ?Sized> Homed<R> {
+    #[inline]
+    pub(crate) fn poll(&mut self) -> Poll<()> {
+        self.runner.poll_homed()
+    }
+
+    /// Has its home poll it.
+    pub(crate) fn schedule(&self) {
+        self.runner.schedule();
+    }
+
+    /// Remembers under which key its home finds it when it was woken.
+    #[inline]
+    pub(crate) fn keep_at(&self, key: u32) {
+        self.runner.keep_at(key);
+    }
+}
+
+impl Task {
+    /// Returns the identity of the task.
+    ///
+    /// ```
+    /// let (task, handle) = policy_core::task::new(async {});
+    /// assert_eq!(task.id(), handle.id());
+    /// ```
+    pub fn id(&self) -> Id {
+        self.runner.id()
+    }
+
+    /// Returns a handle that aborts this task.
+    ///
+    /// ```
+    /// let (task, handle) = policy_core::task::new(async {});
+    /// task.abort_handle().abort();
+    /// # drop(handle);
+    /// ```
+    pub fn abort_handle(&self) -> AbortHandle {
+        AbortHandle::new(self.runner.aborter())
+    }
+}
+
+impl Future for Task {
+    type Output = ();
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let runner = &mut self.get_mut().runner;
+        if clock::any_paused() {
+            return clock::poll_task(runner.id(), cx, |cx| runner.poll(cx));
         }
-
-        impl Future for $name {
-            type Output = ();
-
-            #[inline]
-            fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-                let runner = &mut self.get_mut().runner;
-                if clock::any_paused() {
-                    return clock::poll_task(runner.id(), cx, |cx| runner.poll(cx));
-                }
-                let polled = runner.poll(cx);
-                if clock::any_paused() {
-                    clock::paused_meanwhile(runner.id(), cx, polled);
-                }
-                polled
-            }
+        let polled = runner.poll(cx);
+        if clock::any_paused() {
+            clock::paused_meanwhile(runner.id(), cx, polled);
         }
+        polled
+    }
+}
 
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_struct(stringify!($name)).field("id", &self.id()).finish()
-            }
-        }
-    };
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task").field("id", &self.id()).finish()
+    }
 }
 
 impl Task {
@@ -154,6 +175,3 @@ impl Task {
         self.runner.poll(cx)
     }
 }
-
-future_of_runner!(Task);
-future_of_runner!(LocalTask);

@@ -3,17 +3,14 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, reason = "a lock is poisoned only if a test failed")]
 
-use std::collections::{HashMap, VecDeque};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use policy_core::task::{Id, Task};
-use policy_core::{Error, ErrorKind, EventLoop, Job, LoopKind, LoopState, Timer};
+use policy_core::{Error, EventLoop, Job, LoopKind, LoopState, Timer};
 
 #[derive(Debug)]
 pub(crate) struct TinyLoop {
@@ -29,11 +26,8 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Inner {
-    ready: VecDeque<Arc<Entry>>,
-    alive: HashMap<Id, Arc<Entry>>,
+    is_woken: bool,
     timers: Vec<(Instant, Waker)>,
-    main_is_ready: bool,
-    closed: bool,
 }
 
 impl TinyLoop {
@@ -50,30 +44,11 @@ impl EventLoop for TinyLoop {
     }
 
     fn drive(&self, mut main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), Error> {
-        let waker = Waker::from(Arc::new(MainWaker(self.shared.clone())));
-        waker.wake_by_ref();
-        loop {
-            let (main_is_ready, batch) = self.shared.wait();
-            if main_is_ready && main.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
-                self.shared.change(|inner| inner.ready.extend(batch));
-                return Ok(());
-            }
-            batch.into_iter().for_each(Entry::run);
+        let waker = Waker::from(self.shared.clone());
+        while main.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
+            self.shared.wait().into_iter().for_each(Waker::wake);
         }
-    }
-
-    fn submit(&self, task: Task) -> Result<(), Error> {
-        let id = task.id();
-        let (task, queued) = (Mutex::new(Some(task)), AtomicBool::new(true));
-        let entry = Arc::new(Entry { id, task, queued, shared: self.shared.clone() });
-        let accepted = self.shared.change(|inner| {
-            if !inner.closed {
-                inner.alive.insert(id, entry.clone());
-                inner.ready.push_back(entry.clone());
-            }
-            !inner.closed
-        });
-        if accepted { Ok(()) } else { Err(ErrorKind::LoopClosed.into()) }
+        Ok(())
     }
 
     fn submit_blocking(&self, job: Job) -> Result<(), Error> {
@@ -89,19 +64,16 @@ impl EventLoop for TinyLoop {
             if deadline <= Instant::now() {
                 return Poll::Ready(());
             }
-            shared.change(|inner| inner.timers.push((deadline, cx.waker().clone())));
+            shared.inner.lock().unwrap().timers.push((deadline, cx.waker().clone()));
+            shared.changed.notify_all();
             Poll::Pending
         })))
     }
 
     fn shutdown(&self, _limit: Duration) {
-        let (alive, _ready, _timers) = self.shared.change(|inner| {
-            inner.closed = true;
-            let left = (&mut inner.alive, &mut inner.ready, &mut inner.timers);
-            (std::mem::take(left.0), std::mem::take(left.1), std::mem::take(left.2))
-        });
-        // Outside the lock: destructors are user code.
-        alive.values().for_each(|entry| drop(entry.take()));
+        let timers = std::mem::take(&mut self.shared.inner.lock().unwrap().timers);
+        // Outside the lock: destructors of wakers are user code.
+        drop(timers);
     }
 }
 
@@ -114,72 +86,28 @@ impl Drop for TinyLoop {
 }
 
 impl Shared {
-    fn change<R>(&self, change: impl FnOnce(&mut Inner) -> R) -> R {
-        let changed = change(&mut self.inner.lock().unwrap());
-        self.changed.notify_all();
-        changed
-    }
-
-    /// Waits for something to do; returns whether main is ready, and a batch.
-    fn wait(&self) -> (bool, VecDeque<Arc<Entry>>) {
+    /// Waits until main is woken or a timer is due; returns whom to wake for that.
+    fn wait(&self) -> Vec<Waker> {
         let mut inner = self.inner.lock().unwrap();
-        while !inner.main_is_ready && inner.ready.is_empty() {
-            let next = inner.timers.iter().map(|(deadline, _)| *deadline).min();
-            let rest = next.map_or(Duration::from_secs(3600), |next| {
-                next.saturating_duration_since(Instant::now())
-            });
-            inner = self.changed.wait_timeout(inner, rest).unwrap().0;
-            let (due, later) = std::mem::take(&mut inner.timers)
-                .into_iter()
-                .partition(|(deadline, _)| *deadline <= Instant::now());
+        loop {
+            let now = Instant::now();
+            let (due, later): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut inner.timers).into_iter().partition(|(at, _)| *at <= now);
             inner.timers = later;
-            drop(inner);
-            Vec::into_iter(due).for_each(|(_, waker): (_, Waker)| waker.wake());
-            inner = self.inner.lock().unwrap();
-        }
-        (std::mem::take(&mut inner.main_is_ready), std::mem::take(&mut inner.ready))
-    }
-}
-
-#[derive(Debug)]
-struct Entry {
-    id: Id,
-    task: Mutex<Option<Task>>,
-    queued: AtomicBool,
-    shared: Arc<Shared>,
-}
-
-impl Entry {
-    fn take(&self) -> Option<Task> {
-        self.task.lock().unwrap().take()
-    }
-
-    fn run(self: Arc<Self>) {
-        self.queued.store(false, SeqCst);
-        // Taken out while it is polled: nothing of the loop is locked meanwhile.
-        let Some(mut task) = self.take() else { return };
-        let waker = Waker::from(self.clone());
-        if Pin::new(&mut task).poll(&mut Context::from_waker(&waker)).is_pending() {
-            *self.task.lock().unwrap() = Some(task);
-        } else {
-            self.shared.change(|inner| inner.alive.remove(&self.id));
+            if std::mem::take(&mut inner.is_woken) || !due.is_empty() {
+                return due.into_iter().map(|(_, waker)| waker).collect();
+            }
+            let next = inner.timers.iter().map(|(at, _)| *at).min();
+            let rest = next.map_or(Duration::from_secs(3600), |next| next - now);
+            inner = self.changed.wait_timeout(inner, rest).unwrap().0;
         }
     }
 }
 
-impl Wake for Entry {
+impl Wake for Shared {
     fn wake(self: Arc<Self>) {
-        if !self.queued.swap(true, SeqCst) {
-            self.shared.clone().change(|inner| inner.ready.push_back(self));
-        }
-    }
-}
-
-struct MainWaker(Arc<Shared>);
-
-impl Wake for MainWaker {
-    fn wake(self: Arc<Self>) {
-        self.0.change(|inner| inner.main_is_ready = true);
+        self.inner.lock().unwrap().is_woken = true;
+        self.changed.notify_all();
     }
 }
 
@@ -232,10 +160,6 @@ impl EventLoop for Ends {
 
     fn drive(&self, main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), Error> {
         self.inner.drive(main)
-    }
-
-    fn submit(&self, task: Task) -> Result<(), Error> {
-        self.inner.submit(task)
     }
 
     fn submit_blocking(&self, job: Job) -> Result<(), Error> {

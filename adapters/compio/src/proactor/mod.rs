@@ -2,7 +2,7 @@
 //!
 //! An operation begins and ends in a task on the loop's thread, which has the ring or
 //! the port. It comes there at once if it was asked for there, else through the loop's
-//! letter box; its end travels by a [`Promise`].
+//! queue of callbacks; its end travels by a [`Promise`].
 //!
 //! Where the loop has neither, `policy_core` tries operations on the loop's selector and
 //! waits in between: compio's stand-in would block the loop on files that are in
@@ -14,14 +14,14 @@ mod operation;
 #[cfg_attr(not(windows), path = "ring.rs")]
 mod system;
 
+use std::future::Future;
 use std::rc::Rc;
 use std::sync::OnceLock;
 
 use compio_driver::ProactorBuilder;
 use compio_runtime::Runtime;
-use policy_core::task::{self, LocalTask};
 use policy_core::{
-    Completion, Error, ErrorKind, EventLoop, Operation, Proactor, Promise, Resource,
+    Completion, Error, ErrorKind, EventLoop, LoopId, Operation, Proactor, Promise, Resource,
 };
 
 use self::system::Place;
@@ -51,8 +51,11 @@ impl Proactor for ProactorEventLoop {
         let (promise, completion) = Completion::channel();
         let place = Place::of(resource, self.state());
         let submission = Submission { resource: resource.clone(), place, operation, promise };
-        if let Some(submission) = local::perform(self.shared().id, submission) {
-            self.shared().perform(submission);
+        let id = self.state().id();
+        if let Some(submission) = local::perform(id, submission) {
+            // In order with others: operations that one thread asks for begin in turn.
+            let posted = Posted(Some(submission));
+            self.state().post(move || posted.perform(id));
         }
         completion
     }
@@ -87,11 +90,15 @@ impl Submission {
         self.promise.complete(Err(why.into().into()), self.operation);
     }
 
-    /// Makes the task that performs it, on the thread of the ring.
+    /// Returns what performs it, on the thread of the ring.
     ///
     /// `alive`, of which every runtime has another, lives until the system has let go of
     /// the operation's memory, whatever becomes of the task.
-    pub(crate) fn into_task(self, runtime: &Runtime, alive: &Rc<Number>) -> Option<LocalTask> {
+    pub(crate) fn begin(
+        self,
+        runtime: &Runtime,
+        alive: &Rc<Number>,
+    ) -> Option<impl Future<Output = ()> + use<>> {
         if Driver::of(runtime.driver_type()) == Driver::Polling {
             // It was asked for before the first run, when nobody could know.
             self.refuse(Error::new(
@@ -108,9 +115,23 @@ impl Submission {
                 return None;
             }
         };
-        let (task, handle) = task::new_local(operation::run(fd, operation, promise));
-        // Nobody waits for the task: the promise tells.
-        drop(handle);
-        Some(task)
+        Some(operation::run(fd, operation, promise))
+    }
+}
+
+/// An operation that waits for the loop's thread; told if the loop is closed first.
+struct Posted(Option<Submission>);
+
+impl Posted {
+    fn perform(mut self, id: LoopId) {
+        self.0 = self.0.take().and_then(|submission| local::perform(id, submission));
+    }
+}
+
+impl Drop for Posted {
+    fn drop(&mut self) {
+        if let Some(submission) = self.0.take() {
+            submission.refuse(ErrorKind::LoopClosed);
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! One callback: called once, or cancelled.
 
 use std::fmt;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
-use super::Callbacks;
+use super::Ready;
+use crate::task::quietly;
+use crate::{EventLoop, ExceptionContext};
 
 /// A callback of any type, and what became of it. One allocation for everybody who
 /// holds it.
@@ -48,14 +50,14 @@ where
 pub(crate) fn new_timed<F>(
     function: F,
     when: Instant,
-    callbacks: &Arc<Callbacks>,
+    ready: &Arc<Ready>,
     location: &'static Location<'static>,
 ) -> (Entry, TimerHandle)
 where
     F: FnOnce() + Send + 'static,
 {
     let (entry, handle) = new(function, location);
-    (entry, TimerHandle { handle, when, callbacks: Arc::downgrade(callbacks) })
+    (entry, TimerHandle { handle, when, ready: Arc::downgrade(ready) })
 }
 
 impl<F> Slot<F> {
@@ -110,7 +112,7 @@ pub struct Handle {
 }
 
 impl Handle {
-    pub(crate) fn of(entry: Entry) -> Self {
+    fn of(entry: Entry) -> Self {
         Self { entry }
     }
 
@@ -190,7 +192,7 @@ pub struct TimerHandle {
     handle: Handle,
     when: Instant,
     /// Weak: a handle keeps no loop's queue.
-    callbacks: Weak<Callbacks>,
+    ready: Weak<Ready>,
 }
 
 impl TimerHandle {
@@ -209,8 +211,8 @@ impl TimerHandle {
     /// ```
     pub fn cancel(&self) {
         if self.handle.entry.cancel() {
-            if let Some(callbacks) = self.callbacks.upgrade() {
-                callbacks.cancelled_timer();
+            if let Some(ready) = self.ready.upgrade() {
+                ready.cancelled_timer();
             }
         }
     }
@@ -269,5 +271,37 @@ impl fmt::Debug for TimerHandle {
             .field("cancelled", &self.cancelled())
             .field("location", &format_args!("{}", self.location()))
             .finish()
+    }
+}
+
+/// Drops a callback that will not be called. Its destructors may do anything.
+pub(super) fn discard(entry: &Entry) {
+    quietly(|| {
+        entry.cancel();
+    });
+}
+
+/// Calls it, and tells the loop if it takes too long, or panics.
+pub(super) fn call(event_loop: &Arc<dyn EventLoop>, entry: Entry) {
+    // Closed by one of the same batch, where that is possible: on a loop that drives
+    // itself.
+    if event_loop.is_closed() {
+        return discard(&entry);
+    }
+    let began = event_loop.get_debug().then(Instant::now);
+    let called = catch_unwind(AssertUnwindSafe(|| entry.call()));
+    if let Some(began) = began {
+        let location = entry.location();
+        let slow = event_loop.state().ready().slow();
+        slow.check(began, format_args!("a callback, scheduled at {location},"));
+    }
+    if let Err(payload) = called {
+        let context = ExceptionContext::new("panic in a callback")
+            .with_location(entry.location())
+            .with_handle(Handle::of(entry))
+            .with_panic(payload);
+        event_loop.call_exception_handler(&context);
+        // Its payload may panic when it is dropped.
+        quietly(|| drop(context));
     }
 }

@@ -5,8 +5,11 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
-use super::queue::WORK;
-use super::{Callbacks, Driver, Turn};
+use super::Ready;
+use super::callback;
+use super::ready::Driver;
+use super::turn::arm;
+use crate::clock::Alarm;
 use crate::{EventLoop, context, task};
 
 /// Starts the pump that has to be started, if one has to.
@@ -15,8 +18,8 @@ pub(crate) fn start(event_loop: &Arc<dyn EventLoop>, pump: Option<Driver>) {
     let (task, handle) = task::new(Pump {
         driver,
         event_loop: Arc::downgrade(event_loop),
-        callbacks: event_loop.state().callbacks().clone(),
-        turn: Turn::default(),
+        ready: event_loop.state().ready().clone(),
+        alarm: Alarm::default(),
     });
     // Detached: it ends by itself. If it is refused it is dropped, and knows.
     drop(handle);
@@ -27,8 +30,8 @@ struct Pump {
     driver: Driver,
     /// Weak: callbacks that wait keep no loop open, as tasks don't.
     event_loop: Weak<dyn EventLoop>,
-    callbacks: Arc<Callbacks>,
-    turn: Turn,
+    ready: Arc<Ready>,
+    alarm: Alarm,
 }
 
 impl Future for Pump {
@@ -38,15 +41,19 @@ impl Future for Pump {
         let this = &mut *self;
         let Some(event_loop) = this.event_loop.upgrade() else { return Poll::Ready(()) };
         // A callback is no task, and finds none.
-        task::outside(|| {
-            context::scope(&event_loop, || this.turn.run(&event_loop, this.driver));
+        let next = task::outside(|| {
+            context::scope(&event_loop, || {
+                let batch = this.ready.begin_batch(this.driver, || event_loop.time())?;
+                batch.into_iter().for_each(|entry| callback::call(&event_loop, entry));
+                this.ready.end_batch(this.driver)
+            })
         });
-        if this.callbacks.end_pump(this.driver)
-            || !this.callbacks.register(this.driver, cx.waker().clone())
+        if this.ready.end_pump(this.driver) || !this.ready.register(this.driver, cx.waker().clone())
         {
             return Poll::Ready(());
         }
-        if this.callbacks.signals() & WORK != 0 {
+        arm(&mut this.alarm, &event_loop, next, cx.waker());
+        if !this.ready.sleeps() {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
@@ -55,6 +62,6 @@ impl Future for Pump {
 
 impl Drop for Pump {
     fn drop(&mut self) {
-        self.callbacks.forget_pump(self.driver);
+        self.ready.forget_pump(self.driver);
     }
 }
