@@ -410,8 +410,11 @@ impl LoopState {
 impl Drop for LoopState {
     fn drop(&mut self) {
         if self.is_forked() {
-            self.ready.forget();
+            return self.ready.forget();
         }
+        // Here, for all that the adapter has left: its tasks hold the queue, and the
+        // queue holds them.
+        self.close_on_drop();
     }
 }
 
