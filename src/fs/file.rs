@@ -172,6 +172,10 @@ impl File {
     /// # std::io::Result::Ok(()) })?;
     /// # std::io::Result::Ok(())
     /// ```
+    #[allow(
+        clippy::result_large_err,
+        reason = "what is given back is the file itself, to go on with"
+    )]
     pub fn try_into_std(self) -> Result<std::fs::File, Self> {
         let is_idle = matches!(self.state, State::Idle)
             && self.error.is_none()
