@@ -23,27 +23,41 @@ pub struct Foreign {
     pub running: fn() -> Option<Arc<dyn EventLoop>>,
 }
 
-static FOREIGN: OnceLock<Foreign> = OnceLock::new();
+/// More than there are runtimes in one program. A list that is never shortened: asking
+/// costs loads, and takes no lock.
+static KNOWN: [OnceLock<Foreign>; 16] = [const { OnceLock::new() }; 16];
 
-/// Says what is known of other runtimes, once per process. Returns false if somebody
-/// was first.
+/// Says what is known of other runtimes. All who say so are asked, in the order in which
+/// they came; saying the same again changes nothing. Returns false if there are too many.
 ///
 /// ```
 /// use policy_core::foreign::{self, Foreign};
 ///
-/// let nothing = Foreign { is_polling: || false, running: || None };
-/// foreign::install(nothing);
-/// assert!(!foreign::install(nothing));
+/// assert!(foreign::install(Foreign { is_polling: || false, running: || None }));
+/// // The second of two is asked, too.
+/// assert!(foreign::install(Foreign { is_polling: || false, running: || None }));
 /// ```
 pub fn install(foreign: Foreign) -> bool {
-    FOREIGN.set(foreign).is_ok()
+    KNOWN.iter().any(|place| place.get_or_init(|| foreign).is(&foreign))
 }
 
 /// Returns true if a runtime that is no loop of ours polls this code.
 pub(crate) fn is_polling() -> bool {
-    FOREIGN.get().is_some_and(|foreign| (foreign.is_polling)())
+    known().any(|foreign| (foreign.is_polling)())
 }
 
 pub(crate) fn running() -> Option<Arc<dyn EventLoop>> {
-    FOREIGN.get().and_then(|foreign| (foreign.running)())
+    known().find_map(|foreign| (foreign.running)())
+}
+
+fn known() -> impl Iterator<Item = &'static Foreign> {
+    KNOWN.iter().map_while(OnceLock::get)
+}
+
+impl Foreign {
+    fn is(&self, other: &Self) -> bool {
+        // By address. Where equal functions have several, one is asked twice.
+        self.is_polling as usize == other.is_polling as usize
+            && self.running as usize == other.running as usize
+    }
 }
