@@ -330,13 +330,7 @@ pub(super) fn wait_any_readable(fds: &[Arc<OwnedFd>], limit: Duration) -> bool {
 /// Keeps signals away from this thread, which is ours: their handlers belong to
 /// the program's threads.
 pub(super) fn block_signals() {
-    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: `sigfillset` initializes the set; the mask of this thread alone is
-    // changed.
-    unsafe {
-        libc::sigfillset(set.as_mut_ptr());
-        libc::pthread_sigmask(libc::SIG_SETMASK, set.as_ptr(), std::ptr::null_mut());
-    }
+    policy_core::signal::block_all_but(&mut std::iter::empty());
 }
 
 /// Returns true if the kernel reaps children by itself, because SIGCHLD is ignored.

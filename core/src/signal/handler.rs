@@ -325,6 +325,10 @@ pub fn die_of_interrupt() -> ! {
 /// Keeps signals away from this thread but for some: for threads of ours, since
 /// handlers belong to the program's.
 ///
+/// Those that a thread causes itself (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP,
+/// SIGSYS) still come: blocked, they would end the process before its handler says why,
+/// as std's does of a stack overflow.
+///
 /// ```
 /// use policy_core::signal::{SignalKind, block_all_but};
 ///
@@ -332,14 +336,35 @@ pub fn die_of_interrupt() -> ! {
 /// std::thread::spawn(move || block_all_but(&mut [child].into_iter())).join().unwrap();
 /// ```
 pub fn block_all_but(signals: &mut dyn Iterator<Item = i32>) {
+    let mut set = all_but_faults();
+    // SAFETY: the set is a valid one; only this thread's mask is changed.
+    unsafe {
+        for signal in signals {
+            libc::sigdelset(&raw mut set, signal);
+        }
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const set, ptr::null_mut());
+    }
+}
+
+/// Returns all signals, but for those that a thread causes itself.
+fn all_but_faults() -> libc::sigset_t {
+    const FAULTS: [libc::c_int; 7] = [
+        libc::SIGSEGV,
+        libc::SIGBUS,
+        libc::SIGFPE,
+        libc::SIGILL,
+        libc::SIGABRT,
+        libc::SIGTRAP,
+        libc::SIGSYS,
+    ];
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: `sigfillset` initializes the set; only this thread's mask is changed.
+    // SAFETY: `sigfillset` initializes the set.
     unsafe {
         libc::sigfillset(set.as_mut_ptr());
-        for signal in signals {
-            libc::sigdelset(set.as_mut_ptr(), signal);
+        for fault in FAULTS {
+            libc::sigdelset(set.as_mut_ptr(), fault);
         }
-        libc::pthread_sigmask(libc::SIG_SETMASK, set.as_ptr(), ptr::null_mut());
+        set.assume_init()
     }
 }
 
