@@ -5,11 +5,12 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
 use std::{process, ptr};
 
 use super::handler;
 use super::hub::lock;
+use crate::local::fork_generation;
 
 /// Rung by SIGCHLD, while anything holds that: for a thread that waits for children.
 pub static CHILDREN: Bell = Bell::new();
@@ -37,7 +38,7 @@ pub struct Bell {
     write: AtomicI32,
     /// The process that these ends belong to: a forked child has copies that its
     /// parent hears.
-    owner: AtomicI32,
+    owner: AtomicU64,
     /// Leaked, so that it is there for ever.
     ends: AtomicPtr<Ends>,
     opening: Mutex<()>,
@@ -61,7 +62,7 @@ impl Bell {
     pub const fn new() -> Self {
         Self {
             write: AtomicI32::new(-1),
-            owner: AtomicI32::new(0),
+            owner: AtomicU64::new(0),
             ends: AtomicPtr::new(ptr::null_mut()),
             opening: Mutex::new(()),
         }
@@ -91,7 +92,7 @@ impl Bell {
         let fd = write.as_raw_fd();
         self.ends.store(Box::into_raw(Box::new(Ends { read, _write: write })), Ordering::Release);
         self.write.store(fd, Ordering::Release);
-        self.owner.store(pid(), Ordering::Release);
+        self.owner.store(this_process(), Ordering::Release);
         Ok(())
     }
 
@@ -164,7 +165,7 @@ impl Bell {
     }
 
     fn is_open(&self) -> bool {
-        self.owner.load(Ordering::Acquire) == pid()
+        is_this_process(self.owner.load(Ordering::Acquire))
     }
 }
 
@@ -180,8 +181,14 @@ impl fmt::Debug for Bell {
     }
 }
 
-/// This process; async-signal-safe.
-pub(super) fn pid() -> i32 {
-    // Within `i32`: the system's type is.
-    process::id() as i32
+/// Returns this process: its number, and how often it was forked. A number alone comes
+/// again, 1 in each namespace of its own; and who calls `clone` or `vfork` counts no fork.
+pub(super) fn this_process() -> u64 {
+    u64::from(process::id()) << 32 | fork_generation() & u64::from(u32::MAX)
+}
+
+/// Returns true for what `this_process` gave in this process. Async-signal-safe: whoever
+/// was given something has begun to count forks.
+pub(super) fn is_this_process(process: u64) -> bool {
+    process != 0 && process == this_process()
 }

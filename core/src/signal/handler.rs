@@ -10,9 +10,9 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
-use super::bell::{CHILDREN, LISTENERS, pid};
+use super::bell::{CHILDREN, LISTENERS, is_this_process};
 use super::holders::Holders;
 
 /// More signals than any system has.
@@ -25,7 +25,7 @@ pub(super) const INTERRUPTS: usize = 0;
 pub(super) const ENTRIES: usize = 4;
 
 /// The process that holds signals: in a forked child nobody does until somebody comes.
-pub(super) static OWNER: AtomicI32 = AtomicI32::new(0);
+pub(super) static OWNER: AtomicU64 = AtomicU64::new(0);
 
 static SLOTS: [Slot; SIGNALS] = [const { Slot::new() }; SIGNALS];
 
@@ -165,7 +165,7 @@ fn tell(signal: libc::c_int, slot: &Slot) {
 
 /// Returns true if those who are counted are of this process.
 fn is_owner() -> bool {
-    OWNER.load(Ordering::Acquire) == pid()
+    is_this_process(OWNER.load(Ordering::Acquire))
 }
 
 fn put_default(signal: libc::c_int) -> io::Result<()> {

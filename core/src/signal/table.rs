@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
 use super::SignalKind;
-use super::bell::pid;
+use super::bell::{is_this_process, this_process};
 use super::handler::{self, ENTRIES, OWNER, slot};
 use super::hub::lock;
 use crate::{Error, ErrorKind};
@@ -41,7 +41,7 @@ struct Place {
 pub struct Hold {
     wanted: Wanted,
     /// The process that it is of: a forked child's copy means nothing.
-    owner: i32,
+    owner: u64,
     is_released: bool,
 }
 
@@ -105,7 +105,7 @@ impl Hold {
 
     fn acquire(wanted: Wanted) -> Result<Self, Error> {
         let mut table = lock(&TABLE);
-        let owner = pid();
+        let owner = this_process();
         if OWNER.load(Ordering::Acquire) != owner {
             // The parent's holds mean nothing in a forked child.
             for signal in 0..handler::SIGNALS {
@@ -150,7 +150,7 @@ impl Hold {
 
     fn let_go(&mut self) -> bool {
         let table = lock(&TABLE);
-        if std::mem::replace(&mut self.is_released, true) || self.owner != pid() {
+        if std::mem::replace(&mut self.is_released, true) || !is_this_process(self.owner) {
             return true;
         }
         let slot = self.wanted.slot();
