@@ -1,9 +1,9 @@
 //! The signal handler, and the system calls around it.
 //!
-//! Everything that it touches is atomic and lives for ever. There are several entries
-//! of the same handler per signal: if others put theirs over ours and call ours from
-//! it, and we are put over theirs in turn, each entry has one to call, and nobody is
-//! left out or called in a circle.
+//! Everything that it touches is atomic and lives for ever. There are two entries of the
+//! same handler per signal: if others put theirs over ours and call ours from it, and ours
+//! is put over theirs in turn, each entry has one to call, and nobody is left out or called
+//! in a circle.
 #![allow(unsafe_code, reason = "a signal handler, and what it may touch")]
 
 use std::io;
@@ -21,8 +21,9 @@ pub(super) const SIGNALS: usize = 129;
 /// Where a run's Ctrl-C is counted, which nobody else wanted. There is no signal 0.
 pub(super) const INTERRUPTS: usize = 0;
 
-/// How often ours is put over one that calls ours, before an entry is used again.
-pub(super) const ENTRIES: usize = 4;
+/// One that goes under others, and one that goes over those. One alone would have to stay
+/// under them, deaf if they don't call it; with a third the story could go on for ever.
+pub(super) const ENTRIES: usize = 2;
 
 /// The process that holds signals: in a forked child nobody does until somebody comes.
 pub(super) static OWNER: AtomicU64 = AtomicU64::new(0);
@@ -37,22 +38,33 @@ pub(super) struct Slot {
     pub(super) listeners: AtomicUsize,
     /// How often it came.
     pub(super) count: AtomicU64,
-    /// The thread that calls the one before, as far as is known: others may overwrite
-    /// it, which costs a count too many, or a circle another round.
+    /// The thread where the entry over others calls those, as far as is known: another may
+    /// overwrite it, which costs a count too many.
     chaining: AtomicUsize,
     /// What each entry calls after that. Never freed: a handler may be running.
     previous: [AtomicPtr<Previous>; ENTRIES],
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// Who was there before an entry.
 struct Previous {
     function: libc::sighandler_t,
     flags: libc::c_int,
+    /// It was to be called once (`SA_RESETHAND`), and was.
+    is_spent: AtomicBool,
 }
 
 impl Previous {
     fn of(action: &libc::sigaction) -> Self {
-        Self { function: action.sa_sigaction, flags: action.sa_flags }
+        let is_spent = AtomicBool::new(false);
+        Self { function: action.sa_sigaction, flags: action.sa_flags, is_spent }
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        (self.function, self.flags) == (other.function, other.flags)
+    }
+
+    fn is_spent(&self) -> bool {
+        self.is_spent.load(Ordering::Acquire)
     }
 }
 
@@ -89,7 +101,7 @@ pub(super) fn slot(signal: usize) -> &'static Slot {
 type Handler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
 
 /// A static, since functions made from a generic one have no fixed address otherwise.
-static HANDLERS: [Handler; ENTRIES] = [handle::<0>, handle::<1>, handle::<2>, handle::<3>];
+static HANDLERS: [Handler; ENTRIES] = [handle::<0>, handle::<1>];
 
 /// Async-signal-safe: atomics, `getpid`, `sigaction`, `raise`, `write`, and the handler
 /// before.
@@ -101,19 +113,18 @@ extern "C" fn handle<const ENTRY: usize>(
     // SAFETY: always valid, and of this thread; what was interrupted finds its errno.
     let before = unsafe { *errno() };
     let slot = slot(signal as usize);
-    // The signal is blocked here, so only a call by the one before comes back on this
-    // thread.
     // SAFETY: takes nothing and can't fail.
     let this_thread = unsafe { libc::pthread_self() } as usize;
-    let is_chained = slot.chaining.swap(this_thread, Ordering::AcqRel) == this_thread;
-    if !is_chained {
+    // The entry over the others has told of it, and calls one who calls this entry.
+    let is_told = ENTRY == 0 && slot.chaining.load(Ordering::Acquire) == this_thread;
+    if !is_told {
         deliver(signal, slot, ENTRY);
     }
-    // The last entry is used again and again: it may be a circle.
-    if !(is_chained && ENTRY == ENTRIES - 1) {
-        call_previous(slot, ENTRY, signal, info, context);
+    if ENTRY > 0 {
+        slot.chaining.store(this_thread, Ordering::Release);
     }
-    if !is_chained {
+    call_previous(slot, ENTRY, signal, info, context);
+    if ENTRY > 0 {
         let _other =
             slot.chaining.compare_exchange(this_thread, 0, Ordering::AcqRel, Ordering::Relaxed);
     }
@@ -130,7 +141,8 @@ fn deliver(signal: libc::c_int, slot: &Slot, entry: usize) {
         // them.
         return;
     }
-    if previous(slot, entry).is_some_and(|previous| previous.function != libc::SIG_DFL) {
+    let before = previous(slot, entry);
+    if before.is_some_and(|before| before.function != libc::SIG_DFL && !before.is_spent()) {
         // That is what it means where nobody wants it.
         return;
     }
@@ -143,7 +155,7 @@ fn deliver(signal: libc::c_int, slot: &Slot, entry: usize) {
         self::slot(INTERRUPTS).count.fetch_add(1, Ordering::AcqRel);
         LISTENERS.ring();
     } else if has_left {
-        // Blocked here, so it comes when the handler has returned.
+        // Most often it is blocked here, and comes when the handler has returned.
         // SAFETY: takes a number.
         unsafe { libc::raise(signal) };
     } else {
@@ -194,6 +206,9 @@ fn call_previous(
     if !is_function(previous.function) {
         return;
     }
+    if previous.flags & libc::SA_RESETHAND != 0 && previous.is_spent.swap(true, Ordering::AcqRel) {
+        return;
+    }
     if signal == libc::SIGCHLD && previous.flags & libc::SA_NOCLDSTOP != 0 && !info.is_null() {
         // SAFETY: the system gives a valid one, and so does who calls us from another
         // handler that was given it.
@@ -213,8 +228,15 @@ fn call_previous(
     }
 }
 
-fn previous(slot: &Slot, entry: usize) -> Option<Previous> {
-    slot.previous.get(entry).and_then(leaked).copied()
+fn previous(slot: &Slot, entry: usize) -> Option<&'static Previous> {
+    slot.previous.get(entry).and_then(leaked)
+}
+
+/// Returns what is to be put back in place of an entry, which was put over `before`: the
+/// default, where that was to be called once, and was.
+pub(super) fn left_of(signal: i32, entry: usize, before: libc::sigaction) -> libc::sigaction {
+    let is_spent = previous(slot(signal as usize), entry).is_some_and(Previous::is_spent);
+    if is_spent { default_action() } else { before }
 }
 
 /// Puts an entry in place of `before`, which it calls. Returns what was there: somebody
@@ -229,7 +251,7 @@ pub(super) fn install(
         // First what is to be called, then who calls it: a signal may come in between.
         chain(slot(signal as usize), entry, &before);
         let found = swap(signal, &action_over(entry, &before))?;
-        if entry_of(&found).is_some() || Previous::of(&found) == Previous::of(&before) {
+        if entry_of(&found).is_some() || Previous::of(&found).is(&Previous::of(&before)) {
             return Ok(before);
         }
         before = found;
@@ -238,9 +260,13 @@ pub(super) fn install(
 
 fn chain(slot: &Slot, entry: usize, before: &libc::sigaction) {
     let before = Previous::of(before);
-    if previous(slot, entry) != Some(before) {
-        let leaked = Box::into_raw(Box::new(before));
-        slot.previous.get(entry).into_iter().for_each(|at| at.store(leaked, Ordering::Release));
+    match previous(slot, entry) {
+        // Not another one each time: they are never freed.
+        Some(known) if known.is(&before) => known.is_spent.store(false, Ordering::Release),
+        _ => {
+            let leaked = Box::into_raw(Box::new(before));
+            slot.previous.get(entry).into_iter().for_each(|at| at.store(leaked, Ordering::Release));
+        }
     }
 }
 
@@ -248,16 +274,32 @@ fn chain(slot: &Slot, entry: usize, before: &libc::sigaction) {
 fn action_over(entry: usize, before: &libc::sigaction) -> libc::sigaction {
     let mut action = default_action();
     action.sa_sigaction = HANDLERS.get(entry).map_or(libc::SIG_DFL, address);
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
     if is_function(before.sa_sigaction) {
-        // What it wants blocked while it runs.
+        // It runs where it would have run, and what it interrupts goes on as it would have.
+        let kept = libc::SA_ONSTACK | libc::SA_RESTART | libc::SA_NODEFER;
+        action.sa_flags = libc::SA_SIGINFO | before.sa_flags & kept;
         action.sa_mask = before.sa_mask;
     } else {
+        // Ours needs little room, which there is on the stack that a thread has for signals.
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
         // No other handler interrupts ours, which may be leaving.
-        // SAFETY: a valid place.
-        unsafe { libc::sigfillset(&raw mut action.sa_mask) };
+        action.sa_mask = all_but_faults();
     }
     action
+}
+
+/// Returns what of a former handler's flags ours neither has nor does.
+pub(super) fn lost_flags(before: &libc::sigaction) -> libc::c_int {
+    /// What the C library adds on Linux, and takes care of.
+    const RESTORER: libc::c_int = 0x0400_0000;
+    const KEPT: libc::c_int = RESTORER
+        | libc::SA_SIGINFO
+        | libc::SA_ONSTACK
+        | libc::SA_RESTART
+        | libc::SA_NODEFER
+        | libc::SA_RESETHAND
+        | libc::SA_NOCLDSTOP;
+    if is_function(before.sa_sigaction) { before.sa_flags & !KEPT } else { 0 }
 }
 
 /// Returns which entry of ours an action is.

@@ -22,11 +22,23 @@ struct Place {
     is_installed: bool,
     /// What was there before each entry.
     previous: [Option<libc::sigaction>; ENTRIES],
+    has_warned: bool,
 }
 
 /// Keeps a signal handled, until it is dropped.
 ///
 /// The handler calls whoever was there before. The last to go puts that back.
+///
+/// | of a former handler | while the signal is held |
+/// |---|---|
+/// | its stack (`SA_ONSTACK`, or the thread's own) | as it was |
+/// | `SA_RESTART`, or interrupted system calls | as it was |
+/// | `SA_NODEFER`, `sa_mask` | as they were |
+/// | `SA_RESETHAND` | called once; then the default is what the last to go puts back |
+/// | `SA_SIGINFO` with its context, `SA_NOCLDSTOP` | as they were |
+/// | `SA_NOCLDWAIT`, and SIGCHLD that is ignored | not kept, which is logged where there is a handler: children that exit wait to be reaped |
+/// | what `sigaction` says | ours, until the last to go |
+/// | another handler that comes over ours, and does not call it | takes the signal; the next hold puts ours over it, once. Over another after that it is not put, which is logged |
 ///
 /// ```
 /// use policy_core::signal::{Hold, SignalKind, is_first};
@@ -123,12 +135,17 @@ impl Hold {
             Wanted::Interrupt => slot.holders.arm(),
         }
         let hold = Self { wanted, owner, is_released: false };
-        if let Err(error) = put_in_place(&mut table, wanted.signal()) {
-            drop(table);
-            drop(hold);
-            return Err(refused(error));
+        let put = put_in_place(&mut table, wanted.signal());
+        drop(table);
+        match put {
+            Ok(warning) => {
+                if let Some(warning) = warning {
+                    log::warn!("{:?}: {warning}", SignalKind::from_raw(wanted.signal()));
+                }
+                Ok(hold)
+            }
+            Err(error) => Err(refused(error)),
         }
-        Ok(hold)
     }
 
     /// Gives the signal up. Returns false if this was the last hold and what was there
@@ -213,31 +230,50 @@ fn refused(error: io::Error) -> Error {
     Error::io("can't handle the signal; choose another, or raise the limit of descriptors", error)
 }
 
-fn put_in_place(table: &mut BTreeMap<i32, Place>, signal: i32) -> io::Result<()> {
+/// Returns what is to be logged, outside the lock.
+fn put_in_place(table: &mut BTreeMap<i32, Place>, signal: i32) -> io::Result<Option<&'static str>> {
     let top = handler::current(signal)?;
     let place = table.entry(signal).or_insert(Place {
         entry: 0,
         is_installed: false,
         previous: [None; ENTRIES],
+        has_warned: false,
     });
     if let Some(entry) = handler::entry_of(&top) {
         place.entry = entry;
         place.is_installed = true;
-        return Ok(());
+        return Ok(None);
     }
     if !handler::is_function(top.sa_sigaction) {
         // Nobody is there who could call us.
         place.entry = 0;
     } else if place.is_installed {
-        // Whoever came after us may call us, so that entry goes on being theirs.
-        place.entry = (place.entry + 1).min(ENTRIES - 1);
+        // Whoever came after us may call that entry, which goes on being theirs.
+        if place.entry + 1 == ENTRIES {
+            return Ok(place.warn(
+                "other handlers came over ours twice; it hears of this signal only if they call the one before",
+            ));
+        }
+        place.entry += 1;
     }
     let before = handler::install(signal, place.entry, top)?;
     if let Some(previous) = place.previous.get_mut(place.entry) {
         *previous = Some(before);
     }
     place.is_installed = true;
-    Ok(())
+    if handler::lost_flags(&before) == 0 {
+        return Ok(None);
+    }
+    Ok(place.warn(
+        "the handler that was there goes on being called, but without some of its flags (`SA_NOCLDWAIT`, or one that is not known here)",
+    ))
+}
+
+impl Place {
+    /// Once for each signal.
+    fn warn(&mut self, warning: &'static str) -> Option<&'static str> {
+        (!std::mem::replace(&mut self.has_warned, true)).then_some(warning)
+    }
 }
 
 fn put_back(mut table: std::sync::MutexGuard<'_, BTreeMap<i32, Place>>, signal: i32) -> bool {
@@ -248,7 +284,10 @@ fn put_back(mut table: std::sync::MutexGuard<'_, BTreeMap<i32, Place>>, signal: 
         return top.sa_sigaction == libc::SIG_DFL;
     };
     let Some(previous) = place.previous.get(entry).copied().flatten() else { return false };
+    let left = handler::left_of(signal, entry, previous);
+    let is_put_back = handler::put_back(signal, &left).unwrap_or(false);
     place.entry = entry;
-    place.is_installed = false;
-    handler::put_back(signal, &previous).unwrap_or(false)
+    // Else somebody came this very moment, who may call that entry.
+    place.is_installed = !is_put_back;
+    is_put_back
 }
