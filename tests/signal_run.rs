@@ -31,11 +31,13 @@ mod unix {
     use std::future::pending;
     use std::io::{BufRead, BufReader, Read};
     use std::os::unix::process::{CommandExt, ExitStatusExt};
+    use std::pin::pin;
     use std::process::{Child, ChildStdout, Command, Stdio};
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
     use std::thread;
     use std::time::{Duration, Instant};
 
+    use futures_lite::future::poll_once;
     use policy::signal::{SignalKind, ctrl_c};
     use policy::{ErrorKind, Runner};
 
@@ -52,7 +54,7 @@ mod unix {
         outside: fn(Seen),
     }
 
-    const STORIES: [Story; 12] = [
+    const STORIES: [Story; 13] = [
         Story {
             name: "the_first_ctrl_c_cleans_up_and_then_the_process_dies_of_it",
             inside: || policy::run(with_guards()),
@@ -166,6 +168,28 @@ mod unix {
                 seen.interrupt();
                 seen.until("decided");
                 assert!(seen.end().1.success());
+            },
+        },
+        // The second was swallowed for as long as the future was in scope.
+        Story {
+            name: "a_ctrl_c_that_has_come_and_is_kept_leaves_the_second_alone",
+            inside: || {
+                policy::run(async {
+                    let mut pressed = pin!(ctrl_c());
+                    println!("listens");
+                    pressed.as_mut().await.unwrap();
+                    assert!(poll_once(pressed.as_mut()).await.is_none());
+                    with_guards().await;
+                });
+            },
+            outside: |mut seen| {
+                seen.until("listens");
+                seen.interrupt();
+                seen.until("ready");
+                seen.interrupt();
+                let (said, status) = seen.end();
+                assert!(said.contains("main dropped"), "{said}");
+                assert_eq!(status.signal(), Some(libc::SIGINT));
             },
         },
         Story {

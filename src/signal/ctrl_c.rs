@@ -15,9 +15,11 @@ use super::windows::ConsoleEvent as Event;
 /// Waits for Ctrl-C: SIGINT, or the console's event on Windows.
 ///
 /// It counts from the call, not from the first poll. While it waits, Ctrl-C does nothing
-/// else: it neither ends the process, nor the future of [`run`](crate::run). Dropped, it
-/// gives that back; so in a loop of `select`s make it once, outside, and not in each
-/// round, between two of which nobody listens.
+/// else: it neither ends the process, nor the future of [`run`](crate::run). When it has
+/// come, or is dropped, it gives that back, so that a second Ctrl-C ends what the first did
+/// not; so in a loop of `select`s make it once, outside, and not in each round, between two
+/// of which nobody listens. To hear of each, listen to the
+/// [`signal`](crate::signal::SignalKind::interrupt).
 ///
 /// The future gives an error, at its first poll, if Ctrl-C can't be listened to: kind
 /// [`Io`](crate::ErrorKind::Io).
@@ -52,7 +54,7 @@ pub fn ctrl_c() -> CtrlC {
 /// ```
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct CtrlC {
-    /// `None` once it failed.
+    /// `None` once it has come, or failed: kept, it would swallow the next Ctrl-C.
     event: Option<Result<Event, Error>>,
 }
 
@@ -60,14 +62,15 @@ impl Future for CtrlC {
     type Output = Result<(), Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some(Ok(event)) = &mut self.event {
-            return event.try_poll_recv(cx);
-        }
-        match self.event.take() {
-            Some(Err(error)) => Poll::Ready(Err(error)),
-            // It has said why, and nothing will come.
-            _ => Poll::Pending,
-        }
+        let came = match &mut self.event {
+            Some(Ok(event)) => event.try_poll_recv(cx),
+            Some(Err(_)) => Poll::Ready(Ok(())),
+            // It has said so.
+            None => return Poll::Pending,
+        };
+        let Poll::Ready(came) = came else { return Poll::Pending };
+        let event = self.event.take();
+        Poll::Ready(event.map_or(Ok(()), |event| event.map(drop)).and(came))
     }
 }
 
