@@ -19,4 +19,4 @@ mod tests;
 mod wheel;
 
 pub(crate) use entries::Key;
-pub(crate) use wheel::{Renewed, Wheel};
+pub(crate) use wheel::Wheel;

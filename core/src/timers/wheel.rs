@@ -1,8 +1,6 @@
 //! All timers of a loop: made, moved, removed and fired in order.
 
 use std::fmt;
-use std::mem;
-use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::entries::{Entries, Key, NONE, Place};
@@ -18,8 +16,8 @@ const FEW: usize = 8;
 /// time of its own: what it is given as `now` is the time, so a clock may stand still, jump
 /// or even go back.
 ///
-/// It runs no code of its payloads but what [`set_waker`](Wheel::set_waker) says: what it
-/// lets go of, it hands to the caller, who can drop it where no lock is held.
+/// It runs no code of its payloads: what it lets go of, it hands to the caller, who can
+/// drop it where no lock is held.
 ///
 /// Memory is kept for as many timers as waited at a time: a timer costs no allocation once
 /// there were that many.
@@ -33,18 +31,6 @@ pub(crate) struct Wheel<T> {
     entries: Entries<T>,
     near: Near,
     far: Far,
-}
-
-/// What became of a waker that was offered to a timer.
-#[derive(Debug)]
-#[must_use = "a waker that was replaced is to be dropped where no lock is held"]
-pub(crate) enum Renewed {
-    /// The timer has one that wakes the same task.
-    Same,
-    /// The timer has a clone of the offered one. This is the one that it had.
-    Replaced(Waker),
-    /// The timer was fired or removed.
-    Gone,
 }
 
 impl<T> Wheel<T> {
@@ -64,10 +50,6 @@ impl<T> Wheel<T> {
         self.entries.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Adds a timer. A deadline that has passed is due at the next [`fire`](Self::fire).
     pub(crate) fn insert(&mut self, deadline: Instant, payload: T) -> Key {
         let number = self.number();
@@ -76,11 +58,6 @@ impl<T> Wheel<T> {
             self.attach(index, self.tick(deadline));
         }
         key
-    }
-
-    /// True until the timer is fired or removed.
-    pub(crate) fn is_pending(&self, key: Key) -> bool {
-        self.entries.find(key).is_some()
     }
 
     /// The payload of a timer that waits.
@@ -233,28 +210,6 @@ impl<T> Wheel<T> {
     fn number(&mut self) -> u64 {
         self.made += 1;
         self.made
-    }
-}
-
-impl Wheel<Waker> {
-    /// Gives a timer that waits another waker, unless it has one that wakes the same task.
-    ///
-    /// This clones the waker, under the caller's lock; the old one is dropped by the caller.
-    pub(crate) fn set_waker(&mut self, key: Key, waker: &Waker) -> Renewed {
-        match self.payload_mut(key) {
-            None => Renewed::Gone,
-            Some(held) => Renewed::renew(held, waker),
-        }
-    }
-}
-
-impl Renewed {
-    /// Replaces a waker, unless it wakes the same task. For payloads that have one inside.
-    pub(crate) fn renew(held: &mut Waker, waker: &Waker) -> Self {
-        if held.will_wake(waker) {
-            return Self::Same;
-        }
-        Self::Replaced(mem::replace(held, waker.clone()))
     }
 }
 

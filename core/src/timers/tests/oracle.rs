@@ -119,9 +119,9 @@ impl Pair {
                 let name = of.index(self.made.len());
                 let key = self.made[name].0;
                 let expected = self.oracle.remove(name);
-                prop_assert_eq!(self.wheel.is_pending(key), expected.is_some());
+                prop_assert_eq!(self.wheel.payload_mut(key).is_some(), expected.is_some());
                 prop_assert_eq!(self.wheel.remove(key), expected);
-                prop_assert!(!self.wheel.is_pending(key));
+                prop_assert!(self.wheel.payload_mut(key).is_none());
             }
             Step::Reset(..) | Step::Remove(_) => {}
             Step::Fire(to, limit) => {
