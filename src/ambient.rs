@@ -51,7 +51,7 @@ pub(crate) fn with_here<R>(f: impl FnOnce(&Arc<dyn EventLoop>) -> R) -> Option<R
 /// Says to the loop that this code is inside of that something outside is waited for,
 /// so that its clock, while paused, does not jump.
 pub(crate) fn outside() -> Option<Outside> {
-    context::with_ambient(|event_loop| event_loop.state().clock().outside())
+    context::with_ambient(|event_loop| event_loop.state().outside())
 }
 
 /// Returns the loop that runs on this thread, a foreign runtime included.

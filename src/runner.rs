@@ -32,6 +32,7 @@ pub struct Runner {
     debug: Option<bool>,
     limit: Duration,
     handle_sigint: bool,
+    pausable: bool,
     state: State,
     /// The loop is the current one of this thread's context.
     _stays_here: PhantomData<*const ()>,
@@ -67,6 +68,7 @@ impl Runner {
             debug: None,
             limit: SHUTDOWN_LIMIT,
             handle_sigint: true,
+            pausable: false,
             state: State::Created,
             _stays_here: PhantomData,
         }
@@ -110,6 +112,30 @@ impl Runner {
     #[must_use]
     pub fn shutdown_limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
+        self
+    }
+
+    /// Has the loop's tasks run by this thread, also where its executor has threads, so
+    /// that its clock can be paused and jumps (`policy::time::pause`): for tests.
+    ///
+    /// A loop that runs its tasks on threads can't know when all of them are idle. This
+    /// takes effect when the runner makes its loop, at the first run.
+    ///
+    /// ```
+    /// use policy::Runner;
+    /// use policy::time::{Duration, pause, sleep};
+    ///
+    /// let mut runner = Runner::new().pausable(true);
+    /// runner.run(async {
+    ///     pause()?;
+    ///     sleep(Duration::from_secs(3600)).await; // takes no time
+    ///     Ok::<(), policy::Error>(())
+    /// })??;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    #[must_use]
+    pub fn pausable(mut self, pausable: bool) -> Self {
+        self.pausable = pausable;
         self
     }
 
@@ -200,6 +226,9 @@ impl Runner {
         }
         if let Some(debug) = self.debug {
             event_loop.set_debug(debug);
+        }
+        if self.pausable {
+            event_loop.state().make_pausable()?;
         }
         self.state = State::Open { event_loop: event_loop.clone(), policy, former };
         Ok(event_loop)

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
-use policy_core::clock::Drive;
 use policy_core::{EventLoop, budget, context};
 
 /// Runs `future` wherever it is awaited, with `event_loop` as the running loop.
@@ -27,7 +26,7 @@ use policy_core::{EventLoop, budget, context};
 /// # Ok::<(), policy::Error>(())
 /// ```
 pub fn within<F: Future>(event_loop: Arc<dyn EventLoop>, future: F) -> Within<F> {
-    Within { drive: Drive::new(event_loop.state().clock()), event_loop, future }
+    Within { event_loop, future }
 }
 
 pin_project! {
@@ -45,7 +44,6 @@ pin_project! {
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct Within<F> {
         event_loop: Arc<dyn EventLoop>,
-        drive: Drive,
         #[pin]
         future: F,
     }
@@ -56,7 +54,6 @@ impl<F: Future> Future for Within<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let (drive, future) = (this.drive, this.future);
-        budget::shared(|| context::scope(this.event_loop, || drive.poll(cx, |cx| future.poll(cx))))
+        budget::shared(|| context::scope(this.event_loop, || this.future.poll(cx)))
     }
 }

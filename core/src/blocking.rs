@@ -2,11 +2,13 @@
 //! down waits for them.
 
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use crate::clock;
+use crate::clock::Outside;
 use crate::task::{self, JoinHandle, Task};
 use crate::{Error, EventLoop, budget, context};
 
@@ -29,6 +31,8 @@ pub struct Job {
     /// The loop that ambient calls mean inside of it. Weak: a job that runs for ever
     /// does not keep its loop open.
     home: Option<Weak<dyn EventLoop>>,
+    /// Time must not jump over it.
+    outside: Option<Outside>,
 }
 
 impl Job {
@@ -44,21 +48,24 @@ impl Job {
     /// assert!(handle.is_finished());
     /// ```
     pub fn run(self) {
-        let Self { mut task, mut ticket, home } = self;
+        let Self { mut task, mut ticket, home, outside } = self;
         ticket.start();
         // One poll runs the closure: see `Gauge::job`.
         // Not as a task of the loop: while it blocks, a paused clock is free to advance.
         let mut run = || {
-            let _ready = task.poll_unmarked(&mut Context::from_waker(Waker::noop()));
+            let _ready = Pin::new(&mut task).poll(&mut Context::from_waker(Waker::noop()));
         };
         match home {
             Some(home) => context::blocking_scope(home, run),
             None => run(),
         }
+        drop(ticket);
+        drop(outside);
     }
 
     pub(crate) fn set_home(&mut self, event_loop: &Arc<dyn EventLoop>) {
         self.home = Some(Arc::downgrade(event_loop));
+        self.outside = Some(event_loop.state().outside());
     }
 }
 
@@ -148,8 +155,6 @@ pub struct Gauge {
 struct Shared {
     counts: Mutex<Counts>,
     changed: Condvar,
-    /// Looks, when a job has ended, whether time can move on.
-    clock: OnceLock<Weak<clock::Shared>>,
 }
 
 #[derive(Debug, Default)]
@@ -176,7 +181,7 @@ impl Gauge {
         let (task, handle) = task::new(async move { budget::outside(f) });
         self.shared.change(|counts| counts.queued += 1);
         let ticket = Ticket { shared: self.shared.clone(), started: false };
-        (Job { task, ticket, home: None }, handle)
+        (Job { task, ticket, home: None, outside: None }, handle)
     }
 
     /// Waits, on this thread, until each job that was accepted has begun; at most
@@ -210,17 +215,6 @@ impl Gauge {
     /// ```
     pub fn wait_finished(&self, limit: Duration) -> usize {
         self.wait(limit, |counts| counts.queued + counts.running)
-    }
-
-    /// Returns true if no job is queued or runs.
-    pub(crate) fn is_empty(&self) -> bool {
-        let counts = self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.queued + counts.running == 0
-    }
-
-    pub(crate) fn tell_when_done(&self, clock: Weak<clock::Shared>) {
-        // There is one clock per gauge.
-        let _told_before = self.shared.clock.set(clock);
     }
 
     fn wait(&self, limit: Duration, left: impl Fn(&Counts) -> usize) -> usize {
@@ -284,10 +278,5 @@ impl Drop for Ticket {
             true => counts.running -= 1,
             false => counts.queued -= 1,
         });
-        if clock::any_paused() {
-            if let Some(clock) = self.shared.clock.get().and_then(Weak::upgrade) {
-                clock.check();
-            }
-        }
     }
 }

@@ -16,7 +16,6 @@
 
 pub mod blocking;
 pub mod budget;
-pub mod clock;
 pub mod context;
 mod debug;
 mod error;
@@ -37,10 +36,14 @@ pub mod signal;
 mod state;
 pub mod task;
 mod timer;
-#[allow(dead_code, unused_imports, reason = "the loops do not stand on it yet")]
 mod timers;
 pub mod tracker;
 mod watcher;
+
+/// The clock of a loop, and what waits for it.
+pub mod clock {
+    pub use crate::heart::{Advance, Outside, Wait, Waited, all_real};
+}
 
 pub use blocking::{BlockingExecutor, Job};
 pub use error::{Error, ErrorKind};

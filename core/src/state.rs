@@ -2,14 +2,13 @@
 
 use std::fmt;
 use std::panic::Location;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use crate::blocking::{Executor, Gauge};
-use crate::clock::Clock;
 use crate::debug;
 use crate::exception::Handlers;
-use crate::heart::{self, Ready};
+use crate::heart::{self, Outside, Ready};
 use crate::selector::Watches;
 use crate::{Error, ErrorKind, LoopKind};
 
@@ -44,14 +43,12 @@ pub struct LoopState {
     kind: LoopKind,
     phase: AtomicU8,
     ready: Arc<Ready>,
-    has_timers: AtomicBool,
     handlers: Handlers,
     blocking: Gauge,
     watches: Watches,
     /// Goes with the loop: what others keep for it goes when they notice.
     alive: Arc<()>,
     executor: Executor,
-    clock: Clock,
     is_adopted: bool,
     #[cfg(unix)]
     generation: u64,
@@ -91,17 +88,14 @@ impl LoopState {
 
     fn with(name: String, kind: LoopKind, runs_tasks: bool) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        let blocking = Gauge::default();
         Self {
             id: LoopId(NEXT.fetch_add(1, Ordering::Relaxed)),
             name,
             kind,
             phase: AtomicU8::new(IDLE),
             ready: Ready::new(runs_tasks, debug::from_env()),
-            has_timers: AtomicBool::new(false),
             handlers: Handlers::default(),
-            clock: Clock::new(blocking.clone()),
-            blocking,
+            blocking: Gauge::default(),
             watches: Watches::default(),
             alive: Arc::new(()),
             executor: Executor::default(),
@@ -220,17 +214,48 @@ impl LoopState {
         &self.blocking
     }
 
-    /// Returns the loop's clock.
+    /// Notes work outside of the loop that its time must not jump over, while its clock
+    /// is paused.
     ///
     /// ```
     /// use policy_core::{LoopKind, LoopState};
     ///
     /// let state = LoopState::new("my-executor", LoopKind::Selector);
-    /// assert!(!state.clock().is_paused());
+    /// let child = state.outside();
+    /// # drop(child);
     /// ```
-    #[inline]
-    pub fn clock(&self) -> &Clock {
-        &self.clock
+    pub fn outside(&self) -> Outside {
+        Outside::new(&self.ready)
+    }
+
+    /// Has the loop's tasks run by the thread that drives it, whatever its executor could
+    /// do: its clock can be paused then, and jumps. Before the loop has any task.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`], if somebody else runs the loop;
+    /// [`ErrorKind::AlreadyRunning`], if it runs.
+    ///
+    /// ```
+    /// use policy_core::{LoopKind, LoopState};
+    ///
+    /// let state = LoopState::self_driving("my-executor:multi_thread", LoopKind::Selector);
+    /// state.make_pausable()?;
+    /// assert!(!state.is_self_driving());
+    /// # Ok::<(), policy_core::Error>(())
+    /// ```
+    pub fn make_pausable(&self) -> Result<(), Error> {
+        self.check_open()?;
+        if self.is_adopted {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "somebody else runs this event loop, so its clock can't be paused; make a loop of a policy",
+            ));
+        }
+        if self.is_running() {
+            return Err(ErrorKind::AlreadyRunning.into());
+        }
+        self.ready.run_tasks();
+        Ok(())
     }
 
     /// Checks that the loop may be used.
@@ -293,11 +318,6 @@ impl LoopState {
         &self.ready
     }
 
-    /// True once the loop has shown that it makes timers.
-    pub(crate) fn has_timers(&self) -> &AtomicBool {
-        &self.has_timers
-    }
-
     pub(crate) fn handlers(&self) -> &Handlers {
         &self.handlers
     }
@@ -324,7 +344,7 @@ impl LoopState {
         }
         match self.phase.compare_exchange(IDLE, CLOSED, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => {
-                self.clock.close();
+                self.ready.clock().close();
                 Ok(true)
             }
             Err(CLOSED) => Ok(false),
@@ -346,7 +366,6 @@ impl LoopState {
         let closed = self.phase.swap(CLOSED, Ordering::AcqRel) != CLOSED;
         if closed && !self.is_forked() {
             self.ready.close();
-            self.clock.close();
         }
         closed
     }

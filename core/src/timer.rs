@@ -41,6 +41,11 @@ impl Timer {
     }
 }
 
+// SAFETY: `&Timer` gives no access to the future inside: it is polled and dropped by
+// `&mut`, and the future is `Send`.
+#[allow(unsafe_code, reason = "std's `Exclusive` is not stable")]
+unsafe impl Sync for Timer {}
+
 impl Future for Timer {
     type Output = ();
 

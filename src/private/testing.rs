@@ -136,7 +136,8 @@ impl Case {
         F: Future,
         F::Output: Termination,
     {
-        let mut runner = Runner::with_policy(policy);
+        let clock = self.options.clock;
+        let mut runner = Runner::with_policy(policy).pausable(clock != TestClock::Real);
         let event_loop = or_fail(runner.get_loop());
         let jumps = self.options.clock == TestClock::Virtual && self.all;
         let requires = self.options.requires.iter().copied().chain(jumps.then_some("jump"));
@@ -146,7 +147,6 @@ impl Case {
             }
         }
         drop(event_loop);
-        let clock = self.options.clock;
         let output = runner.run(async {
             or_fail(match clock {
                 TestClock::Real => Ok(()),

@@ -4,21 +4,19 @@ use std::fmt;
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use pin_project_lite::pin_project;
 use policy_core::budget::Once;
-use policy_core::clock::{Place, Wait, all_real};
-use policy_core::{Error, ErrorKind, EventLoop, Timer, context, task};
+use policy_core::clock::{Wait, Waited, all_real};
+use policy_core::{Error, ErrorKind, context, task};
 
 use super::Instant;
 use crate::ambient;
 
-/// Waits for `duration` (asyncio's `sleep`), by the timer of the loop that runs
-/// here: never less, and more by what the executor's timers are late (tokio's count
-/// in milliseconds).
+/// Waits at least `duration` (asyncio's `sleep`), by the clock of the loop that runs here.
+/// How late it may fire depends on the executor, which wakes the loop: tokio's timers have
+/// millisecond resolution.
 ///
 /// A `duration` of zero lets others run once (asyncio's `sleep(0)`), as
 /// [`yield_now`](crate::task::yield_now) does.
@@ -53,7 +51,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// assert!(Instant::now() >= deadline);
 /// ```
 pub fn sleep_until(deadline: impl Into<Instant>) -> Sleep {
-    Sleep::new(deadline.into(), ambient::with_here(Place::of).unwrap_or_default())
+    Sleep::new(deadline.into(), ambient::with_here(Wait::of).unwrap_or_default())
 }
 
 /// As [`sleep`], with an error where there is no loop.
@@ -82,43 +80,36 @@ pub fn try_sleep(duration: Duration) -> Result<Sleep, Error> {
 /// assert!(try_sleep_until(Instant::now()).is_err()); // no loop runs here
 /// ```
 pub fn try_sleep_until(deadline: impl Into<Instant>) -> Result<Sleep, Error> {
-    Ok(Sleep::new(deadline.into(), ambient::with(Place::of)?))
+    Ok(Sleep::new(deadline.into(), ambient::with(Wait::of)?))
 }
 
-pin_project! {
-    /// The future of [`sleep`] and [`sleep_until`].
-    ///
-    /// ```
-    /// policy::run(async {
-    ///     use policy::time::{Duration, Sleep, sleep};
-    ///
-    ///     let wait: Sleep = sleep(Duration::from_millis(1));
-    ///     wait.await;
-    /// });
-    /// ```
-    #[must_use = "futures do nothing unless they are awaited"]
-    pub struct Sleep {
-        deadline: Instant,
-        // Made with that deadline ahead, and not polled since: the first poll need not
-        // ask for the time again. If the deadline passes in between, the executor's
-        // timer says so.
-        is_ahead: bool,
-        turn: Once,
-        // With the clock of the loop that it belongs to; of none until there is one. A
-        // task that sleeps does not keep its own loop open. From the first poll on, a
-        // pause of the clock wakes who has a place.
-        place: Place,
-        // What the timer waits for, by the system's clock.
-        real: Option<std::time::Instant>,
-        // Made by the first poll: a timeout whose future is ready at once needs none.
-        #[pin]
-        timer: Option<Timer>,
-    }
+/// The future of [`sleep`] and [`sleep_until`].
+///
+/// ```
+/// policy::run(async {
+///     use policy::time::{Duration, Sleep, sleep};
+///
+///     let wait: Sleep = sleep(Duration::from_millis(1));
+///     wait.await;
+/// });
+/// ```
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct Sleep {
+    deadline: Instant,
+    // Made with that deadline ahead, and not polled since: the first poll need not ask
+    // for the time again.
+    is_ahead: bool,
+    turn: Once,
+    // In the queue of the loop that it belongs to; of none until there is one.
+    wait: Wait,
 }
+
+// As a sleep is, that may be one of many: a task is no larger for it than it must be.
+const _: () = assert!(size_of::<Sleep>() <= 112);
 
 impl Sleep {
-    fn new(deadline: Instant, place: Place) -> Self {
-        Self { deadline, is_ahead: false, turn: Once::new(), place, real: None, timer: None }
+    fn new(deadline: Instant, wait: Wait) -> Self {
+        Self { deadline, is_ahead: false, turn: Once::new(), wait }
     }
 
     fn yields_if(mut self, duration: Duration) -> Self {
@@ -156,7 +147,7 @@ impl Sleep {
         if all_real() {
             return Instant::from_std(std::time::Instant::now());
         }
-        now_of(&self.place)
+        now_of(&self.wait)
     }
 
     /// Waits until `deadline` instead, also after it was over.
@@ -171,12 +162,11 @@ impl Sleep {
     /// });
     /// ```
     pub fn reset(self: Pin<&mut Self>, deadline: impl Into<Instant>) {
-        let mut this = self.project();
-        *this.deadline = deadline.into();
-        *this.is_ahead = false;
-        *this.turn = Once::new();
-        this.place.leave();
-        this.timer.set(None);
+        let this = self.get_mut();
+        this.deadline = deadline.into();
+        this.is_ahead = false;
+        this.turn = Once::new();
+        this.wait.reset(this.deadline.into_std());
     }
 }
 
@@ -185,9 +175,9 @@ impl Future for Sleep {
 
     #[track_caller]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut turn = mem::take(self.as_mut().project().turn);
+        let mut turn = mem::take(&mut self.turn);
         let polled = turn.poll(cx, |cx| self.as_mut().try_poll(cx));
-        *self.project().turn = turn;
+        self.turn = turn;
         or_panic(polled)
     }
 }
@@ -200,79 +190,29 @@ impl Sleep {
     }
 
     /// As `poll`, with an error where there is no loop.
-    fn try_poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    fn try_poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let this = self.get_mut();
         loop {
-            let mut this = self.as_mut().project();
-            if let Some(timer) = this.timer.as_mut().as_pin_mut() {
-                let ended = timer.poll(cx).is_ready();
-                if !ended && this.place.holds(cx.waker()) {
-                    return Poll::Pending;
-                }
-                if ended {
-                    this.timer.set(None);
-                    if this.place.is_real() {
-                        this.place.leave();
-                        return Poll::Ready(Ok(()));
-                    }
-                }
+            let is_ahead = mem::take(&mut this.is_ahead);
+            match this.wait.poll(this.deadline.into_std(), is_ahead, cx.waker()) {
+                Ok(Waited::Over) => return Poll::Ready(Ok(())),
+                Ok(Waited::Pending) => return Poll::Pending,
+                // It is closed, or there was none.
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Err(error)),
             }
-            // Most often the loop that runs here, which need not be kept for that.
-            let known = context::with_ambient(|here| {
-                self.place.is_of(here).then(|| self.as_mut().wait(here, cx))
-            });
-            let waited = known.flatten().or_else(|| {
-                let owner = self.place.event_loop()?;
-                Some(self.as_mut().wait(&owner, cx))
-            });
-            match waited {
-                Some(Next::Return(polled)) => return polled,
-                Some(Next::PollTimer) => continue,
-                // It is closed, or gone, or there was none.
-                Some(Next::FindLoop) | None => {}
-            }
-            let mut this = self.as_mut().project();
-            this.timer.set(None);
-            this.place.leave();
-            if now_of(this.place) >= *this.deadline {
+            if now_of(&this.wait) >= this.deadline {
                 return Poll::Ready(Ok(()));
             }
             // Whoever polls takes it over.
             match ambient::event_loop() {
-                Ok(event_loop) if is_open(&event_loop) => *this.place = Place::of(&event_loop),
+                Ok(event_loop) if !event_loop.is_closed() => this.wait = Wait::of(&event_loop),
                 // A worker may poll a task of a loop that closes once more before
                 // it drops it: no reason for a panic.
                 Ok(_) if is_being_cancelled() => return Poll::Pending,
                 Ok(_) => return Poll::Ready(Err(ErrorKind::LoopClosed.into())),
                 Err(error) => return Poll::Ready(Err(error)),
             }
-        }
-    }
-
-    /// Waits by the clock of its loop, and by a timer of that if the clock says so.
-    fn wait(self: Pin<&mut Self>, owner: &Arc<dyn EventLoop>, cx: &Context<'_>) -> Next {
-        let mut this = self.project();
-        if !is_open(owner) {
-            return Next::FindLoop;
-        }
-        let is_ahead = mem::take(this.is_ahead);
-        match this.place.wait(this.deadline.into_std(), is_ahead, cx.waker()) {
-            Wait::Over => Next::Return(Poll::Ready(Ok(()))),
-            Wait::Woken => {
-                this.timer.set(None);
-                Next::Return(Poll::Pending)
-            }
-            // Another waker; the timer is as good as before.
-            Wait::Until(real) if this.timer.is_some() && *this.real == Some(real) => {
-                Next::Return(Poll::Pending)
-            }
-            Wait::Until(real) => match owner.timer(real) {
-                Ok(timer) => {
-                    *this.real = Some(real);
-                    this.timer.set(Some(timer));
-                    Next::PollTimer
-                }
-                Err(error) => Next::Return(Poll::Ready(Err(error))),
-            },
         }
     }
 }
@@ -286,22 +226,10 @@ fn or_panic(polled: Poll<Result<(), Error>>) -> Poll<()> {
     }
 }
 
-/// What a poll does next.
-enum Next {
-    Return(Poll<Result<(), Error>>),
-    PollTimer,
-    /// Its own is closed.
-    FindLoop,
-}
-
 /// The time by the clock of a loop, also of one that is closed; without one, of
 /// whoever asks.
-fn now_of(place: &Place) -> Instant {
-    place.now().map_or_else(Instant::now, Instant::from_std)
-}
-
-fn is_open(event_loop: &Arc<dyn EventLoop>) -> bool {
-    !event_loop.is_closed()
+fn now_of(wait: &Wait) -> Instant {
+    wait.now().map_or_else(Instant::now, Instant::from_std)
 }
 
 /// Returns true in a task of a closed loop.

@@ -2,7 +2,6 @@
 
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::EventLoop;
@@ -269,28 +268,20 @@ impl dyn EventLoop {
         F: FnOnce() + Send + 'static,
     {
         let ready = self.state().ready();
-        let (entry, handle) = heart::new_timed(callback, when, ready, location);
-        let added =
-            self.state().check_open().and_then(|()| self.check_timers(when)).and_then(|()| {
-                let added = ready.call_at(when, entry);
-                let pump = added.map_err(|_closed| ErrorKind::LoopClosed)?;
-                heart::start(self, pump);
-                Ok(())
-            });
-        if added.is_err() {
-            handle.cancel();
-        }
-        (handle, added)
-    }
-
-    /// Checks that the loop makes timers: by making one, the first time.
-    fn check_timers(&self, when: Instant) -> Result<(), Error> {
-        let has_timers = self.state().has_timers();
-        if !has_timers.load(Relaxed) {
-            drop(self.timer(when)?);
-            has_timers.store(true, Relaxed);
-        }
-        Ok(())
+        let (entry, handle) = heart::new(callback, location);
+        let added = self.state().check_open().and_then(|()| {
+            ready.is_at_home(self);
+            ready.check_timers(when)?;
+            ready.call_at(when, entry).ok_or_else(|| ErrorKind::LoopClosed.into())
+        });
+        let handle = match &added {
+            Ok(key) => TimerHandle::new(handle, when, Some((Arc::downgrade(ready), *key))),
+            Err(_) => {
+                handle.cancel();
+                TimerHandle::new(handle, when, None)
+            }
+        };
+        (handle, added.map(drop))
     }
 
     fn after(&self, delay: Duration) -> Instant {

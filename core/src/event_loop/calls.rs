@@ -1,15 +1,15 @@
 //! What a user calls: the methods of `dyn EventLoop`. They do the checks that are the
 //! same for every executor, and then call what the adapter implements.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::{EventLoop, LoopKind};
-use crate::clock::{self, Advance, Drive};
+use crate::clock::Advance;
 use crate::heart::{Lane, Turn};
 use crate::{Error, ErrorKind, ProactorHandle, SelectorHandle, context};
 
@@ -161,7 +161,7 @@ impl dyn EventLoop {
     /// # }
     /// ```
     pub fn time(&self) -> Instant {
-        self.state().clock().now()
+        self.state().ready().now()
     }
 
     /// Pauses the loop's clock: [`time`](#method.time) stands still, and when
@@ -188,7 +188,7 @@ impl dyn EventLoop {
     /// # }
     /// ```
     pub fn pause(self: &Arc<Self>) -> Result<(), Error> {
-        clock::pause(self, true)
+        self.pause_clock(true)
     }
 
     /// As [`pause`](#method.pause), on every loop: time moves by
@@ -209,7 +209,7 @@ impl dyn EventLoop {
     /// # }
     /// ```
     pub fn pause_without_jumping(self: &Arc<Self>) -> Result<(), Error> {
-        clock::pause(self, false)
+        self.pause_clock(false)
     }
 
     /// Takes back one [`pause`](#method.pause). With the last, time goes on, from where
@@ -225,7 +225,7 @@ impl dyn EventLoop {
     /// # }
     /// ```
     pub fn resume(&self) -> Result<(), Error> {
-        clock::resume(self.state().clock())
+        self.resume_clock()
     }
 
     /// Moves the time of a paused loop on by `duration`.
@@ -249,7 +249,7 @@ impl dyn EventLoop {
     /// # }
     /// ```
     pub fn advance(&self, duration: Duration) -> Advance {
-        Advance::new(self.state().clock(), duration)
+        Advance::new(self.state(), duration)
     }
 
     /// Runs the loop on this thread until `future` is done, and returns its result.
@@ -331,6 +331,34 @@ impl dyn EventLoop {
         self.run(|_| Poll::Pending, Location::caller())
     }
 
+    fn pause_clock(&self, jumps: bool) -> Result<(), Error> {
+        let state = self.state();
+        state.check_open()?;
+        if jumps && !self.knows_idle() {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "the event loop {} can't know when all of its executor is idle, so its time does not jump; use `policy::time::pause_without_jumping` and `advance`",
+                    state.name()
+                ),
+            ));
+        }
+        if jumps && self.is_self_driving() {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "the event loop {} runs its tasks on threads, so its time does not jump; make it pausable before it has tasks (`Runner::new().pausable(true)`), or use `policy::time::pause_without_jumping` and `advance`",
+                    state.name()
+                ),
+            ));
+        }
+        state.ready().pause(jumps)
+    }
+
+    fn resume_clock(&self) -> Result<(), Error> {
+        self.state().ready().resume()
+    }
+
     fn run(
         self: &Arc<Self>,
         poll: impl FnMut(&mut Context<'_>) -> Poll<()>,
@@ -340,9 +368,7 @@ impl dyn EventLoop {
         context::refuse_nesting(self)?;
         let _running = self.state().begin_run()?;
         let lane = Lane::new(self.state().ready());
-        let mut main = Turn::new(self, &lane, poll, location);
-        let mut drive = Drive::new(self.state().clock());
-        let mut main = pin!(poll_fn(|cx| drive.poll(cx, |cx| Pin::new(&mut main).poll(cx))));
+        let mut main = pin!(Turn::new(self, &lane, poll, location));
         context::scope(self, || self.drive(main.as_mut()))
     }
 

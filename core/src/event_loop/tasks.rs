@@ -5,8 +5,8 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use super::EventLoop;
-use crate::task::{self, JoinHandle, Task};
-use crate::{BlockingExecutor, Error, ErrorKind, Job, clock, debug};
+use crate::task::{self, JoinHandle};
+use crate::{BlockingExecutor, Error, ErrorKind, Job, debug};
 
 /// Tasks, and jobs that block.
 impl dyn EventLoop {
@@ -123,25 +123,7 @@ impl dyn EventLoop {
             return (handle, if accepted { Ok(()) } else { closed() });
         }
         let (task, handle) = task::new(future);
-        (handle, open.and_then(|()| self.give_task(task)))
-    }
-
-    fn give_task(&self, task: Task) -> Result<(), Error> {
-        if clock::any_paused() {
-            return self.give_noted(task.id(), || self.submit(task));
-        }
-        self.submit(task)
-    }
-
-    #[cold]
-    fn give_noted(
-        &self,
-        id: task::Id,
-        submit: impl FnOnce() -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let clock = self.state().clock();
-        clock.spawned(id);
-        submit().inspect_err(|_| clock.refused(id))
+        (handle, open.and_then(|()| self.submit(task)))
     }
 
     /// Runs `future`, which need not be `Send`, on this thread.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
 use super::Ready;
+use super::schedule::Key;
 use crate::task::quietly;
 use crate::{EventLoop, ExceptionContext};
 
@@ -44,20 +45,6 @@ where
     let state = Mutex::new(State { function: Some(function), cancelled: false });
     let entry: Entry = Arc::new(Slot { location, state });
     (entry.clone(), Handle { entry })
-}
-
-/// Makes a callback for the time `when`, and its handle.
-pub(crate) fn new_timed<F>(
-    function: F,
-    when: Instant,
-    ready: &Arc<Ready>,
-    location: &'static Location<'static>,
-) -> (Entry, TimerHandle)
-where
-    F: FnOnce() + Send + 'static,
-{
-    let (entry, handle) = new(function, location);
-    (entry, TimerHandle { handle, when, ready: Arc::downgrade(ready) })
 }
 
 impl<F> Slot<F> {
@@ -191,11 +178,15 @@ impl fmt::Debug for Handle {
 pub struct TimerHandle {
     handle: Handle,
     when: Instant,
-    /// Weak: a handle keeps no loop's queue.
-    ready: Weak<Ready>,
+    /// Where its timer is: none, if it was refused. Weak: a handle keeps no loop's queue.
+    timer: Option<(Weak<Ready>, Key)>,
 }
 
 impl TimerHandle {
+    pub(crate) fn new(handle: Handle, when: Instant, timer: Option<(Weak<Ready>, Key)>) -> Self {
+        Self { handle, when, timer }
+    }
+
     /// Drops the callback, unless it was called or is being called; see
     /// [`Handle::cancel`].
     ///
@@ -211,8 +202,10 @@ impl TimerHandle {
     /// ```
     pub fn cancel(&self) {
         if self.handle.entry.cancel() {
-            if let Some(ready) = self.ready.upgrade() {
-                ready.cancelled_timer();
+            let timer = self.timer.as_ref();
+            if let Some((ready, key)) = timer.and_then(|(ready, key)| Some((ready.upgrade()?, key)))
+            {
+                ready.remove_timer(*key);
             }
         }
     }

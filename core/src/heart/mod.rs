@@ -8,24 +8,37 @@
 //! | `turn` | one run: the main future, and batches of what is ready |
 //! | `local` | tasks that stay on the thread that drives their loop |
 //! | `callback` | one callback: called once, or cancelled |
-//! | `timed` | callbacks for later |
+//! | `schedule` | all that comes later, in the order of deadlines |
+//! | `wait` | one wait for a moment: what a sleep has |
+//! | `clock` | what time it is for the loop |
+//! | `advance` | moving the time of a clock that is paused |
+//! | `probe` | whether the reactor has seen all that was ready |
 //! | `pump` | the task that runs callbacks on a loop that drives itself |
+//! | `keeper` | the task that fires the timers of such a loop |
 //!
 //! What is ready is run by one *driver* at a time: the run, on the thread that drives
 //! the loop; or, while nobody drives a loop that drives itself, a pump, which runs
 //! callbacks only. On other loops all waits for the next run, as in asyncio.
 
+mod advance;
 mod callback;
+mod clock;
+mod keeper;
 mod lane;
 mod local;
+mod probe;
 mod pump;
 mod ready;
-mod timed;
+mod schedule;
 mod turn;
+mod wait;
 
+pub use advance::Advance;
 pub use callback::{Handle, TimerHandle};
+pub use clock::{Outside, all_real};
+pub use wait::{Wait, Waited};
 
-pub(crate) use callback::{new, new_timed};
+pub(crate) use callback::new;
 pub(crate) use lane::Lane;
 pub(crate) use local::close as close_local;
 pub(crate) use pump::start;

@@ -8,8 +8,6 @@ use std::task::{Context, Poll};
 use super::Ready;
 use super::callback;
 use super::ready::Driver;
-use super::turn::arm;
-use crate::clock::Alarm;
 use crate::{EventLoop, context, task};
 
 /// Starts the pump that has to be started, if one has to.
@@ -19,7 +17,6 @@ pub(crate) fn start(event_loop: &Arc<dyn EventLoop>, pump: Option<Driver>) {
         driver,
         event_loop: Arc::downgrade(event_loop),
         ready: event_loop.state().ready().clone(),
-        alarm: Alarm::default(),
     });
     // Detached: it ends by itself. If it is refused it is dropped, and knows.
     drop(handle);
@@ -31,7 +28,6 @@ struct Pump {
     /// Weak: callbacks that wait keep no loop open, as tasks don't.
     event_loop: Weak<dyn EventLoop>,
     ready: Arc<Ready>,
-    alarm: Alarm,
 }
 
 impl Future for Pump {
@@ -41,18 +37,18 @@ impl Future for Pump {
         let this = &mut *self;
         let Some(event_loop) = this.event_loop.upgrade() else { return Poll::Ready(()) };
         // A callback is no task, and finds none.
-        let next = task::outside(|| {
+        task::outside(|| {
             context::scope(&event_loop, || {
-                let batch = this.ready.begin_batch(this.driver, || event_loop.time())?;
-                batch.into_iter().for_each(|entry| callback::call(&event_loop, entry));
-                this.ready.end_batch(this.driver)
-            })
+                if let Some(batch) = this.ready.begin_batch(this.driver) {
+                    batch.into_iter().for_each(|entry| callback::call(&event_loop, entry));
+                    this.ready.end_batch(this.driver);
+                }
+            });
         });
         if this.ready.end_pump(this.driver) || !this.ready.register(this.driver, cx.waker().clone())
         {
             return Poll::Ready(());
         }
-        arm(&mut this.alarm, &event_loop, next, cx.waker());
         if !this.ready.sleeps() {
             cx.waker().wake_by_ref();
         }

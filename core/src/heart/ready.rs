@@ -10,17 +10,19 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicU8};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Wake, Waker};
 use std::time::Instant;
 
 use slab::Slab;
 
-use super::callback;
+use super::clock::{Clock, Step};
 use super::lane::{self, Lane};
-use super::timed::Schedule;
+use super::schedule::{Due, Key, Schedule};
+use super::{callback, keeper};
 use crate::debug::Slow;
 use crate::task::{Home, Homed, JoinHandle, Scheduled, quietly};
+use crate::{Error, EventLoop};
 
 /// The run should end.
 const STOP: u8 = 1;
@@ -33,7 +35,14 @@ pub(crate) struct Ready {
     slow: Slow,
     /// The loop's tasks are run from here, by the thread that drives it; else by an
     /// executor with threads.
-    runs_tasks: bool,
+    runs_tasks: AtomicBool,
+    /// A run is under way.
+    driven: AtomicBool,
+    closed: AtomicBool,
+    clock: Clock,
+    schedule: Schedule,
+    /// The loop, once somebody has waited for its clock.
+    home: OnceLock<Weak<dyn EventLoop>>,
     /// The main future is in the queue.
     main: AtomicBool,
     /// The driver sleeps, or is about to: whoever adds something wakes it. Set before a
@@ -62,7 +71,6 @@ struct Mail {
     /// The tasks that were polled and wait, under the keys that their cells remember.
     /// With the run, while there is one.
     living: Slab<Homed>,
-    timed: Schedule,
     driver: Driver,
     /// Counts pumps, so that one that comes late knows that it is not the one.
     pumps: u64,
@@ -86,7 +94,12 @@ impl Ready {
         Arc::new(Self {
             bits: AtomicU8::new(if debug { DEBUG } else { 0 }),
             slow: Slow::default(),
-            runs_tasks,
+            runs_tasks: AtomicBool::new(runs_tasks),
+            driven: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            clock: Clock::default(),
+            schedule: Schedule::new(!runs_tasks),
+            home: OnceLock::new(),
             main: AtomicBool::new(false),
             asleep: AtomicBool::new(false),
             has_mail: AtomicBool::new(false),
@@ -94,7 +107,6 @@ impl Ready {
             mail: Mutex::new(Mail {
                 entries: VecDeque::new(),
                 living: Slab::new(),
-                timed: Schedule::default(),
                 driver: Driver::Nobody,
                 pumps: 0,
                 waker: None,
@@ -107,7 +119,46 @@ impl Ready {
     /// Returns true if the loop's tasks are run from here.
     #[inline]
     pub(crate) fn runs_tasks(&self) -> bool {
-        self.runs_tasks
+        self.runs_tasks.load(Relaxed)
+    }
+
+    /// Runs the tasks from here from now on. Before there are any.
+    pub(crate) fn run_tasks(&self) {
+        self.runs_tasks.store(true, SeqCst);
+    }
+
+    /// Returns true while a run polls the loop's tasks.
+    #[inline]
+    pub(super) fn is_turning(&self) -> bool {
+        self.runs_tasks() && self.driven.load(SeqCst)
+    }
+
+    /// Returns true while somebody fires the loop's timers.
+    #[inline]
+    pub(super) fn is_served(&self) -> bool {
+        !self.runs_tasks() || self.driven.load(SeqCst)
+    }
+
+    #[inline]
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    #[inline]
+    pub(super) fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// Remembers whose queue it is.
+    #[inline]
+    pub(crate) fn is_at_home(&self, event_loop: &Arc<dyn EventLoop>) {
+        if self.home.get().is_none() {
+            self.home.get_or_init(|| Arc::downgrade(event_loop));
+        }
+    }
+
+    pub(super) fn home(&self) -> Option<Arc<dyn EventLoop>> {
+        self.home.get()?.upgrade()
     }
 
     #[inline]
@@ -178,26 +229,123 @@ impl Ready {
         }
     }
 
-    /// Adds a callback for the time `when`; else as [`call`](Self::call).
-    pub(crate) fn call_at(
-        &self,
-        when: Instant,
-        entry: callback::Entry,
-    ) -> Result<Option<Driver>, callback::Entry> {
+    /// Checks that the executor makes timers: by making one, the first time.
+    #[inline]
+    pub(crate) fn check_timers(&self, deadline: Instant) -> Result<(), Error> {
+        match self.schedule.is_used() {
+            true => Ok(()),
+            false => self.home().map_or(Ok(()), |home| home.timer(deadline).map(drop)),
+        }
+    }
+
+    /// Adds a timer. `None` if the loop is closed: the timer is dropped.
+    #[inline]
+    pub(super) fn add_timer(self: &Arc<Self>, deadline: Instant, due: Due) -> Option<Key> {
         self.expect();
-        let mut mail = self.lock();
-        if mail.closed {
-            return Err(entry);
+        let key = self.schedule.add(deadline, due);
+        // After that: whoever closes the loop marks it first, and then takes all out.
+        if self.closed.load(SeqCst) {
+            self.schedule.remove(key);
+            return None;
         }
-        // The driver's alarm is right for all but a new first.
-        if !mail.timed.add(when, entry) {
-            return Ok(None);
+        self.timer_added(deadline);
+        Some(key)
+    }
+
+    /// Adds a callback for the time `when`. `None` if the loop is closed.
+    pub(crate) fn call_at(self: &Arc<Self>, when: Instant, entry: callback::Entry) -> Option<Key> {
+        self.add_timer(when, Due::Call(entry))
+    }
+
+    /// Wakes whoever fires timers, if it would sleep too long.
+    #[inline]
+    pub(super) fn timer_added(self: &Arc<Self>, deadline: Instant) {
+        if self.runs_tasks() {
+            // The thread that drives looks before it sleeps.
+            if lane::with(self, |_| ()).is_none() || self.asleep.load(Relaxed) {
+                self.nudge_for(deadline);
+            }
+        } else {
+            keeper::start(self);
+            self.schedule.wake_keeper_for(deadline);
         }
-        let pump = mail.start_pump(!self.runs_tasks);
+    }
+
+    #[cold]
+    fn nudge_for(&self, deadline: Instant) {
+        if self.schedule.next().is_none_or(|next| deadline <= next) || self.clock.is_paused() {
+            self.nudge();
+        }
+    }
+
+    pub(super) fn remove_timer(&self, key: Key) {
+        self.schedule.remove(key);
+    }
+
+    /// Wakes and adds what is due.
+    pub(super) fn fire(&self) {
+        let mut due = Vec::new();
+        self.schedule.fire(self.clock.now(), &mut due);
+        for due in due {
+            match due {
+                Due::Wake(waker) => wake(Some(waker)),
+                Due::Call(entry) => {
+                    if let Err(Entry::Call(refused)) = self.add(Entry::Call(entry)) {
+                        callback::discard(&refused);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Moves a paused clock by one step, if somebody wants that. Returns true if
+    /// somebody may have something to do now.
+    pub(super) fn advance(&self) -> bool {
+        match self.clock.advance(self.schedule.earliest()) {
+            Step::Stay => return false,
+            Step::Fire => self.fire(),
+            Step::Wake(waker) => wake(Some(waker)),
+        }
+        true
+    }
+
+    /// Returns when the next timer is due, by the system's clock.
+    pub(super) fn next_alarm(&self) -> Option<Instant> {
+        if !self.schedule.is_used() {
+            return None;
+        }
+        self.clock.real(self.schedule.next()?)
+    }
+
+    /// The same for the keeper, which sleeps from now on.
+    pub(super) fn keeper_sleeps(&self, waker: &Waker) -> Option<Instant> {
+        let next = self.schedule.keeper_sleeps(self.schedule.next(), waker)?;
+        self.clock.real(next)
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    pub(crate) fn pause(&self, jumps: bool) -> Result<(), Error> {
+        self.clock.pause(jumps)?;
+        self.nudge();
+        Ok(())
+    }
+
+    pub(crate) fn resume(&self) -> Result<(), Error> {
+        self.clock.resume()?;
+        self.nudge();
+        Ok(())
+    }
+
+    /// Has whoever drives the loop look at its clock again.
+    pub(crate) fn nudge(&self) {
         self.has_mail.store(true, SeqCst);
-        drop(mail);
         self.ring();
-        Ok(pump)
+        if !self.runs_tasks() {
+            self.schedule.wake_keeper();
+        }
     }
 
     /// # Errors
@@ -239,8 +387,9 @@ impl Ready {
         }
     }
 
-    fn start_pump(&self) -> Option<Driver> {
-        if self.runs_tasks {
+    /// Returns the pump that has to be started, if one has to.
+    pub(super) fn start_pump(&self) -> Option<Driver> {
+        if self.runs_tasks() {
             return None;
         }
         self.lock().start_pump(true)
@@ -250,6 +399,7 @@ impl Ready {
     /// there.
     pub(super) fn begin_run(&self, lane: &Lane) -> Slab<Homed> {
         self.main.store(true, Relaxed);
+        self.driven.store(true, SeqCst);
         let mut mail = self.lock();
         mail.driver = Driver::Run;
         let former = mail.waker.take();
@@ -271,6 +421,7 @@ impl Ready {
     /// Returns who runs that now, as [`call`](Self::call) does.
     pub(super) fn end_run(&self, lane: &Lane, living: Slab<Homed>) -> Option<Driver> {
         self.bits.fetch_and(!STOP, AcqRel);
+        self.driven.store(false, SeqCst);
         self.asleep.store(false, SeqCst);
         let mut left = lane.queue.take();
         left.retain(|entry| !matches!(entry, Entry::Main));
@@ -287,33 +438,21 @@ impl Ready {
         left.retain(|entry| !matches!(entry, Entry::Main));
         mail.entries = left;
         mail.living = living;
-        let pump = mail.start_pump(!self.runs_tasks);
+        let pump = mail.start_pump(!self.runs_tasks());
         drop(mail);
         // Outside the lock: dropping one may run code that comes here.
         quietly(|| drop(waker));
         pump
     }
 
-    /// Moves what came from elsewhere into the lane, and then what is due by `now`.
-    pub(super) fn collect(&self, lane: &Lane, now: impl FnOnce() -> Instant) -> Option<Instant> {
+    /// Moves what came from elsewhere into the lane.
+    pub(super) fn collect(&self, lane: &Lane) {
         let mut mail = self.lock();
-        // Cleared under the lock, under which it is set.
+        // Cleared under the lock, under which it is set for what is there.
         self.has_mail.store(false, SeqCst);
-        if mail.busy {
-            return None;
+        if !mail.busy {
+            lane.queue.borrow_mut().append(&mut mail.entries);
         }
-        let mut queue = lane.queue.borrow_mut();
-        queue.append(&mut mail.entries);
-        if !mail.timed.is_empty() {
-            drop(mail);
-            // Outside the lock: the clock is the loop's.
-            let now = now();
-            mail = self.lock();
-            while let Some(due) = mail.timed.pop_due(now) {
-                queue.push_back(Entry::Call(due));
-            }
-        }
-        mail.timed.earliest()
     }
 
     #[inline]
@@ -357,13 +496,9 @@ impl Ready {
         true
     }
 
-    /// Takes the callbacks that `pump` has to run now: what is ready, then what is due.
-    /// `None` if there is nothing to do for it: somebody else drives.
-    pub(super) fn begin_batch(
-        &self,
-        pump: Driver,
-        now: impl FnOnce() -> Instant,
-    ) -> Option<VecDeque<callback::Entry>> {
+    /// Takes the callbacks that `pump` has to run now. `None` if there is nothing to do
+    /// for it: somebody else drives.
+    pub(super) fn begin_batch(&self, pump: Driver) -> Option<VecDeque<callback::Entry>> {
         let mut mail = self.lock();
         if mail.driver != pump {
             return None;
@@ -378,29 +513,18 @@ impl Ready {
                 other => mail.entries.push_back(other),
             }
         }
-        if !mail.timed.is_empty() {
-            drop(mail);
-            let now = now();
-            mail = self.lock();
-            while let Some(due) = mail.timed.pop_due(now) {
-                batch.push_back(due);
-            }
-        }
         Some(batch)
     }
 
-    /// Returns when the next timer is due.
-    pub(super) fn end_batch(&self, pump: Driver) -> Option<Instant> {
+    pub(super) fn end_batch(&self, pump: Driver) {
         let mut mail = self.lock();
         mail.busy = false;
-        if mail.driver == pump {
-            return mail.timed.earliest();
+        if mail.driver != pump {
+            // A run has begun meanwhile, and left the mail alone.
+            self.has_mail.store(true, SeqCst);
+            drop(mail);
+            self.ring();
         }
-        // A run has begun meanwhile, and left the mail alone.
-        self.has_mail.store(true, SeqCst);
-        drop(mail);
-        self.ring();
-        None
     }
 
     /// Returns true if `pump` may end: it is not the driver any more, or there is
@@ -432,36 +556,39 @@ impl Ready {
         }
     }
 
-    /// Notes that one of the timers was cancelled.
-    pub(super) fn cancelled_timer(&self) {
-        let gone = self.lock().timed.cancelled();
-        drop(gone);
-    }
-
     /// Cancels all that waits, on this thread, and takes no more. What a run has, which
     /// is under way, goes when that ends.
     pub(crate) fn close(&self) {
-        let (entries, living, timed, waker) = {
+        self.closed.store(true, SeqCst);
+        self.clock.close();
+        let (entries, living, waker) = {
             let mut mail = self.lock();
             mail.closed = true;
             let entries = mem::take(&mut mail.entries);
-            let living = mem::take(&mut mail.living);
-            (entries, living, mem::take(&mut mail.timed), mail.waker.take())
+            (entries, mem::take(&mut mail.living), mail.waker.take())
         };
-        // A pump that is left ends.
+        // A pump that is left ends, and so does the keeper.
         wake(waker);
+        self.schedule.wake_keeper();
         discard(entries, living);
-        timed.into_entries().for_each(|entry| callback::discard(&entry));
+        for due in self.schedule.drain() {
+            match due {
+                // Who waits elsewhere learns that it waits in vain.
+                Due::Wake(waker) => wake(Some(waker)),
+                Due::Call(entry) => callback::discard(&entry),
+            }
+        }
     }
 
     /// Leaves everything to itself: in a child of `fork` it is the parent's, and so may
-    /// be the lock.
+    /// be the locks.
     pub(crate) fn forget(&self) {
+        self.closed.store(true, SeqCst);
+        self.schedule.forget();
         if let Ok(mut mail) = self.mail.try_lock() {
             mail.closed = true;
             mem::forget(mem::take(&mut mail.entries));
             mem::forget(mem::take(&mut mail.living));
-            mem::forget(mem::take(&mut mail.timed));
             mem::forget(mail.waker.take());
         }
     }
@@ -497,7 +624,7 @@ impl Wake for Ready {
 
 impl Mail {
     fn has_calls(&self) -> bool {
-        !self.timed.is_empty() || self.entries.iter().any(|entry| matches!(entry, Entry::Call(_)))
+        self.entries.iter().any(|entry| matches!(entry, Entry::Call(_)))
     }
 
     fn start_pump(&mut self, pumped: bool) -> Option<Driver> {

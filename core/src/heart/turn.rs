@@ -15,11 +15,11 @@ use std::time::Instant;
 use slab::Slab;
 
 use super::lane::{self, Driving, Lane};
+use super::probe::Probe;
 use super::ready::{Driver, Entry, Ready};
 use super::{callback, local, pump};
-use crate::clock::{self, Alarm};
 use crate::task::{Homed, Scheduled};
-use crate::{EventLoop, ExceptionContext, budget, executors};
+use crate::{EventLoop, ExceptionContext, Timer, budget, executors};
 
 /// After how many polls the reactor is looked at, also within a batch.
 const LOOK: usize = 64;
@@ -45,7 +45,9 @@ pub(crate) struct Turn<'a, P> {
     /// The executor has looked at its reactor in this run.
     looked: bool,
     alarm: Alarm,
-    next: Option<Instant>,
+    /// How much was run in all.
+    ran: usize,
+    idle: Idle,
     /// The addresses of the waker that was left with the queue. Not `will_wake`:
     /// executors lend wakers whose clones have another table (tokio's `block_on`), so
     /// that it says no every time.
@@ -83,7 +85,8 @@ impl<'a, P: FnMut(&mut Context<'_>) -> Poll<()>> Turn<'a, P> {
             left: 0,
             looked: false,
             alarm: Alarm::default(),
-            next: None,
+            ran: 0,
+            idle: Idle::default(),
             registered: None,
             location,
         }
@@ -97,19 +100,24 @@ impl<'a, P: FnMut(&mut Context<'_>) -> Poll<()>> Turn<'a, P> {
         self.living = self.ready.begin_run(self.lane);
     }
 
-    /// Takes what is there now for the next batch. The clock is looked at once per look
-    /// at the reactor.
-    fn collect(&mut self, looks: bool) {
-        if looks || self.ready.has_mail() {
-            self.next = self.ready.collect(self.lane, || self.event_loop.time());
+    /// The reactor was looked at: takes in what came meanwhile, and what is due.
+    fn look(&mut self) {
+        self.ready.collect(self.lane);
+        if self.ready.runs_tasks() && self.ready.schedule().is_used() {
+            self.ready.fire();
+        }
+    }
+
+    /// Begins a batch: what is there now.
+    fn begin_batch(&mut self) {
+        if self.ready.has_mail() {
+            self.ready.collect(self.lane);
         }
         self.left = self.lane.len();
     }
 
     fn run(&mut self, entry: Entry) {
-        if clock::any_paused() {
-            self.event_loop.state().clock().polled();
-        }
+        self.ran = self.ran.wrapping_add(1);
         match entry {
             Entry::Main => self.run_main(),
             Entry::Spawned(task) => self.run_task(task),
@@ -176,7 +184,7 @@ impl<'a, P: FnMut(&mut Context<'_>) -> Poll<()>> Turn<'a, P> {
             self.progress = Progress::Done;
         } else if self.progress == Progress::LastBatch {
             self.progress = Progress::Done;
-            self.collect(false);
+            self.begin_batch();
             return self.left == 0;
         }
         self.progress == Progress::Done
@@ -198,8 +206,33 @@ impl<'a, P: FnMut(&mut Context<'_>) -> Poll<()>> Turn<'a, P> {
         if self.registered != Some(address) {
             self.register(waker, address);
         }
-        arm(&mut self.alarm, self.event_loop, self.next, waker);
+        if self.ready.runs_tasks() {
+            let next = self.ready.next_alarm();
+            self.alarm.set(self.event_loop, next, &mut Context::from_waker(waker));
+        }
         self.ready.sleeps()
+    }
+
+    /// Nothing is ready: a clock that is paused may go on.
+    #[cold]
+    fn move_clock(&mut self) -> Moved {
+        // Who advances it need not wait for the reactor: what is run is idle.
+        if self.ready.advance() {
+            return Moved::On;
+        }
+        let next = self.ready.schedule().earliest().filter(|_| self.ready.clock().may_jump());
+        let Some(next) = next else {
+            self.idle.since = None;
+            return Moved::Not;
+        };
+        match self.idle.look(self.ran, self.event_loop) {
+            Moved::On => {
+                self.ready.clock().jump(next);
+                self.ready.fire();
+                Moved::On
+            }
+            other => other,
+        }
     }
 
     /// Leaves the waker where whoever adds something finds it.
@@ -229,8 +262,10 @@ impl<P: FnMut(&mut Context<'_>) -> Poll<()>> Future for Turn<'_, P> {
             // An executor may poll once too often; a user's future must not notice.
             return Poll::Ready(());
         }
+        // Also within a batch: what never ends would else keep what is due for ever.
+        this.look();
         if this.left == 0 {
-            this.collect(true);
+            this.begin_batch();
         }
         let mut polls = 0;
         loop {
@@ -249,10 +284,23 @@ impl<P: FnMut(&mut Context<'_>) -> Poll<()>> Future for Turn<'_, P> {
                 return this.end(cx);
             }
             if this.left == 0 {
-                if this.lane.len() == 0 && !this.ready.has_mail() && this.sleeps(cx.waker()) {
-                    return Poll::Pending;
+                if this.lane.len() == 0 && !this.ready.has_mail() {
+                    let paused = this.ready.runs_tasks() && this.ready.clock().is_paused();
+                    if paused && (polls >= LOOK || !this.event_loop.has_budget()) {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    match if paused { this.move_clock() } else { Moved::Not } {
+                        Moved::On => polls += 1,
+                        Moved::Look => {
+                            cx.waker().wake_by_ref();
+                            return Poll::Pending;
+                        }
+                        Moved::Not if this.sleeps(cx.waker()) => return Poll::Pending,
+                        Moved::Not => {}
+                    }
                 }
-                this.collect(false);
+                this.begin_batch();
             }
         }
     }
@@ -274,22 +322,98 @@ impl<P> Drop for Turn<'_, P> {
     }
 }
 
-/// Has `waker` woken at `next`.
-pub(super) fn arm(
-    alarm: &mut Alarm,
-    event_loop: &Arc<dyn EventLoop>,
-    next: Option<Instant>,
-    waker: &Waker,
-) {
-    let Some(next) = next else { return alarm.clear() };
-    match alarm.set(&**event_loop, next, waker) {
-        Ok(Poll::Pending) => {}
-        Ok(Poll::Ready(())) => waker.wake_by_ref(),
-        Err(error) => {
-            let context = ExceptionContext::new(
-                "a loop without timers can't run `call_later` in time; use a loop that has some",
-            );
-            event_loop.call_exception_handler(&context.with_error(error));
+/// What becomes of a clock that is paused.
+enum Moved {
+    /// Time has gone on.
+    On,
+    /// It may, after a look at the reactor.
+    Look,
+    Not,
+}
+
+/// Whether everything is idle: also what the reactor has not told yet.
+#[derive(Default)]
+struct Idle {
+    /// Since when nothing has become ready: how much was run by then.
+    since: Option<usize>,
+    /// `None` before it is needed, and where the loop is no selector.
+    probe: Option<Probe>,
+    /// A byte is under way. One at a time: two that come back together would tell of
+    /// one look.
+    in_flight: bool,
+}
+
+impl Idle {
+    /// On, if a byte has made its round trip through the reactor since `ran` last
+    /// changed; without a selector, if the reactor was looked at.
+    fn look(&mut self, ran: usize, event_loop: &Arc<dyn EventLoop>) -> Moved {
+        if let (true, Some(probe)) = (self.in_flight, &self.probe) {
+            match probe.is_back() {
+                Ok(false) => return Moved::Not,
+                Ok(true) => {}
+                Err(()) => self.probe = None,
+            }
+        }
+        self.in_flight = false;
+        if self.since == Some(ran) {
+            self.since = None;
+            return Moved::On;
+        }
+        self.since = Some(ran);
+        self.probe = self.probe.take().or_else(|| Probe::new(&**event_loop));
+        self.in_flight = self.probe.as_ref().is_some_and(Probe::send);
+        if self.in_flight { Moved::Not } else { Moved::Look }
+    }
+}
+
+/// The executor's timer, which wakes a loop for the next of its own.
+#[derive(Default)]
+pub(super) struct Alarm {
+    timer: Option<(Instant, Pin<Box<Timer>>)>,
+    /// By which addresses the waker is known that it has.
+    waker: (usize, usize),
+}
+
+impl Alarm {
+    /// Wakes whoever polls at `next`; earlier, perhaps, in vain: an alarm that was set
+    /// for a timer that is gone is cheaper left alone.
+    pub(super) fn set(
+        &mut self,
+        event_loop: &Arc<dyn EventLoop>,
+        next: Option<Instant>,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(next) = next else { return };
+        let waker = cx.waker();
+        let address = (waker.data() as usize, std::ptr::from_ref(waker.vtable()) as usize);
+        if let Some((at, _)) = &self.timer {
+            let is_ahead = *at == next || (*at < next && *at > Instant::now());
+            if is_ahead && self.waker == address {
+                return;
+            }
+            if !is_ahead {
+                self.timer = None;
+            }
+        }
+        self.waker = address;
+        let timer = match &mut self.timer {
+            Some((_, timer)) => timer,
+            none => match event_loop.timer(next) {
+                Ok(timer) => &mut none.insert((next, Box::pin(timer))).1,
+                Err(error) => return fail(event_loop, error),
+            },
+        };
+        if timer.as_mut().poll(cx).is_ready() {
+            self.timer = None;
+            cx.waker().wake_by_ref();
         }
     }
+}
+
+#[cold]
+fn fail(event_loop: &Arc<dyn EventLoop>, error: crate::Error) {
+    let context = ExceptionContext::new(
+        "a loop without timers can't run what is due in time; use a loop that has some",
+    );
+    event_loop.call_exception_handler(&context.with_error(error));
 }

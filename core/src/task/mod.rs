@@ -30,7 +30,6 @@ pub use handle::{AbortHandle, JoinHandle};
 pub(crate) use header::quietly;
 pub(crate) use scheduled::{Home, Scheduled, is_cells};
 
-use crate::clock;
 use cell::Run;
 use halves::Runner;
 
@@ -151,27 +150,12 @@ impl Future for Task {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let runner = &mut self.get_mut().runner;
-        if clock::any_paused() {
-            return clock::poll_task(runner.id(), cx, |cx| runner.poll(cx));
-        }
-        let polled = runner.poll(cx);
-        if clock::any_paused() {
-            clock::paused_meanwhile(runner.id(), cx, polled);
-        }
-        polled
+        self.get_mut().runner.poll(cx)
     }
 }
 
 impl fmt::Debug for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Task").field("id", &self.id()).finish()
-    }
-}
-
-impl Task {
-    /// Polls it as what a clock does not see.
-    pub(crate) fn poll_unmarked(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.runner.poll(cx)
     }
 }

@@ -15,7 +15,7 @@ use policy::{ErrorKind, Runner, get_running_loop};
 
 use crate::support::{
     Gate, Log, NEVER, SHUTDOWN, connected, in_thread, kind, needs_local_tasks, needs_selector,
-    on_loop, run,
+    on_loop, run, run_pausable,
 };
 use crate::{Make, Skipped};
 
@@ -24,7 +24,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// Gives the loop's own reason for not being able to jump.
 fn needs_jumps(make: Make<'_>) -> Result<(), Skipped> {
-    match run(make, async { pause() }) {
+    match run_pausable(make, async { pause() }) {
         Err(error) if error.kind() == ErrorKind::Unsupported => Err(Skipped(error.to_string())),
         paused => {
             paused.expect("a running loop can be paused");
@@ -36,7 +36,7 @@ fn needs_jumps(make: Make<'_>) -> Result<(), Skipped> {
 /// Runs `future` under a clock that jumps.
 fn jumping(make: Make<'_>, future: impl Future<Output = ()>) -> Result<(), Skipped> {
     needs_jumps(make)?;
-    run(make, async {
+    run_pausable(make, async {
         pause().unwrap();
         future.await;
     });
@@ -45,7 +45,7 @@ fn jumping(make: Make<'_>, future: impl Future<Output = ()>) -> Result<(), Skipp
 
 /// Runs `future` under a clock that is advanced.
 fn manual(make: Make<'_>, future: impl Future<Output = ()>) {
-    run(make, async {
+    run_pausable(make, async {
         pause_without_jumping().unwrap();
         future.await;
     });
@@ -136,7 +136,7 @@ pub fn equal_deadlines_keep_the_order_of_coming(make: Make<'_>) {
 ///
 /// Proves: the virtual clock
 pub fn what_waited_before_the_pause_follows(make: Make<'_>) {
-    run(make, async {
+    run_pausable(make, async {
         let log = Log::default();
         let polled = Gate::default();
         let (opens, says) = (polled.clone(), log.clone());
@@ -379,7 +379,7 @@ pub fn pauses_nest(make: Make<'_>) {
 ///
 /// Proves: the virtual clock "`advance` while not paused"
 pub fn a_clock_that_goes_is_not_advanced(make: Make<'_>) {
-    run(make, async {
+    run_pausable(make, async {
         assert_eq!(kind(advance(HOUR).await), ErrorKind::NotPaused);
         assert_eq!(kind(advance(Duration::ZERO).await), ErrorKind::NotPaused);
         let before = Instant::now();
@@ -426,7 +426,7 @@ pub fn advancing_by_nothing_lets_others_run(make: Make<'_>) {
 ///
 /// Proves: the virtual clock, B101
 pub fn after_a_resume_time_goes_on(make: Make<'_>) {
-    run(make, async {
+    run_pausable(make, async {
         for _ in 0..2 {
             let start = Instant::now();
             pause_without_jumping().unwrap();
@@ -494,6 +494,7 @@ pub fn a_dropped_advance_leaves_time_where_it_is(make: Make<'_>) {
 pub fn time_waits_for_the_next_run(make: Make<'_>) -> Result<(), Skipped> {
     needs_jumps(make)?;
     on_loop(make, |event_loop| {
+        event_loop.state().make_pausable().unwrap();
         let task = event_loop
             .run_until_complete(async {
                 pause().unwrap();
@@ -601,4 +602,34 @@ pub fn a_clock_ends_with_its_loop(make: Make<'_>) {
         assert_eq!(kind(event_loop.pause()), ErrorKind::LoopClosed);
         assert_eq!(kind(crate::support::block_on(advance)), ErrorKind::NotPaused);
     });
+}
+
+/// A loop that runs its tasks on threads can't know when all of them are idle: its time
+/// does not jump, which an error says, with the way out; it is advanced by hand. Made
+/// pausable, before it has tasks, it jumps.
+///
+/// Proves: the virtual clock
+pub fn a_loop_with_threads_is_paused_by_hand_or_made_pausable(make: Make<'_>) {
+    run(make, async {
+        let threads = get_running_loop().unwrap().is_self_driving();
+        if threads {
+            let error = pause().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert!(error.to_string().contains("pause_without_jumping"), "{error}");
+        }
+        pause_without_jumping().unwrap();
+        let start = Instant::now();
+        let task = policy::spawn(sleep(HOUR));
+        // Not before it waits: on other threads, that may take any time.
+        while !task.is_finished() {
+            advance(HOUR).await.unwrap();
+        }
+        assert!(start.elapsed() >= HOUR);
+    });
+    if needs_jumps(make).is_ok() {
+        run_pausable(make, async {
+            assert!(!get_running_loop().unwrap().is_self_driving());
+            assert!(policy::spawn(async { policy::spawn(async {}).await }).await.is_ok());
+        });
+    }
 }

@@ -48,6 +48,14 @@ pub(crate) fn run<F: Future>(make: Make<'_>, future: F) -> F::Output {
     output
 }
 
+/// As [`run`], on a loop whose clock can be paused.
+pub(crate) fn run_pausable<F: Future>(make: Make<'_>, future: F) -> F::Output {
+    let mut runner = Runner::with_policy(make()).shutdown_limit(SHUTDOWN).pausable(true);
+    let output = runner.run(future).expect("the future runs to its end");
+    runner.close().expect("the runner closes");
+    output
+}
+
 /// Runs `f` on a thread of its own, to the end of its thread-locals.
 pub(crate) fn in_thread<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     thread::scope(|scope| scope.spawn(f).join()).unwrap_or_else(|payload| resume_unwind(payload))

@@ -244,6 +244,9 @@ macro_rules! __clauses {
                 an_interval_can_be_set_anew "the documentation of `interval`"
                 a_loops_own_timer_is_made_anywhere_and_never_early "B101"
                 a_sleep_without_a_loop_names_the_remedy "'an error says what to do'"
+                a_sleep_that_another_sets_anew_wakes_who_waits "the documentation of `Sleep`"
+                timers_are_shared_between_threads "the documentation of `Sleep`"
+                sleeps_of_one_deadline_end_in_the_order_of_their_making "B84 'departs: ours keeps the order'"
             }
             clock {
                 a_paused_clock_stands_still "the virtual clock"
@@ -267,6 +270,7 @@ macro_rules! __clauses {
                 dropped_sleeps_hold_nothing_up "B88"
                 tasks_that_end_hold_nothing_up "the virtual clock 'jump when everything else is idle', the contract of tasks"
                 local_tasks_follow_the_clock "the documentation of `spawn_local`, the virtual clock"
+                a_loop_with_threads_is_paused_by_hand_or_made_pausable "the virtual clock"
                 a_clock_ends_with_its_loop "B74, the virtual clock 'paused time never leaks into another loop or test'"
             }
             runner {

@@ -1,19 +1,20 @@
 //! Timers.
 
-use std::future::{Future, pending, ready};
+use std::future::{Future, pending, poll_fn, ready};
 use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use policy::task::yield_now;
 use policy::time::{
-    Instant, MissedTickBehavior, Sleep, interval, interval_at, sleep, sleep_until, timeout,
-    timeout_at, try_interval, try_sleep,
+    Instant, MissedTickBehavior, Sleep, advance, interval, interval_at, pause_without_jumping,
+    sleep, sleep_until, timeout, timeout_at, try_interval, try_sleep,
 };
-use policy::{ErrorKind, Runner, with_event_loop_policy};
+use policy::{ErrorKind, Runner, get_running_loop, with_event_loop_policy};
 
 use crate::Make;
-use crate::support::{NEVER, driven, in_thread, kind, on_loop, run};
+use crate::support::{Gate, NEVER, driven, in_thread, kind, on_loop, run, run_pausable};
 
 const SOON: Duration = Duration::from_millis(3);
 
@@ -388,5 +389,75 @@ pub fn a_sleep_without_a_loop_names_the_remedy(_: Make<'_>) {
         }));
         let message = *polled.unwrap_err().downcast::<String>().unwrap();
         assert!(message.contains("policy::run"), "{message}");
+    });
+}
+
+/// A sleep that somebody else sets anew wakes the task that waits for it, at the new
+/// time: earlier than before, or later.
+///
+/// Proves: the documentation of `Sleep`
+pub fn a_sleep_that_another_sets_anew_wakes_who_waits(make: Make<'_>) {
+    run(make, async {
+        for (first, second) in [(NEVER, SOON), (SOON * 4, SOON * 8)] {
+            let waits = Arc::new(Mutex::new(Box::pin(sleep(first))));
+            let polled = Gate::default();
+            let (theirs, opens) = (waits.clone(), polled.clone());
+            let task = policy::spawn(async move {
+                poll_fn(|cx| {
+                    let over = theirs.lock().unwrap().as_mut().poll(cx);
+                    opens.open();
+                    over
+                })
+                .await;
+                Instant::now()
+            });
+            polled.wait().await;
+            let deadline = Instant::now() + second;
+            let resets = waits.clone();
+            let reset = move || resets.lock().unwrap().as_mut().reset(deadline);
+            policy::spawn_blocking(reset).await.unwrap();
+            assert!(task.await.unwrap() >= deadline);
+        }
+    });
+}
+
+/// Sleeps and what stands on them may be shared between threads.
+///
+/// Proves: the documentation of `Sleep`
+pub fn timers_are_shared_between_threads(_make: Make<'_>) {
+    fn shared<T: Send + Sync>() {}
+    shared::<Sleep>();
+    shared::<policy::time::Interval>();
+    shared::<policy::time::Timeout<std::future::Ready<()>>>();
+}
+
+/// However many sleeps end at one moment, each ends, in the order of their making.
+///
+/// Proves: B84 "departs: ours keeps the order"
+pub fn sleeps_of_one_deadline_end_in_the_order_of_their_making(make: Make<'_>) {
+    run_pausable(make, async {
+        // Time stands, so that none of them comes too late.
+        pause_without_jumping().unwrap();
+        let deadline = Instant::now() + NEVER;
+        let ended = Arc::new(Mutex::new(Vec::new()));
+        let tasks: Vec<_> = (0..1000)
+            .map(|n| {
+                let ended = ended.clone();
+                policy::spawn(async move {
+                    sleep_until(deadline).await;
+                    ended.lock().unwrap().push(n);
+                })
+            })
+            .collect();
+        advance(NEVER).await.unwrap();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let mut order = ended.lock().unwrap().clone();
+        if get_running_loop().unwrap().is_self_driving() {
+            // Which of two threads is first is open.
+            order.sort_unstable();
+        }
+        assert!(order.into_iter().eq(0..1000));
     });
 }

@@ -1,0 +1,57 @@
+//! The task that fires the timers of a loop with threads.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+
+use super::turn::Alarm;
+use super::{Ready, pump};
+use crate::{EventLoop, task};
+
+struct Keeper {
+    /// Weak: timers that wait keep no loop open.
+    event_loop: Weak<dyn EventLoop>,
+    ready: Arc<Ready>,
+    alarm: Alarm,
+}
+
+/// Starts the keeper of a loop, if it has none.
+pub(super) fn start(ready: &Arc<Ready>) {
+    if !ready.schedule().needs_keeper() {
+        return;
+    }
+    let Some(event_loop) = ready.home() else { return ready.schedule().keeper_ended() };
+    let keeper = Keeper {
+        event_loop: Arc::downgrade(&event_loop),
+        ready: ready.clone(),
+        alarm: Alarm::default(),
+    };
+    let (task, handle) = task::new(keeper);
+    // Detached: it ends with the loop. If it is refused it is dropped, and says so.
+    drop(handle);
+    let _refused = event_loop.submit(task);
+}
+
+impl Future for Keeper {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let Some(event_loop) = this.event_loop.upgrade() else { return Poll::Ready(()) };
+        if event_loop.is_closed() {
+            return Poll::Ready(());
+        }
+        this.ready.fire();
+        pump::start(&event_loop, this.ready.start_pump());
+        let next = this.ready.keeper_sleeps(cx.waker());
+        this.alarm.set(&event_loop, next, cx);
+        Poll::Pending
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.ready.schedule().keeper_ended();
+    }
+}
