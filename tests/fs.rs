@@ -1,5 +1,11 @@
 //! Files, on every loop.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test that fails panics")]
+#![allow(
+    clippy::expect_used,
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that fails panics"
+)]
 
 use std::future::{Future, poll_fn};
 use std::io::{ErrorKind, SeekFrom};

@@ -61,6 +61,7 @@ thread_local! {
     // Without a destructor, so that reading it is one instruction, and it is there as
     // long as its thread.
     static BUDGET: Cell<Budget> = const { Cell::new(Budget::OUTSIDE) };
+    static PENDED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Returns true if the poll that goes on may spend more.
@@ -138,8 +139,16 @@ fn pend<T>(cx: &Context<'_>) -> Poll<T> {
         let left = if now.left <= now.floor { UNITS } else { now.left.saturating_sub(1) };
         budget.set(Budget { left, ..now });
     });
+    let _ending = PENDED.try_with(|pended| pended.set(true));
     cx.waker().wake_by_ref();
     Poll::Pending
+}
+
+/// Returns true if a budget was used up on this thread since the last call: whoever polls
+/// tasks then looks at its reactor first, since what used it up took its time.
+#[inline]
+pub(crate) fn take_pended() -> bool {
+    PENDED.try_with(|pended| pended.replace(false)).unwrap_or(false)
 }
 
 /// The budget of a future that is ready once, after it has waited: a timer, a handle.

@@ -279,6 +279,10 @@ impl<P: FnMut(&mut Context<'_>) -> Poll<()>> Future for Turn<'_, P> {
                 if let Some(entry) = this.lane.pop() {
                     this.run(entry);
                 }
+                if budget::take_pended() {
+                    // It was ready all the time, and took its time: the others are late.
+                    polls = LOOK;
+                }
             }
             if this.end_batch() {
                 return this.end(cx);
