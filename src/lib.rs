@@ -9,6 +9,7 @@ pub mod compat;
 mod default;
 pub mod event_loop;
 pub mod fs;
+mod guest;
 #[cfg(feature = "hyper")]
 pub mod hyper;
 mod interrupt;
@@ -41,6 +42,7 @@ pub use policy_core::{
 };
 
 pub use default::DefaultEventLoopPolicy;
+pub use guest::Guest;
 pub use names::{from_env, from_name, policy_names};
 pub use policy::{
     get_child_watcher, get_event_loop, get_event_loop_policy, get_running_loop, new_event_loop,

@@ -158,6 +158,13 @@ pub trait EventLoop: Debug + Send + Sync + 'static {
         true
     }
 
+    /// Returns true if the reactor and its timers wake whoever waits for them while
+    /// nobody drives the loop: then a host can run it turn by turn, and need not look in
+    /// between.
+    fn wakes_by_itself(&self) -> bool {
+        false
+    }
+
     /// Returns false if tasks run here that were not spawned through this loop, so
     /// that nobody can know when everything is idle: then a paused clock does not
     /// jump, and [`pause`](EventLoop#method.pause) is [`ErrorKind::Unsupported`].

@@ -111,6 +111,11 @@ impl EventLoop for SelectorEventLoop {
         Ok(&AsyncIo)
     }
 
+    fn wakes_by_itself(&self) -> bool {
+        // async-io's reactor has a thread of its own.
+        true
+    }
+
     fn shutdown(&self, limit: Duration) {
         if let Some(threads) = &self.threads {
             let alone = threads.workers.stop(limit);

@@ -331,6 +331,55 @@ impl dyn EventLoop {
         self.run(|_| Poll::Pending, Location::caller())
     }
 
+    /// Runs one turn, without waiting: what is ready now, and what is due. For the host
+    /// of another main loop; see `policy::Guest`.
+    ///
+    /// # Errors
+    /// As [`run_forever`](#method.run_forever).
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// event_loop.call_soon(|| println!("in this turn"));
+    /// event_loop.run_once()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn run_once(self: &Arc<Self>) -> Result<(), Error> {
+        self.stop();
+        self.run_forever()
+    }
+
+    /// Has `host` called, from any thread, when there is something to do while nobody runs
+    /// the loop: once until the next run.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where the loop needs somebody who drives it to notice
+    /// that, or has threads of its own; [`ErrorKind::AlreadyRunning`] if it has a host.
+    #[doc(hidden)]
+    pub fn set_host(&self, host: Box<dyn Fn() + Send + Sync>) -> Result<(), Error> {
+        self.state().check_open()?;
+        if self.is_self_driving() || !self.wakes_by_itself() {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "the event loop {} can't be a guest of another main loop: nothing wakes it while nobody drives it; use `DefaultEventLoopPolicy` or `SmolPolicy::current_thread()`",
+                    self.name()
+                ),
+            ));
+        }
+        match self.state().ready().set_host(host) {
+            true => Ok(()),
+            false => Err(ErrorKind::AlreadyRunning.into()),
+        }
+    }
+
+    /// Returns true if nothing is ready, and when the next timer is due.
+    #[doc(hidden)]
+    pub fn outlook(&self) -> (bool, Option<Instant>) {
+        (self.state().ready().is_idle(), self.state().ready().next_alarm())
+    }
+
     fn pause_clock(&self, jumps: bool) -> Result<(), Error> {
         let state = self.state();
         state.check_open()?;

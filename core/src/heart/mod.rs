@@ -9,6 +9,7 @@
 //! | `local` | tasks that stay on the thread that drives their loop |
 //! | `callback` | one callback: called once, or cancelled |
 //! | `schedule` | all that comes later, in the order of deadlines |
+//! | `moments` | what the run asks of schedule and clock |
 //! | `wait` | one wait for a moment: what a sleep has |
 //! | `clock` | what time it is for the loop |
 //! | `advance` | moving the time of a clock that is paused |
@@ -26,6 +27,7 @@ mod clock;
 mod keeper;
 mod lane;
 mod local;
+mod moments;
 mod probe;
 mod pump;
 mod ready;

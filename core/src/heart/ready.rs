@@ -12,17 +12,16 @@ use std::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicU8};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Wake, Waker};
-use std::time::Instant;
 
 use slab::Slab;
 
-use super::clock::{Clock, Step};
+use super::callback;
+use super::clock::Clock;
 use super::lane::{self, Lane};
-use super::schedule::{Due, Key, Schedule};
-use super::{callback, keeper};
+use super::schedule::{Due, Schedule};
+use crate::EventLoop;
 use crate::debug::Slow;
 use crate::task::{Home, Homed, JoinHandle, Scheduled, quietly};
-use crate::{Error, EventLoop};
 
 /// The run should end.
 const STOP: u8 = 1;
@@ -38,22 +37,28 @@ pub(crate) struct Ready {
     runs_tasks: AtomicBool,
     /// A run is under way.
     driven: AtomicBool,
-    closed: AtomicBool,
-    clock: Clock,
-    schedule: Schedule,
+    pub(super) closed: AtomicBool,
+    pub(super) clock: Clock,
+    pub(super) schedule: Schedule,
     /// The loop, once somebody has waited for its clock.
     home: OnceLock<Weak<dyn EventLoop>>,
+    /// The host of a loop that is driven turn by turn, and whether it was told.
+    host: OnceLock<Host>,
+    is_told: AtomicBool,
     /// The main future is in the queue.
     main: AtomicBool,
     /// The driver sleeps, or is about to: whoever adds something wakes it. Set before a
     /// last look at `has_mail`, which is set before a look at this; so one of the two
     /// sees the other.
-    asleep: AtomicBool,
-    has_mail: AtomicBool,
+    pub(super) asleep: AtomicBool,
+    pub(super) has_mail: AtomicBool,
     /// Somebody has waited for the loop's reactor, its timers or its threads.
     waits: AtomicBool,
     mail: Mutex<Mail>,
 }
+
+/// What tells the host of a loop that there is something to do.
+pub(crate) type Host = Box<dyn Fn() + Send + Sync>;
 
 /// Something that is ready.
 pub(super) enum Entry {
@@ -100,6 +105,8 @@ impl Ready {
             clock: Clock::default(),
             schedule: Schedule::new(!runs_tasks),
             home: OnceLock::new(),
+            host: OnceLock::new(),
+            is_told: AtomicBool::new(false),
             main: AtomicBool::new(false),
             asleep: AtomicBool::new(false),
             has_mail: AtomicBool::new(false),
@@ -137,16 +144,6 @@ impl Ready {
     #[inline]
     pub(super) fn is_served(&self) -> bool {
         !self.runs_tasks() || self.driven.load(SeqCst)
-    }
-
-    #[inline]
-    pub(crate) fn clock(&self) -> &Clock {
-        &self.clock
-    }
-
-    #[inline]
-    pub(super) fn schedule(&self) -> &Schedule {
-        &self.schedule
     }
 
     /// Remembers whose queue it is.
@@ -193,7 +190,7 @@ impl Ready {
     /// Asks for the end of the run.
     pub(crate) fn stop(&self) {
         self.bits.fetch_or(STOP, SeqCst);
-        self.ring();
+        self.ring_driver();
     }
 
     #[inline]
@@ -229,129 +226,10 @@ impl Ready {
         }
     }
 
-    /// Checks that the executor makes timers: by making one, the first time.
-    #[inline]
-    pub(crate) fn check_timers(&self, deadline: Instant) -> Result<(), Error> {
-        match self.schedule.is_used() {
-            true => Ok(()),
-            false => self.home().map_or(Ok(()), |home| home.timer(deadline).map(drop)),
-        }
-    }
-
-    /// Adds a timer. `None` if the loop is closed: the timer is dropped.
-    #[inline]
-    pub(super) fn add_timer(self: &Arc<Self>, deadline: Instant, due: Due) -> Option<Key> {
-        self.expect();
-        let key = self.schedule.add(deadline, due);
-        // After that: whoever closes the loop marks it first, and then takes all out.
-        if self.closed.load(SeqCst) {
-            self.schedule.remove(key);
-            return None;
-        }
-        self.timer_added(deadline);
-        Some(key)
-    }
-
-    /// Adds a callback for the time `when`. `None` if the loop is closed.
-    pub(crate) fn call_at(self: &Arc<Self>, when: Instant, entry: callback::Entry) -> Option<Key> {
-        self.add_timer(when, Due::Call(entry))
-    }
-
-    /// Wakes whoever fires timers, if it would sleep too long.
-    #[inline]
-    pub(super) fn timer_added(self: &Arc<Self>, deadline: Instant) {
-        if self.runs_tasks() {
-            // The thread that drives looks before it sleeps.
-            if lane::with(self, |_| ()).is_none() || self.asleep.load(Relaxed) {
-                self.nudge_for(deadline);
-            }
-        } else {
-            keeper::start(self);
-            self.schedule.wake_keeper_for(deadline);
-        }
-    }
-
-    #[cold]
-    fn nudge_for(&self, deadline: Instant) {
-        if self.schedule.next().is_none_or(|next| deadline <= next) || self.clock.is_paused() {
-            self.nudge();
-        }
-    }
-
-    pub(super) fn remove_timer(&self, key: Key) {
-        self.schedule.remove(key);
-    }
-
-    /// Wakes and adds what is due.
-    pub(super) fn fire(&self) {
-        let mut due = Vec::new();
-        self.schedule.fire(self.clock.now(), &mut due);
-        for due in due {
-            match due {
-                Due::Wake(waker) => wake(Some(waker)),
-                Due::Call(entry) => {
-                    if let Err(Entry::Call(refused)) = self.add(Entry::Call(entry)) {
-                        callback::discard(&refused);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Moves a paused clock by one step, if somebody wants that. Returns true if
-    /// somebody may have something to do now.
-    pub(super) fn advance(&self) -> bool {
-        match self.clock.advance(self.schedule.earliest()) {
-            Step::Stay => return false,
-            Step::Fire => self.fire(),
-            Step::Wake(waker) => wake(Some(waker)),
-        }
-        true
-    }
-
-    /// Returns when the next timer is due, by the system's clock.
-    pub(super) fn next_alarm(&self) -> Option<Instant> {
-        if !self.schedule.is_used() {
-            return None;
-        }
-        self.clock.real(self.schedule.next()?)
-    }
-
-    /// The same for the keeper, which sleeps from now on.
-    pub(super) fn keeper_sleeps(&self, waker: &Waker) -> Option<Instant> {
-        let next = self.schedule.keeper_sleeps(self.schedule.next(), waker)?;
-        self.clock.real(next)
-    }
-
-    pub(crate) fn now(&self) -> Instant {
-        self.clock.now()
-    }
-
-    pub(crate) fn pause(&self, jumps: bool) -> Result<(), Error> {
-        self.clock.pause(jumps)?;
-        self.nudge();
-        Ok(())
-    }
-
-    pub(crate) fn resume(&self) -> Result<(), Error> {
-        self.clock.resume()?;
-        self.nudge();
-        Ok(())
-    }
-
-    /// Has whoever drives the loop look at its clock again.
-    pub(crate) fn nudge(&self) {
-        self.has_mail.store(true, SeqCst);
-        self.ring();
-        if !self.runs_tasks() {
-            self.schedule.wake_keeper();
-        }
-    }
-
     /// # Errors
     /// The entry, if the loop is closed.
     #[inline]
-    fn add(&self, entry: Entry) -> Result<(), Entry> {
+    pub(super) fn add(&self, entry: Entry) -> Result<(), Entry> {
         let mut entry = Some(entry);
         let added = lane::with(self, |lane| lane.queue.borrow_mut().extend(entry.take()));
         match (added, entry) {
@@ -379,12 +257,38 @@ impl Ready {
         Ok(())
     }
 
-    /// Wakes the driver, if it sleeps.
-    fn ring(&self) {
+    /// Wakes the driver, if it sleeps; without one, the host.
+    pub(super) fn ring(&self) {
+        self.ring_driver();
+        if let Some(host) = self.host.get() {
+            self.tell(host);
+        }
+    }
+
+    fn ring_driver(&self) {
         if self.asleep.load(SeqCst) && self.asleep.swap(false, SeqCst) {
             let waker = self.lock().waker.clone();
             wake(waker);
         }
+    }
+
+    #[cold]
+    fn tell(&self, host: &Host) {
+        if !self.driven.load(SeqCst) && !self.is_told.swap(true, SeqCst) {
+            // The host's code: if it panics, that harms nobody else.
+            quietly(host);
+        }
+    }
+
+    /// Has `host` called when there is something to do while no run is under way, once
+    /// until the next. Returns false if there is one already.
+    pub(crate) fn set_host(&self, host: Host) -> bool {
+        self.host.set(host).is_ok()
+    }
+
+    /// Returns true if nothing is ready.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.lock().entries.is_empty()
     }
 
     /// Returns the pump that has to be started, if one has to.
@@ -400,6 +304,7 @@ impl Ready {
     pub(super) fn begin_run(&self, lane: &Lane) -> Slab<Homed> {
         self.main.store(true, Relaxed);
         self.driven.store(true, SeqCst);
+        self.is_told.store(false, SeqCst);
         let mut mail = self.lock();
         mail.driver = Driver::Run;
         let former = mail.waker.take();
@@ -648,7 +553,7 @@ fn discard(entries: VecDeque<Entry>, living: Slab<Homed>) {
     drop(living);
 }
 
-fn wake(waker: Option<Waker>) {
+pub(super) fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         // A waker is foreign code: one that panics harms nobody else.
         quietly(|| waker.wake());

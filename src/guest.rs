@@ -1,0 +1,211 @@
+//! A loop inside of another main loop.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Instant;
+
+use policy_core::task::JoinHandle;
+use policy_core::{Error, EventLoop, IntoPolicy};
+
+/// A loop that somebody else's main loop (winit, glib, Qt, a game, `select` of a C
+/// program) runs, turn by turn.
+///
+/// The host calls [`turn`](Self::turn) when `wake` was called, when the timer that the
+/// last turn named is due, and again at once if that turn was not idle. No turn waits.
+/// In between, nothing runs: the loop costs no processor time while it is idle.
+///
+/// `wake` is called from any thread, also by the code of a turn of another guest, so it
+/// should do no more than post a message to the host, or signal a condition variable. It
+/// is called once until the next turn.
+///
+/// Which loops can be guests? Those that notice by themselves that a socket is ready: the
+/// default loop on Unix, and `SmolPolicy::current_thread()`. Others say
+/// [`Unsupported`](crate::ErrorKind::Unsupported).
+///
+/// It stays on its thread. Dropping it closes the loop and cancels what is left.
+///
+/// ```
+/// use policy::{DefaultEventLoopPolicy, Guest};
+/// use std::sync::mpsc;
+/// use std::time::{Duration, Instant};
+///
+/// // The host: a queue of messages.
+/// let (messages, queue) = mpsc::channel();
+/// let wake = messages.clone();
+/// let mut guest = Guest::new(DefaultEventLoopPolicy::new(), move || drop(wake.send("turn")))?;
+/// guest.spawn(async move {
+///     policy::time::sleep(Duration::from_millis(2)).await;
+///     messages.send("quit").unwrap();
+/// });
+/// let mut wait = Duration::ZERO;
+/// while queue.recv_timeout(wait) != Ok("quit") {
+///     let turn = guest.turn()?;
+///     let until = turn.next_timer().map(|at| at.saturating_duration_since(Instant::now()));
+///     wait = if turn.is_idle() { until.unwrap_or(Duration::MAX) } else { Duration::ZERO };
+/// }
+/// guest.close()?;
+/// # Ok::<(), policy::Error>(())
+/// ```
+pub struct Guest {
+    event_loop: Arc<dyn EventLoop>,
+    _stays_here: PhantomData<*const ()>,
+}
+
+/// What a turn of a [`Guest`] has left.
+///
+/// ```
+/// use policy::{DefaultEventLoopPolicy, Guest};
+///
+/// let mut guest = Guest::new(DefaultEventLoopPolicy::new(), || ())?;
+/// let turn = guest.turn()?;
+/// assert!(turn.is_idle() && turn.next_timer().is_none());
+/// # Ok::<(), policy::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    is_idle: bool,
+    next_timer: Option<Instant>,
+}
+
+impl Turn {
+    /// Returns true if nothing is ready; else the host calls [`Guest::turn`] again, after
+    /// its own work.
+    ///
+    /// ```
+    /// # use policy::{DefaultEventLoopPolicy, Guest};
+    /// # let mut guest = Guest::new(DefaultEventLoopPolicy::new(), || ())?;
+    /// guest.spawn(async { policy::task::yield_now().await });
+    /// assert!(!guest.turn()?.is_idle());
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub fn is_idle(&self) -> bool {
+        self.is_idle
+    }
+
+    /// Returns when the next timer is due, by the system's clock: the host calls
+    /// [`Guest::turn`] then.
+    ///
+    /// ```
+    /// # use policy::{DefaultEventLoopPolicy, Guest};
+    /// # let mut guest = Guest::new(DefaultEventLoopPolicy::new(), || ())?;
+    /// guest.spawn(policy::time::sleep(policy::time::Duration::from_secs(60)));
+    /// assert!(guest.turn()?.next_timer().is_some());
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub fn next_timer(&self) -> Option<Instant> {
+        self.next_timer
+    }
+}
+
+impl Guest {
+    /// Makes a loop of `policy` (`None`: the process's), to be run turn by turn.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) if the policy's loops can't be
+    /// guests; what the policy gives.
+    ///
+    /// ```
+    /// use policy::{DefaultEventLoopPolicy, Guest};
+    ///
+    /// let guest = Guest::new(DefaultEventLoopPolicy::new(), || println!("something to do"))?;
+    /// # drop(guest);
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub fn new(
+        policy: impl IntoPolicy,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        let policy = policy.into_policy().unwrap_or_else(crate::get_event_loop_policy);
+        let event_loop = policy.new_event_loop()?;
+        if let Err(error) = event_loop.set_host(Box::new(wake)) {
+            event_loop.close()?;
+            return Err(error);
+        }
+        Ok(Self { event_loop, _stays_here: PhantomData })
+    }
+
+    /// Runs what is ready, and what is due, and does not wait.
+    ///
+    /// # Errors
+    /// [`AlreadyRunning`](crate::ErrorKind::AlreadyRunning) or
+    /// [`OtherLoopRunning`](crate::ErrorKind::OtherLoopRunning) inside of a turn, or of
+    /// another loop's run; [`Forked`](crate::ErrorKind::Forked) in a child of `fork`.
+    ///
+    /// ```
+    /// use policy::{DefaultEventLoopPolicy, Guest};
+    ///
+    /// let mut guest = Guest::new(DefaultEventLoopPolicy::new(), || ())?;
+    /// let task = guest.spawn(async { 6 * 7 });
+    /// guest.turn()?;
+    /// assert!(task.is_finished());
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn turn(&mut self) -> Result<Turn, Error> {
+        self.event_loop.run_once()?;
+        let (is_idle, next_timer) = self.event_loop.outlook();
+        Ok(Turn { is_idle, next_timer })
+    }
+
+    /// Spawns a task, which is polled in the turns to come.
+    ///
+    /// ```
+    /// # use policy::{DefaultEventLoopPolicy, Guest};
+    /// let guest = Guest::new(DefaultEventLoopPolicy::new(), || ())?;
+    /// let _task = guest.spawn(async {});
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.event_loop.spawn(future)
+    }
+
+    /// Returns the loop, for all that it can do besides.
+    ///
+    /// ```
+    /// # use policy::{DefaultEventLoopPolicy, Guest};
+    /// let guest = Guest::new(DefaultEventLoopPolicy::new(), || ())?;
+    /// guest.get_loop().call_soon(|| println!("in the next turn"));
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub fn get_loop(&self) -> &Arc<dyn EventLoop> {
+        &self.event_loop
+    }
+
+    /// Closes the loop, and cancels what is left.
+    ///
+    /// # Errors
+    /// [`CloseWhileRunning`](crate::ErrorKind::CloseWhileRunning) inside of a turn.
+    ///
+    /// ```
+    /// # use policy::{DefaultEventLoopPolicy, Guest};
+    /// let guest = Guest::new(DefaultEventLoopPolicy::new(), || ())?;
+    /// let task = guest.spawn(std::future::pending::<()>());
+    /// guest.close()?;
+    /// assert!(task.is_finished());
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub fn close(self) -> Result<(), Error> {
+        self.event_loop.close()
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        if let Err(error) = self.event_loop.close() {
+            log::warn!("closing a guest: {error}");
+        }
+    }
+}
+
+impl fmt::Debug for Guest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guest").field("event_loop", &self.event_loop).finish_non_exhaustive()
+    }
+}
