@@ -169,7 +169,8 @@ alone! {
         for (flags, depth) in [(libc::SA_NODEFER, 2), (0, 1)] {
             install(USR1, raises_once_more, flags);
             on_every_loop(async || {
-                (CALLS.store(0, SeqCst), DEEPEST.store(0, SeqCst));
+                CALLS.store(0, SeqCst);
+                DEEPEST.store(0, SeqCst);
                 let event_loop = policy::get_running_loop().unwrap();
                 let heard = Arc::new(AtomicUsize::new(0));
                 let count = heard.clone();
