@@ -9,7 +9,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails panics")]
 
 use std::future::{Future, pending, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, Wake, Waker};
 
 use loom::cell::UnsafeCell;
@@ -18,6 +18,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 
+use policy_core::task::model::{self, Queue, Queued, Runner};
 use policy_core::task::{self, JoinError, JoinHandle};
 
 /// What a task gives: written without synchronisation by the task, read so by who
@@ -122,7 +123,9 @@ fn model(f: impl Fn() + Send + Sync + 'static) {
 fn bounded(preemptions: impl Into<Option<usize>>, f: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = preemptions.into();
-    builder.check(f);
+    // The budget of a poll is the thread's, and all executions have one thread: each begins
+    // with the same, or it would not be one of the same model.
+    builder.check(move || policy_core::budget::renewed(&f));
 }
 
 #[test]
@@ -399,5 +402,238 @@ fn whoever_goes_last_frees_the_cell() {
         drop(handle);
         other.join().unwrap();
         runner.join().unwrap();
+    });
+}
+
+/// A ready queue with a lock, as a loop's mail, and what a loop does with it.
+#[derive(Default)]
+struct Mail {
+    inner: loom::sync::Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    queued: Vec<Queued>,
+    closed: bool,
+}
+
+impl Queue for Mail {
+    fn push(&self, entry: Queued) -> Result<(), Queued> {
+        let mut inner = self.inner.lock().unwrap();
+        if inner.closed {
+            return Err(entry);
+        }
+        inner.queued.push(entry);
+        assert_eq!(inner.queued.len(), 1, "queued twice");
+        Ok(())
+    }
+}
+
+impl Mail {
+    fn pop(&self) -> Option<Queued> {
+        self.inner.lock().unwrap().queued.pop()
+    }
+
+    /// Polls the task if it is queued. Ready once it is complete.
+    fn turn(&self, task: &mut Runner) -> Poll<()> {
+        match self.pop().and_then(Queued::take) {
+            Some(key) => {
+                assert_eq!(key, KEY);
+                task.poll()
+            }
+            None => Poll::Pending,
+        }
+    }
+
+    /// As the end of a loop: one critical section, then all that is left goes.
+    fn close(&self, task: Runner) {
+        let left = {
+            let mut inner = self.inner.lock().unwrap();
+            inner.closed = true;
+            std::mem::take(&mut inner.queued)
+        };
+        drop((left, task));
+    }
+}
+
+const KEY: u32 = 7;
+
+/// Makes a task that was polled once.
+fn waiting<F>(mail: &std::sync::Arc<Mail>, future: F) -> (Runner, JoinHandle<Output>)
+where
+    F: Future<Output = Output> + Send + 'static,
+{
+    let (mut task, handle) = model::homed(future, mail);
+    task.keep_at(KEY);
+    assert!(task.poll().is_pending());
+    (task, handle)
+}
+
+/// Leaves its waker, and is ready once all flags are set. They order nothing by
+/// themselves: only the wake-ups do.
+fn ready_after(
+    flags: Vec<Arc<AtomicBool>>,
+    wakers: std::sync::Arc<std::sync::Mutex<Vec<Waker>>>,
+) -> impl Future<Output = Output> + Send {
+    let mut left = false;
+    poll_fn(move |cx| {
+        if !std::mem::replace(&mut left, true) {
+            let clones = flags.iter().map(|_| cx.waker().clone());
+            wakers.lock().unwrap().extend(clones);
+            return Poll::Pending;
+        }
+        match flags.iter().all(|flag| flag.load(Ordering::Relaxed)) {
+            true => Poll::Ready(Output::new()),
+            false => Poll::Pending,
+        }
+    })
+}
+
+fn flags(count: usize) -> Vec<Arc<AtomicBool>> {
+    (0..count).map(|_| Arc::new(AtomicBool::new(false))).collect()
+}
+
+#[test]
+fn a_homed_task_that_is_woken_is_queued_once_and_sees_what_was_before() {
+    bounded(3, || {
+        let mail = std::sync::Arc::new(Mail::default());
+        let (flags, wakers) = (flags(2), std::sync::Arc::default());
+        let (mut task, handle) =
+            waiting(&mail, ready_after(flags.clone(), std::sync::Arc::clone(&wakers)));
+        let wakers = std::mem::take(&mut *wakers.lock().unwrap());
+        let threads: Vec<_> = std::iter::zip(flags, wakers)
+            .map(|(flag, waker)| {
+                thread::spawn(move || {
+                    flag.store(true, Ordering::Relaxed);
+                    waker.wake();
+                })
+            })
+            .collect();
+        let mut polled = mail.turn(&mut task);
+        if polled.is_pending() {
+            polled = mail.turn(&mut task);
+        }
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        // At most one is left of two wake-ups, and none is lost.
+        if polled.is_pending() {
+            polled = mail.turn(&mut task);
+        }
+        assert!(polled.is_ready(), "a wake-up was lost");
+        joined(handle);
+    });
+}
+
+#[test]
+fn a_homed_task_that_is_woken_while_it_is_polled_is_polled_again() {
+    model(|| {
+        let mail = std::sync::Arc::new(Mail::default());
+        let (mut task, handle) = model::homed(yields(), &mail);
+        task.keep_at(KEY);
+        assert!(task.poll().is_pending());
+        assert!(mail.turn(&mut task).is_ready());
+        assert!(mail.pop().is_none());
+        joined(handle);
+    });
+}
+
+#[test]
+fn an_abort_queues_a_homed_task_that_waits() {
+    bounded(3, || {
+        let mail = std::sync::Arc::new(Mail::default());
+        let (mut task, handle) = model::homed(stuck(), &mail);
+        task.keep_at(KEY);
+        let abort = handle.abort_handle();
+        let aborter = thread::spawn(move || abort.abort());
+        let mut polled = task.poll();
+        aborter.join().unwrap();
+        if polled.is_pending() {
+            polled = mail.turn(&mut task);
+        }
+        assert!(polled.is_ready(), "an abort was lost");
+        cancelled(block_on(handle));
+    });
+}
+
+#[test]
+fn an_abort_queues_a_homed_task_beside_a_wake_up() {
+    bounded(3, || {
+        let mail = std::sync::Arc::new(Mail::default());
+        let (flags, wakers) = (flags(1), std::sync::Arc::default());
+        let (mut task, handle) =
+            waiting(&mail, ready_after(flags.clone(), std::sync::Arc::clone(&wakers)));
+        let waker = wakers.lock().unwrap().remove(0);
+        let abort = handle.abort_handle();
+        let aborter = thread::spawn(move || abort.abort());
+        let flag = flags[0].clone();
+        let other = thread::spawn(move || {
+            flag.store(true, Ordering::Relaxed);
+            waker.wake();
+        });
+        let mut polled = mail.turn(&mut task);
+        aborter.join().unwrap();
+        other.join().unwrap();
+        while polled.is_pending() {
+            polled = mail.turn(&mut task);
+        }
+        match block_on(handle) {
+            Ok(output) => output.check(),
+            Err(error) => assert!(error.is_cancelled()),
+        }
+        assert!(mail.pop().is_none_or(|late| late.take().is_none()), "complete, and to be polled");
+    });
+}
+
+#[test]
+fn a_home_that_closes_cancels_a_task_that_is_woken_and_aborted() {
+    bounded(2, || {
+        let mail = std::sync::Arc::new(Mail::default());
+        let (flags, wakers) = (flags(2), std::sync::Arc::default());
+        let (task, handle) = waiting(&mail, ready_after(flags, std::sync::Arc::clone(&wakers)));
+        let mut wakers = std::mem::take(&mut *wakers.lock().unwrap());
+        let (waker, kept) = (wakers.remove(0), wakers.remove(0));
+        let abort = handle.abort_handle();
+        let aborter = thread::spawn(move || abort.abort());
+        let other = thread::spawn(move || waker.wake());
+        mail.close(task);
+        // At once, on the thread that closes.
+        assert!(handle.is_finished());
+        cancelled(block_on(handle));
+        aborter.join().unwrap();
+        other.join().unwrap();
+        kept.wake();
+        assert!(mail.pop().is_none());
+    });
+}
+
+#[test]
+fn the_last_waker_of_a_homed_task_frees_it_once() {
+    bounded(2, || {
+        let mail = std::sync::Arc::new(Mail::default());
+        let (flags, wakers) = (flags(2), std::sync::Arc::default());
+        let (task, handle) = waiting(&mail, ready_after(flags, std::sync::Arc::clone(&wakers)));
+        let mut wakers = std::mem::take(&mut *wakers.lock().unwrap());
+        let (first, second) = (wakers.remove(0), wakers.remove(0));
+        let other = thread::spawn(move || drop(first));
+        let woken = thread::spawn(move || second.wake());
+        drop(task);
+        drop(handle);
+        drop(mail.pop());
+        other.join().unwrap();
+        woken.join().unwrap();
+        drop(mail.pop());
+    });
+}
+
+#[test]
+fn a_homed_task_is_detached_while_it_completes() {
+    bounded(3, || {
+        let mail = std::sync::Arc::new(Mail::default());
+        let (mut task, handle) = model::homed(yields(), &mail);
+        task.keep_at(KEY);
+        task.schedule();
+        let dropper = thread::spawn(move || drop(handle));
+        while mail.turn(&mut task).is_pending() {}
+        drop(task);
+        dropper.join().unwrap();
     });
 }

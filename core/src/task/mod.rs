@@ -14,6 +14,8 @@ mod error;
 mod halves;
 mod handle;
 mod header;
+#[cfg(loom)]
+pub mod model;
 mod scheduled;
 mod sync;
 
