@@ -17,7 +17,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use compio_runtime::Runtime;
-use policy_core::{Error, ErrorKind, LoopId, context};
+use policy_core::{Error, ErrorKind, LoopId};
 
 #[cfg(any(target_os = "linux", windows))]
 use crate::proactor::Submission;
@@ -186,7 +186,8 @@ impl Part {
         };
         if let Some(operation) = submission.begin(runtime, &self.alive) {
             // Nobody waits for the task: a promise tells.
-            let spawned = context::with_running(|here| drop(here.spawn_local(operation)));
+            let spawned =
+                policy_core::context::with_running(|here| drop(here.spawn_local(operation)));
             debug_assert!(spawned.is_some(), "a driven loop is entered");
         }
     }
