@@ -1,11 +1,13 @@
 //! The event loop on smol's executor.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use async_executor::Executor;
 use policy_async_io::selector::AsyncIo;
 use policy_async_io::{blocking, drive, reactor, timer};
 use policy_core::task::Task;
@@ -87,9 +89,11 @@ impl EventLoop for SelectorEventLoop {
     }
 
     fn drive(&self, main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), Error> {
-        // Not `executor.run(main)`: that is one more of its workers, which is woken for
-        // a task in place of one that has time, while the main future computes.
-        drive::drive(main, |main| async_io::block_on(main))
+        let executor = self.threads.as_ref().and_then(|threads| threads.executor.get());
+        match &executor {
+            Some(executor) => drive::drive(main, |main| async_io::block_on(helps(executor, main))),
+            None => drive::drive(main, |main| async_io::block_on(main)),
+        }
     }
 
     fn submit(&self, task: Task) -> Result<(), Error> {
@@ -135,4 +139,25 @@ impl Drop for SelectorEventLoop {
             self.shutdown(Duration::ZERO);
         }
     }
+}
+
+/// How many tasks the thread that drives runs before the reactor has its turn.
+const TURN: usize = 64;
+
+/// Polls `main`, and runs tasks while that waits.
+///
+/// Not `executor.run(main)`: that is one more of the executor's sleepers, which is woken
+/// for a task in place of a worker that has time, while the main future computes. This
+/// takes what is there and sleeps as nobody, so that the workers are woken for the rest.
+async fn helps(executor: &Executor<'static>, mut main: Pin<&mut dyn Future<Output = ()>>) {
+    poll_fn(|cx| {
+        if main.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        if (0..TURN).take_while(|_| executor.try_tick()).count() > 0 {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    })
+    .await;
 }
