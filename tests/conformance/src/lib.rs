@@ -42,12 +42,14 @@ mod clause;
 mod support;
 
 pub mod aborts;
+pub mod batches;
 pub mod blocking;
 pub mod budget;
 #[cfg(unix)]
 pub mod budget_unix;
 pub mod callbacks;
 pub mod clock;
+pub mod closing;
 pub mod context;
 pub mod cross_loop;
 pub mod datagrams;

@@ -106,6 +106,11 @@ pub(crate) fn needs_selector(make: Make<'_>) -> Result<(), Skipped> {
     }
 }
 
+/// Returns true if sockets, and children without a thread, can wait on the loop.
+pub(crate) fn is_selector(event_loop: &Arc<dyn EventLoop>) -> bool {
+    event_loop.selector().is_ok()
+}
+
 /// Runs `future` on a loop of the policy, if that is a selector.
 pub(crate) fn on_selector(make: Make<'_>, future: impl Future<Output = ()>) -> Result<(), Skipped> {
     needs_selector(make)?;

@@ -94,6 +94,12 @@ macro_rules! __clauses {
                 a_waker_may_outlive_its_loop "'the running loop is known while it polls'"
                 a_waiter_whose_waker_panics_harms_nobody "'a panic never takes the loop down'"
             }
+            batches {
+                tasks_and_callbacks_run_in_one_order "B82"
+                a_turn_runs_what_was_ready_when_it_began "B82, asyncio's `_run_once`"
+                short_runs_starve_nothing "asyncio's `_run_once`, which asks its selector in each turn"
+                a_main_that_computes_stops_nobody "'an executor's threads run its tasks'"
+            }
             budget {
                 a_tcp_stream_that_never_waits_lets_others_run "'what is always ready lets others run'"
                 a_peer_that_sends_flat_out_lets_others_run "'what is always ready lets others run'"
@@ -300,6 +306,9 @@ macro_rules! __clauses {
                 a_loop_may_be_closed_by_another_thread "B75"
                 spawning_while_the_loop_closes_hangs_nobody "B240"
                 loop_and_callbacks_may_go_in_any_order "B45, B75, B86"
+            }
+            closing {
+                closing_loses_no_task "B240, 'what is cancelled loses nothing'"
             }
             thread_ends {
                 a_runner_may_go_with_its_thread "'the running loop is known while it polls'"

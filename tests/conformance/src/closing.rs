@@ -1,0 +1,136 @@
+//! The end of a loop, against all who use it meanwhile.
+
+use std::future::{Future, poll_fn};
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use policy::EventLoop;
+use policy::task::{AbortHandle, JoinHandle, yield_now};
+
+use crate::Make;
+use crate::support::{Flag, SHUTDOWN, block_on, new_loop};
+
+/// How often a clause tries, and for how long on a loaded machine.
+const ROUNDS: usize = 200;
+const ENOUGH: Duration = Duration::from_secs(10);
+
+/// Closing a loop while others spawn, wake and abort its tasks loses none: each handle
+/// ends, by a result or as cancelled, and each future is dropped. On a loop without
+/// threads that is so when `close` returns.
+///
+/// Proves: B240, 'what is cancelled loses nothing'
+pub fn closing_loses_no_task(make: Make<'_>) {
+    let began = Instant::now();
+    for _ in 0..ROUNDS {
+        Storm::default().rage(&new_loop(make));
+        if began.elapsed() > ENOUGH {
+            break;
+        }
+    }
+}
+
+#[derive(Default)]
+struct Storm {
+    closed: Flag,
+    /// Has a clone in each future.
+    futures: Arc<()>,
+    wakers: Arc<Mutex<Vec<Waker>>>,
+    aborts: Mutex<Vec<AbortHandle>>,
+}
+
+impl Storm {
+    /// Three threads spawn, two wake, two abort, and this one runs the loop and closes it.
+    fn rage(self, event_loop: &Arc<dyn EventLoop>) {
+        let handles: Vec<_> = thread::scope(|scope| {
+            let spawners = [(); 3].map(|()| scope.spawn(|| self.spawn(event_loop)));
+            for _ in 0..2 {
+                scope.spawn(|| self.wake());
+                scope.spawn(|| self.abort());
+            }
+            let turns = async {
+                for _ in 0..3 {
+                    yield_now().await;
+                }
+            };
+            event_loop.run_until_complete(turns).unwrap();
+            event_loop.close_within(SHUTDOWN).unwrap();
+            self.closed.set();
+            spawners.into_iter().flat_map(|spawner| spawner.join().unwrap()).collect()
+        });
+        for handle in handles {
+            assert!(event_loop.is_self_driving() || handle.is_finished(), "closed, and not ended");
+            match block_on(handle) {
+                Ok(one) => assert_eq!(one, 1),
+                Err(error) => assert!(error.is_cancelled(), "{error}"),
+            }
+        }
+        // Whoever wakes now finds nobody.
+        self.wakers.lock().unwrap().drain(..).for_each(Waker::wake);
+        assert_eq!(Arc::strong_count(&self.futures), 1, "a future was not dropped");
+    }
+
+    fn spawn(&self, event_loop: &Arc<dyn EventLoop>) -> Vec<JoinHandle<usize>> {
+        let mut handles = Vec::new();
+        let mut number = 0;
+        // Some more, which come too late.
+        let mut late = 3;
+        while late > 0 && number < 5_000 {
+            late -= usize::from(self.closed.is_set());
+            let handle = match number % 3 {
+                0 => event_loop.spawn(self.future(async { 1 })),
+                1 => event_loop.spawn(self.future(yields())),
+                _ => event_loop.spawn(self.future(waits(self.wakers.clone()))),
+            };
+            if number % 2 == 0 {
+                self.aborts.lock().unwrap().push(handle.abort_handle());
+            }
+            handles.push(handle);
+            number += 1;
+            thread::yield_now();
+        }
+        handles
+    }
+
+    fn future<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        let counted = self.futures.clone();
+        async move {
+            let result = future.await;
+            drop(counted);
+            result
+        }
+    }
+
+    fn wake(&self) {
+        while !self.closed.is_set() {
+            let wakers = self.wakers.lock().unwrap().clone();
+            wakers.iter().for_each(Waker::wake_by_ref);
+            thread::yield_now();
+        }
+    }
+
+    fn abort(&self) {
+        while !self.closed.is_set() {
+            let abort = self.aborts.lock().unwrap().pop();
+            abort.into_iter().for_each(|abort| abort.abort());
+            thread::yield_now();
+        }
+    }
+}
+
+async fn yields() -> usize {
+    loop {
+        yield_now().await;
+    }
+}
+
+fn waits(wakers: Arc<Mutex<Vec<Waker>>>) -> impl Future<Output = usize> {
+    let mut registered = false;
+    poll_fn(move |cx| {
+        if !std::mem::replace(&mut registered, true) {
+            wakers.lock().unwrap().push(cx.waker().clone());
+        }
+        Poll::Pending
+    })
+}
