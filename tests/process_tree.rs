@@ -75,7 +75,36 @@ fn terminating_a_tree_asks_a_daemon_that_left_the_group() {
 }
 
 #[test]
-fn what_left_the_group_and_ignores_the_request_is_killed_when_the_child_has_ended() {
+fn the_grace_is_the_whole_trees() {
+    on_every_loop(async || {
+        // The shell ends at once, what it started needs its time. It used to be killed as
+        // soon as the shell was gone.
+        for daemon in ["", "setsid "] {
+            let line = format!(
+                "{daemon}sh -c 'trap \"sleep 0.3; echo cleaned; exit\" TERM; echo ready; while :; do sleep 0.01; done' & wait"
+            );
+            let mut child = Command::shell(line);
+            let mut child = child.kill_tree(true).stdout(Stdio::piped()).spawn().unwrap();
+            let mut stdout = futures_lite::io::BufReader::new(child.stdout.take().unwrap());
+            let mut said = String::new();
+            futures_lite::AsyncBufReadExt::read_line(&mut stdout, &mut said).await.unwrap();
+            let begun = std::time::Instant::now();
+            let status = child.terminate(Duration::from_secs(30)).await.unwrap();
+            assert_eq!(
+                std::os::unix::process::ExitStatusExt::signal(&status),
+                Some(15),
+                "{status}"
+            );
+            assert!(begun.elapsed() < Duration::from_secs(29), "the whole grace was waited for");
+            let mut then = String::new();
+            futures_lite::AsyncReadExt::read_to_string(&mut stdout, &mut then).await.unwrap();
+            assert_eq!((&*said, &*then), ("ready\n", "cleaned\n"));
+        }
+    });
+}
+
+#[test]
+fn what_left_the_group_and_ignores_the_request_is_killed_when_the_grace_is_over() {
     on_every_loop(async || {
         let line = "trap '' TERM; setsid sh -c 'echo $$; exec sleep 1000' & trap - TERM; wait";
         let mut child = Command::shell(line);
@@ -83,7 +112,9 @@ fn what_left_the_group_and_ignores_the_request_is_killed_when_the_child_has_ende
         let mut said = String::new();
         let mut stdout = futures_lite::io::BufReader::new(child.stdout.take().unwrap());
         futures_lite::AsyncBufReadExt::read_line(&mut stdout, &mut said).await.unwrap();
-        child.terminate(Duration::from_secs(30)).await.unwrap();
+        let begun = std::time::Instant::now();
+        child.terminate(Duration::from_millis(300)).await.unwrap();
+        assert!(begun.elapsed() >= Duration::from_millis(300));
         is_gone(said.trim().parse().unwrap()).await;
     });
 }

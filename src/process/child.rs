@@ -11,11 +11,11 @@ use policy_core::{ChildWatcher, Error, ErrorKind, ExitFuture};
 
 pub use starting::Starting;
 
-use held::{Bounds, Held};
+use held::Held;
 
 use super::delay::within;
 use super::identity::{Claim, Outcome, Record};
-use super::output::{self, Output};
+use super::output::{Output, Talk};
 use super::pipe::{ChildStderr, ChildStdin, ChildStdout};
 use super::start::launch::{Pipes, Setup};
 use super::sys::Whom;
@@ -56,6 +56,7 @@ pub struct Child {
     pub stdout: Option<ChildStdout>,
     /// The child's standard error, if that is a pipe.
     pub stderr: Option<ChildStderr>,
+    talk: Option<Box<Talk>>,
     // Its destructor does the rest, so that the pipes can be moved out of here.
     held: Held,
 }
@@ -76,9 +77,9 @@ impl Child {
             kill_on_drop: setup.kill_on_drop,
             reap_on_drop: setup.reap_on_drop,
             whom: if setup.kill_tree { Whom::Group } else { Whom::One },
-            bounds: Bounds::new(setup.wait_delay, setup.max_output),
+            bounds: setup.bounds().map(Box::new),
         };
-        Self { stdin, stdout, stderr, held }
+        Self { stdin, stdout, stderr, talk: None, held }
     }
 
     /// Returns the number of the process. After the child was reaped it may be the
@@ -127,6 +128,9 @@ impl Child {
         if let Some(stdin) = &self.stdin {
             stdin.shut();
         }
+        if let Some(talk) = &self.talk {
+            talk.shut();
+        }
         self.held.wait().await
     }
 
@@ -172,14 +176,56 @@ impl Child {
         }
     }
 
-    /// Closes [`stdin`](Self::stdin), reads both other pipes to their ends, and waits
-    /// until the child has exited (asyncio's `communicate`).
+    /// Writes `input` to the child, closes [`stdin`](Self::stdin), reads both other pipes
+    /// to their ends, and waits until the child has exited (asyncio's `communicate`). All at
+    /// once, so that neither side waits for the other.
     ///
-    /// Dropping the future drops the child, and what was read.
+    /// A child that exits without having read its input is no error.
+    ///
+    /// Cancel safe: what was read stays here, and the next call goes on, with what is left
+    /// of the input and then its own.
     ///
     /// # Errors
-    /// As [`wait`](Self::wait); [`ErrorKind::LimitReached`], with the child killed,
-    /// if it wrote more than [`max_output`](super::Command::max_output).
+    /// As [`wait`](Self::wait); [`ErrorKind::InvalidInput`] if there is input and no pipe for
+    /// it; [`ErrorKind::LimitReached`], with the child killed, if it wrote more than
+    /// [`max_output`](super::Command::max_output). What was read comes with the error:
+    /// [`PartialOutput::of`](super::PartialOutput::of).
+    ///
+    /// ```
+    /// use policy::process::{Command, Stdio};
+    ///
+    /// policy::run(async {
+    ///     let mut command = Command::new("sort");
+    ///     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    ///     let output = child.communicate("two\nthree\none\n").await?;
+    ///     assert_eq!(output.stdout, b"one\nthree\ntwo\n");
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub async fn communicate(&mut self, input: impl Into<Vec<u8>>) -> Result<Output, Error> {
+        let input = input.into();
+        // While it runs, also while its pipes are read, a paused clock does not jump.
+        let _outside = ambient::outside();
+        let talk = self.talk.get_or_insert_default();
+        talk.take_over(self.stdin.take(), self.stdout.take(), self.stderr.take());
+        talk.add_input(input)?;
+        let held = &self.held;
+        let collected = talk.carry(held.wait(), held.bounds(), || held.kill()).await;
+        if collected.as_ref().is_err_and(|error| error.kind() == ErrorKind::LimitReached) {
+            let _exited = held.kill();
+        }
+        collected
+    }
+
+    /// Closes [`stdin`](Self::stdin), reads both other pipes to their ends, and waits
+    /// until the child has exited.
+    ///
+    /// Dropping the future drops the child, and what was read:
+    /// [`communicate`](Self::communicate) keeps both.
+    ///
+    /// # Errors
+    /// As [`communicate`](Self::communicate).
     ///
     /// ```
     /// use policy::process::Command;
@@ -194,20 +240,22 @@ impl Child {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub async fn wait_with_output(mut self) -> Result<Output, Error> {
-        // While it runs, also while its pipes are read, a paused clock does not jump.
-        let _outside = ambient::outside();
-        drop(self.stdin.take());
-        let (stdout, stderr) = (self.stdout.take(), self.stderr.take());
-        let held = &self.held;
-        let (wait_delay, max_output) = held
-            .bounds
-            .as_ref()
-            .map_or((None, None), |bounds| (bounds.wait_delay, bounds.max_output));
-        let collected = output::collect(stdout, stderr, held.wait(), wait_delay, max_output).await;
-        if collected.as_ref().is_err_and(|error| error.kind() == ErrorKind::LimitReached) {
-            self.destroy();
+        self.communicate("").await
+    }
+
+    /// As [`wait`](Self::wait), for the time that the command gave to the child.
+    pub(super) async fn wait_in_time(&self) -> Result<ExitStatus, Error> {
+        let Some(left) = self.held.time_left() else { return self.wait().await };
+        if let Some(exited) = within(left, self.wait()).await {
+            return exited;
         }
-        collected
+        match self.kill().await {
+            Err(error) if error.kind() != ErrorKind::ChildExited => Err(error),
+            _ => Err(Error::new(
+                ErrorKind::TimedOut,
+                "the time of the child is over, and it was killed; allow more with `timeout`",
+            )),
+        }
     }
 
     /// Kills the child and waits until it is gone.
@@ -279,9 +327,10 @@ impl Child {
     /// Asks the child to end (SIGTERM), gives it some time, then kills it. Returns
     /// how it ended; also if it had ended before.
     ///
-    /// With [`kill_tree`](super::Command::kill_tree) the whole group is asked, and what
-    /// descends from the child and has left the group (on Linux, as far as `/proc` shows
-    /// it); what is left of them when the child has ended is killed.
+    /// With [`kill_tree`](super::Command::kill_tree) the whole tree is asked, and has the
+    /// grace: this returns when nothing of it is left, and what is left when the time is
+    /// over is killed. How far that reaches depends on the system, as with
+    /// [`start_kill`](Self::start_kill).
     ///
     /// Cancel safe: dropped in between, the child was asked and is not killed.
     ///
@@ -302,22 +351,24 @@ impl Child {
     /// ```
     pub async fn terminate(&self, grace: Duration) -> Result<ExitStatus, Error> {
         // Found before the child may end, and with it the way to them.
-        let outside = self.held.descendants_outside();
+        let descendants = self.held.descendants();
         match self.record().signal(libc::SIGTERM, self.held.whom) {
             Err(error) if error.kind() != ErrorKind::ChildExited => return Err(error),
             _ => {}
         }
-        outside.signal(libc::SIGTERM);
-        let in_time = within(grace, self.wait()).await;
-        if in_time.is_none() || self.held.whom == Whom::Group {
-            // It may have exited just now; then nothing is left to do.
-            let _exited = self.start_kill();
-            outside.kill();
+        descendants.signal_outside(libc::SIGTERM);
+        let ended = async {
+            let exit = self.wait().await;
+            self.held.tree_ended(&descendants).await;
+            exit
+        };
+        if let Some(exit) = within(grace, ended).await {
+            return exit;
         }
-        match in_time {
-            Some(exit) => exit,
-            None => self.wait().await,
-        }
+        // It may have exited just now; then nothing is left to do.
+        let _exited = self.start_kill();
+        descendants.kill();
+        self.wait().await
     }
 
     /// Kills the child, and reaps it if that is quickly done.

@@ -78,6 +78,8 @@ impl Command {
             session: false,
             wait_delay: None,
             max_output: None,
+            timeout: None,
+            input: None,
             race_free: false,
             has_plan: false,
             on_keeper: false,
@@ -274,6 +276,7 @@ impl Command {
     /// ```
     pub fn stdin(&mut self, stdio: impl Into<Stdio>) -> &mut Self {
         self.set.stdin = true;
+        self.setup.input = None;
         self.std().stdin(stdio);
         self
     }

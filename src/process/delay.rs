@@ -23,6 +23,13 @@ impl Delay {
         Self { deadline: Instant::now().checked_add(delay), timer: None }
     }
 
+    /// Waits for so long.
+    #[cfg_attr(windows, allow(dead_code, reason = "nothing is polled for there"))]
+    pub(super) async fn wait(delay: Duration) {
+        let mut delay = Self::new(delay);
+        poll_fn(|cx| delay.poll(cx)).await;
+    }
+
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(deadline) = self.deadline else { return Poll::Pending };
         let left = deadline.saturating_duration_since(Instant::now());
@@ -49,7 +56,6 @@ impl Delay {
 }
 
 /// Waits for `future`, at most for `limit`. `None`: the time was over first.
-#[cfg_attr(windows, allow(dead_code, reason = "nobody is asked to end there"))]
 pub(super) async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
     let mut delay = Delay::new(limit);
     let mut future = std::pin::pin!(future);

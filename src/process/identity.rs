@@ -342,6 +342,12 @@ impl Record {
         })
     }
 
+    /// Returns true if the group that the child leads, or led, has anybody in it that can be
+    /// signalled by it; zombies count.
+    pub(super) fn has_group(&self) -> bool {
+        !self.is_forked() && lock(&self.inner).has_group(self.pid)
+    }
+
     pub(super) fn waiters(&self) -> &Wakers {
         &self.waiters
     }

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | run a program and have what it writes | [`Command::output`] |
 //! | run a program and have how it ended | [`Command::status`] |
+//! | give a program its input, and have what it writes | [`Command::input`], [`Child::communicate`] |
 //! | talk to a program while it runs | [`Command::spawn`], or [`Command::start`] in code that must not block |
 //! | call it as in asyncio | [`create_subprocess_exec`], [`create_subprocess_shell`] |
 //! | wait for a child of somebody else's | [`watch`] |
@@ -27,6 +28,7 @@ mod delay;
 mod exit;
 mod hub;
 mod identity;
+mod input;
 mod interop;
 mod limit;
 mod on_loop;
@@ -54,7 +56,7 @@ pub use command::Command;
 pub use interop::{ChildOwner, ForeignChild};
 pub use limit::{max_children, set_max_children};
 pub use on_loop::EventLoopExt;
-pub use output::Output;
+pub use output::{Output, PartialOutput};
 pub use pipe::{ChildStderr, ChildStdin, ChildStdout};
 pub use shell::quote;
 

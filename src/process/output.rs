@@ -1,16 +1,19 @@
 //! All that a child writes, and its status.
 
+use std::error::Error as StdError;
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::process::ExitStatus;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_io::AsyncWrite;
 use policy_core::{Error, ErrorKind};
 
 use super::delay::Delay;
-use super::pipe::PollAppend;
+use super::pipe::{ChildStderr, ChildStdin, ChildStdout, PollAppend};
 
 /// What a child wrote, and how it ended.
 ///
@@ -34,6 +37,9 @@ pub struct Output {
     /// True if the child had exited and somebody else, who has its pipes, might have
     /// written more: see [`Command::wait_delay`](super::Command::wait_delay).
     pub truncated: bool,
+    /// True if the child was killed because its time was over, so that this is what it had
+    /// written by then: see [`Command::timeout`](super::Command::timeout).
+    pub timed_out: bool,
 }
 
 impl From<Output> for std::process::Output {
@@ -42,52 +48,236 @@ impl From<Output> for std::process::Output {
     }
 }
 
-/// Reads both pipes to their ends while the child is waited for.
-pub(super) async fn collect<O: PollAppend, E: PollAppend>(
-    stdout: Option<O>,
-    stderr: Option<E>,
-    exit: impl Future<Output = Result<ExitStatus, Error>>,
-    wait_delay: Option<Duration>,
-    max_output: Option<usize>,
-) -> Result<Output, Error> {
-    let limit = max_output.unwrap_or(usize::MAX);
-    let mut stdout = Reader { pipe: stdout, read: Vec::new() };
-    let mut stderr = Reader { pipe: stderr, read: Vec::new() };
-    let mut exit = pin!(exit);
-    let mut status = None;
-    let mut delay = None;
-    poll_fn(|cx| {
-        if status.is_none() {
-            match exit.as_mut().poll(cx) {
-                Poll::Ready(Ok(exited)) => status = Some(exited),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => {}
+/// What a child had written when the rest could not be collected: the source of the
+/// error, so that nothing that was read is lost.
+///
+/// ```
+/// use policy::process::{Command, PartialOutput};
+///
+/// policy::run(async {
+///     let error = Command::shell("yes | head -c 100000").max_output(1000).output().await.unwrap_err();
+///     assert_eq!(error.kind(), policy::ErrorKind::LimitReached);
+///     let read = PartialOutput::of(&error).expect("it comes with the error");
+///     assert!(read.stdout.starts_with(b"y\ny\n"));
+///     Ok::<(), policy::Error>(())
+/// })?;
+/// # Ok::<(), policy::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PartialOutput {
+    /// What it wrote to its standard output, if that was a pipe.
+    pub stdout: Vec<u8>,
+    /// What it wrote to its standard error, if that was a pipe.
+    pub stderr: Vec<u8>,
+}
+
+impl PartialOutput {
+    /// Returns what comes with an error of [`Command::output`](super::Command::output) or
+    /// [`Child::communicate`](super::Child::communicate), if anything does.
+    pub fn of(error: &Error) -> Option<&Self> {
+        error.source().and_then(<dyn StdError>::downcast_ref)
+    }
+}
+
+impl fmt::Display for PartialOutput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (stdout, stderr) = (self.stdout.len(), self.stderr.len());
+        write!(f, "{stdout} bytes of standard output and {stderr} of standard error were read")
+    }
+}
+
+impl fmt::Debug for PartialOutput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl StdError for PartialOutput {}
+
+/// What bounds the collecting of output.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Bounds {
+    pub(super) wait_delay: Option<Duration>,
+    pub(super) max_output: Option<usize>,
+    /// When the child is killed.
+    pub(super) deadline: Option<Instant>,
+}
+
+/// What is left to write to a child, and what was read of it. It stays with the child when
+/// the future that carries it is dropped, so that the next one goes on.
+#[derive(Default)]
+pub(super) struct Talk {
+    stdin: Option<ChildStdin>,
+    input: Vec<u8>,
+    written: usize,
+    stdout: Reader<ChildStdout>,
+    stderr: Reader<ChildStderr>,
+}
+
+impl Talk {
+    /// Takes the pipes over that are there.
+    pub(super) fn take_over(
+        &mut self,
+        stdin: Option<ChildStdin>,
+        stdout: Option<ChildStdout>,
+        stderr: Option<ChildStderr>,
+    ) {
+        self.stdin = stdin.or_else(|| self.stdin.take());
+        self.stdout.pipe = stdout.or_else(|| self.stdout.pipe.take());
+        self.stderr.pipe = stderr.or_else(|| self.stderr.pipe.take());
+    }
+
+    /// Adds to what is written to the child.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if there is no pipe to write it to.
+    pub(super) fn add_input(&mut self, input: Vec<u8>) -> Result<(), Error> {
+        if self.stdin.is_none() && !input.is_empty() {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "the child's standard input is not a pipe of ours, or was closed; set `stdin(Stdio::piped())`, and leave it in the `Child`",
+            ));
+        }
+        self.input.extend_from_slice(&input);
+        Ok(())
+    }
+
+    /// Ends the child's input.
+    pub(super) fn shut(&self) {
+        if let Some(stdin) = &self.stdin {
+            stdin.shut();
+        }
+    }
+
+    /// Writes what is to be written, reads both pipes to their ends, and waits for the
+    /// exit. `kill` is called when the time is over.
+    pub(super) async fn carry(
+        &mut self,
+        exit: impl Future<Output = Result<ExitStatus, Error>>,
+        bounds: Bounds,
+        kill: impl Fn() -> Result<(), Error>,
+    ) -> Result<Output, Error> {
+        let max_output = bounds.max_output.unwrap_or(usize::MAX);
+        let mut exit = pin!(exit);
+        let mut exited = None;
+        let mut wait_delay = None;
+        let mut deadline =
+            bounds.deadline.map(|at| Delay::new(at.saturating_duration_since(Instant::now())));
+        let mut timed_out = false;
+        poll_fn(|cx| {
+            if exited.is_none() {
+                if let Poll::Ready(status) = exit.as_mut().poll(cx) {
+                    exited = Some(status);
+                }
             }
-        }
-        let ended = [stdout.poll(cx)?, stderr.poll(cx)?];
-        if stdout.read.len().saturating_add(stderr.read.len()) > limit {
-            return Poll::Ready(Err(too_much(limit)));
-        }
-        let Some(status) = status else { return Poll::Pending };
-        let truncated = if ended == [true, true] {
-            false
-        } else {
-            // Somebody else holds a pipe: a grandchild that lives on.
-            let Some(wait_delay) = wait_delay else { return Poll::Pending };
-            let delay = delay.get_or_insert_with(|| Delay::new(wait_delay));
-            if delay.poll(cx).is_pending() {
+            let ended = match self.poll(cx) {
+                Ok(ended) => ended,
+                Err(error) => return Poll::Ready(Err(error)),
+            };
+            if self.stdout.read.len().saturating_add(self.stderr.read.len()) > max_output {
+                return Poll::Ready(Err(self.too_much(max_output)));
+            }
+            if exited.is_none() && deadline.as_mut().is_some_and(|at| at.poll(cx).is_ready()) {
+                deadline = None;
+                timed_out = true;
+                match kill() {
+                    // It may have exited just now.
+                    Err(error) if error.kind() != ErrorKind::ChildExited => {
+                        return Poll::Ready(Err(error));
+                    }
+                    _ => {}
+                }
+            }
+            if exited.is_none() {
                 return Poll::Pending;
             }
-            true
-        };
-        Poll::Ready(Ok(Output {
-            status,
-            stdout: std::mem::take(&mut stdout.read),
-            stderr: std::mem::take(&mut stderr.read),
-            truncated,
-        }))
-    })
-    .await
+            // Somebody else may hold a pipe: a grandchild that lives on. Nobody waits for
+            // that one when the time is over.
+            if !ended && !timed_out {
+                let Some(limit) = bounds.wait_delay else { return Poll::Pending };
+                if wait_delay.get_or_insert_with(|| Delay::new(limit)).poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+            }
+            let read = self.take_read();
+            Poll::Ready(match exited.take() {
+                Some(Ok(status)) => Ok(Output {
+                    status,
+                    stdout: read.stdout,
+                    stderr: read.stderr,
+                    truncated: !ended,
+                    timed_out,
+                }),
+                // Its own source, an error of the system, says more than what was read.
+                Some(Err(error)) if error.source().is_some() => Err(error),
+                Some(Err(error)) => Err(error.with_source(read)),
+                None => Err(ErrorKind::StatusLost.into()),
+            })
+        })
+        .await
+    }
+
+    /// Returns true when all was read.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Result<bool, Error> {
+        self.poll_input(cx)?;
+        let ended = [self.stdout.poll(cx)?, self.stderr.poll(cx)?];
+        Ok(ended == [true, true])
+    }
+
+    fn poll_input(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
+        let mut turn = 0;
+        while let Some(stdin) = &mut self.stdin {
+            let left = self.input.get(self.written..).unwrap_or_default();
+            if left.is_empty() {
+                break;
+            }
+            match Pin::new(stdin).poll_write(cx, left) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Ok(more)) => {
+                    self.written += more;
+                    turn += more;
+                }
+                Poll::Ready(Err(error)) if is_unread(&error) => break,
+                Poll::Ready(Err(error)) => return Err(unwritable(error)),
+            }
+            if turn >= TURN {
+                cx.waker().wake_by_ref();
+                return Ok(());
+            }
+        }
+        // All is written, or the child reads no more: as asyncio, that is no error.
+        self.stdin = None;
+        self.input = Vec::new();
+        self.written = 0;
+        Ok(())
+    }
+
+    fn take_read(&mut self) -> PartialOutput {
+        PartialOutput {
+            stdout: std::mem::take(&mut self.stdout.read),
+            stderr: std::mem::take(&mut self.stderr.read),
+        }
+    }
+
+    fn too_much(&mut self, limit: usize) -> Error {
+        Error::new(
+            ErrorKind::LimitReached,
+            format!(
+                "the child wrote more than {limit} bytes, which `PartialOutput::of` takes out of this error; raise `max_output`, or read its pipes piece by piece"
+            ),
+        )
+        .with_source(self.take_read())
+    }
+}
+
+impl fmt::Debug for Talk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Talk")
+            .field("unwritten", &self.input.len().saturating_sub(self.written))
+            .field("read", &[self.stdout.read.len(), self.stderr.read.len()])
+            .finish_non_exhaustive()
+    }
 }
 
 struct Reader<P> {
@@ -96,7 +286,13 @@ struct Reader<P> {
     read: Vec<u8>,
 }
 
-/// How much is read before the loop gets a turn.
+impl<P> Default for Reader<P> {
+    fn default() -> Self {
+        Self { pipe: None, read: Vec::new() }
+    }
+}
+
+/// How much is carried in one direction before the loop gets a turn.
 const TURN: usize = 1 << 20;
 
 impl<P: PollAppend> Reader<P> {
@@ -123,15 +319,15 @@ impl<P: PollAppend> Reader<P> {
     }
 }
 
-fn unreadable(error: io::Error) -> Error {
-    Error::io("can't read what the child writes; see the source of this error", error)
+/// The child reads no more.
+fn is_unread(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
-fn too_much(limit: usize) -> Error {
-    Error::new(
-        ErrorKind::LimitReached,
-        format!(
-            "the child wrote more than {limit} bytes; raise `max_output`, or read its pipes piece by piece"
-        ),
-    )
+fn unwritable(error: io::Error) -> Error {
+    Error::io("can't write what the child reads; see the source of this error", error)
+}
+
+fn unreadable(error: io::Error) -> Error {
+    Error::io("can't read what the child writes; see the source of this error", error)
 }

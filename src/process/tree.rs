@@ -4,14 +4,35 @@
 //! session (`setsid`, a daemon, a job of an interactive shell) is found by who its
 //! parent is, while the chain of parents up to the child is alive.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
 
+use policy_core::Interest;
+
+use super::anchor::Anchor;
+use super::delay::Delay;
 use super::sys::{self, Whom};
 
 /// Processes that were found, by identity.
-pub(super) struct Descendants(HashMap<u32, OwnedFd>);
+pub(super) struct Descendants {
+    found: HashMap<u32, Arc<OwnedFd>>,
+    /// Those that are in the group of the process that they descend from.
+    in_group: HashSet<u32>,
+}
+
+/// What is left of a tree.
+pub(super) enum Survivor {
+    None,
+    /// This one at least.
+    One(Arc<OwnedFd>),
+    /// Something is, which can't be seen here.
+    Unknown,
+}
 
 /// How often the process table is read again, at the most. Each time finds at least
 /// one generation, and a stopped process has no further children.
@@ -26,7 +47,7 @@ enum Found {
 
 impl Descendants {
     pub(super) fn none() -> Self {
-        Self(HashMap::new())
+        Self { found: HashMap::new(), in_group: HashSet::new() }
     }
 
     /// Finds the descendants of the process `root`, and stops them, so that none has
@@ -38,18 +59,28 @@ impl Descendants {
         found
     }
 
-    /// Finds the descendants of the process `root`, a leader of a group, that are not in
-    /// that group, and lets them run.
-    pub(super) fn outside(root: u32, is_root: impl Fn() -> bool) -> Self {
+    /// Finds the descendants of the process `root`, a leader of a group, and lets them run.
+    pub(super) fn of(root: u32, is_root: impl Fn() -> bool) -> Self {
         let mut found = Self::none();
         found.grow(Some((root, &is_root)), Found::LetRun);
-        found.0.retain(|&pid, _| stat_of(pid).is_some_and(|stat| stat.group != root));
+        let is_in_group = |pid: &u32| stat_of(*pid).is_some_and(|stat| stat.group == root);
+        found.in_group = found.found.keys().copied().filter(is_in_group).collect();
         found
     }
 
-    /// Sends a signal to each.
-    pub(super) fn signal(&self, signal: i32) {
-        for fd in self.0.values() {
+    /// Sends a signal to each that one to the group does not reach.
+    pub(super) fn signal_outside(&self, signal: i32) {
+        self.signal(signal, |pid| !self.in_group.contains(&pid));
+    }
+
+    /// Returns one of them that has not exited.
+    pub(super) fn survivor(&self) -> Survivor {
+        let alive = self.found.values().find(|fd| !sys::is_readable(fd.as_fd()));
+        alive.map_or(Survivor::None, |fd| Survivor::One(fd.clone()))
+    }
+
+    fn signal(&self, signal: i32, to: impl Fn(u32) -> bool) {
+        for (_, fd) in self.found.iter().filter(|(pid, _)| to(**pid)) {
             // One that is gone, or another user's, is no failure of the child's.
             let _gone = sys::pidfd_send_signal(fd.as_fd(), signal, Whom::One);
         }
@@ -57,13 +88,13 @@ impl Descendants {
 
     /// Kills them, and what descends from them by now.
     pub(super) fn kill(mut self) {
-        self.signal(libc::SIGSTOP);
+        self.signal(libc::SIGSTOP, |_| true);
         self.grow(None, Found::Stop);
-        self.signal(libc::SIGKILL);
+        self.signal(libc::SIGKILL, |_| true);
     }
 
     fn grow(&mut self, root: Option<(u32, &dyn Fn() -> bool)>, then: Found) {
-        let Self(found) = self;
+        let Self { found, .. } = self;
         if found.is_empty() && root.is_none() {
             return;
         }
@@ -90,7 +121,7 @@ impl Descendants {
                         // what follows, too.
                         let _refused = sys::pidfd_send_signal(fd.as_fd(), libc::SIGSTOP, Whom::One);
                     }
-                    found.insert(pid, fd);
+                    found.insert(pid, Arc::new(fd));
                 }
             }
             if found.len() == before {
@@ -105,9 +136,43 @@ pub(super) fn children_of(parent: u32) -> impl Iterator<Item = u32> {
     process_table().filter(move |(_, stat)| stat.parent == parent).map(|(pid, _)| pid)
 }
 
+/// Returns one of the processes in a group that has not exited. The caller knows that the
+/// number still names that group.
+pub(super) fn survivor_in(group: u32) -> Survivor {
+    let mut can_see = false;
+    for (pid, stat) in process_table() {
+        can_see = true;
+        if stat.group != group || stat.has_exited {
+            continue;
+        }
+        let Ok(fd) = sys::pidfd_open(pid) else { return Survivor::Unknown };
+        // Asked again, now that the number can't become another's.
+        if stat_of(pid).is_some_and(|stat| stat.group == group && !stat.has_exited) {
+            return Survivor::One(Arc::new(fd));
+        }
+    }
+    if can_see { Survivor::None } else { Survivor::Unknown }
+}
+
+/// Waits until a process has exited.
+pub(super) async fn exited(pidfd: Arc<OwnedFd>) {
+    let mut anchor = Anchor::new(pidfd);
+    let mut has_exited = |fd: BorrowedFd<'_>| match sys::is_readable(fd) {
+        true => Ok(0),
+        false => Err(io::ErrorKind::WouldBlock.into()),
+    };
+    let waited = poll_fn(|cx| anchor.poll_io(cx, Interest::Readable, &mut has_exited)).await;
+    if !matches!(waited, Ok(Ok(_))) {
+        // No reactor takes it: whoever waits asks again.
+        Delay::wait(Duration::from_millis(10)).await;
+    }
+}
+
 struct Stat {
     parent: u32,
     group: u32,
+    /// A zombie, or on its way to be one.
+    has_exited: bool,
 }
 
 /// Returns the processes that there are.
@@ -123,6 +188,8 @@ fn stat_of(pid: u32) -> Option<Stat> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name stands in parentheses and may contain any: the last one closes it.
     let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_whitespace().skip(1);
-    Some(Stat { parent: fields.next()?.parse().ok()?, group: fields.next()?.parse().ok()? })
+    let mut fields = fields.split_whitespace();
+    let has_exited = matches!(fields.next()?, "Z" | "X");
+    let (parent, group) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    Some(Stat { parent, group, has_exited })
 }

@@ -2,16 +2,18 @@
 
 use std::process::ExitStatus;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use policy_core::{ChildWatcher, Error, ErrorKind, ExitFuture};
 
 use crate::ambient;
 use crate::process::background;
+use crate::process::delay::Delay;
 use crate::process::exit::Watch;
 use crate::process::identity::{Claim, Outcome};
+use crate::process::output::Bounds;
 use crate::process::sys::Whom;
-use crate::process::tree::Descendants;
+use crate::process::tree::{self, Descendants, Survivor};
 use crate::process::wakers::lock;
 
 /// What is left of a child when its pipes are taken out.
@@ -26,24 +28,8 @@ pub(super) struct Held {
     pub(super) reap_on_drop: bool,
     /// Who gets the signals that end it.
     pub(super) whom: Whom,
+    /// Boxed: most have none.
     pub(super) bounds: Option<Box<Bounds>>,
-}
-
-/// What bounds the collecting of output, where anything does.
-#[derive(Debug)]
-pub(super) struct Bounds {
-    pub(super) wait_delay: Option<Duration>,
-    pub(super) max_output: Option<usize>,
-}
-
-impl Bounds {
-    pub(super) fn new(
-        wait_delay: Option<Duration>,
-        max_output: Option<usize>,
-    ) -> Option<Box<Self>> {
-        (wait_delay.is_some() || max_output.is_some())
-            .then(|| Box::new(Self { wait_delay, max_output }))
-    }
 }
 
 impl Held {
@@ -65,16 +51,42 @@ impl Held {
         killed
     }
 
-    /// Returns what descends from the child, is meant by the signals that end it, and is
-    /// not reached by them.
-    pub(super) fn descendants_outside(&self) -> Descendants {
+    /// Returns what descends from the child and is meant by the signals that end it.
+    pub(super) fn descendants(&self) -> Descendants {
         let record = self.claim.record();
         match self.whom {
             Whom::One => Descendants::none(),
-            Whom::Group => {
-                Descendants::outside(record.pid(), || record.signal(0, Whom::One).is_ok())
+            Whom::Group => Descendants::of(record.pid(), || record.signal(0, Whom::One).is_ok()),
+        }
+    }
+
+    /// Waits until nothing of the tree is left but zombies, which somebody else reaps.
+    pub(super) async fn tree_ended(&self, descendants: &Descendants) {
+        if self.whom == Whom::One {
+            return;
+        }
+        let record = self.claim.record();
+        loop {
+            let survivor = match descendants.survivor() {
+                Survivor::None if record.has_group() => tree::survivor_in(record.pid()),
+                survivor => survivor,
+            };
+            match survivor {
+                Survivor::None => return,
+                Survivor::One(pidfd) => tree::exited(pidfd).await,
+                Survivor::Unknown => Delay::wait(PAUSE).await,
             }
         }
+    }
+
+    pub(super) fn bounds(&self) -> Bounds {
+        self.bounds.as_deref().copied().unwrap_or_default()
+    }
+
+    /// Returns how long the child may still run, if it has a time.
+    pub(super) fn time_left(&self) -> Option<Duration> {
+        let deadline = self.bounds().deadline?;
+        Some(deadline.saturating_duration_since(Instant::now()))
     }
 
     pub(super) async fn wait(&self) -> Result<ExitStatus, Error> {
@@ -117,6 +129,9 @@ impl Held {
         }
     }
 }
+
+/// How often a group is asked for where it can't be seen who is in it.
+const PAUSE: Duration = Duration::from_millis(10);
 
 impl Drop for Held {
     fn drop(&mut self) {

@@ -182,9 +182,61 @@ impl Command {
         self
     }
 
+    /// Gives the child so long, from its start: then it is killed, with its tree if that was
+    /// asked for. [`output`](Self::output) and
+    /// [`communicate`](crate::process::Child::communicate) return what it had written by
+    /// then, and [`Output::timed_out`](crate::process::Output::timed_out) is true;
+    /// [`status`](Self::status) gives [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut).
+    /// No limit by default.
+    ///
+    /// Only these look at the clock: a [`wait`](crate::process::Child::wait) that should end
+    /// goes into [`policy::time::timeout`](crate::time::timeout), and loses nothing there.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    /// use std::time::Duration;
+    ///
+    /// policy::run(async {
+    ///     let mut command = Command::shell("echo first; exec sleep 1000");
+    ///     let output = command.timeout(Duration::from_millis(200)).output().await?;
+    ///     assert!(output.timed_out && !output.status.success());
+    ///     assert_eq!(output.stdout, b"first\n");
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub fn timeout(&mut self, limit: Duration) -> &mut Self {
+        self.setup.timeout = Some(limit);
+        self
+    }
+
+    /// Gives the child its whole standard input. Takes the place of what
+    /// [`stdin`](Self::stdin) was set to, and is for each child that this command starts.
+    ///
+    /// The bytes are there before the child runs, in a file in memory (Linux; elsewhere a
+    /// thread writes them to a pipe): a child that reads only a part of them, or nothing,
+    /// is no error, and nobody need write meanwhile.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let output = Command::new("wc").arg("-c").input("hello").output().await?;
+    ///     assert_eq!(output.stdout.trim_ascii(), b"5");
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub fn input(&mut self, bytes: impl Into<Vec<u8>>) -> &mut Self {
+        self.set.stdin = true;
+        self.setup.input = Some(bytes.into().into());
+        self
+    }
+
     /// Limits how many bytes [`output`](Self::output) collects, of both streams
     /// together. A child that writes more is killed, and the call gives
-    /// [`ErrorKind::LimitReached`](crate::ErrorKind::LimitReached). No limit by default.
+    /// [`ErrorKind::LimitReached`](crate::ErrorKind::LimitReached), with what was read
+    /// ([`PartialOutput`](crate::process::PartialOutput)). No limit by default.
     ///
     /// ```
     /// use policy::process::Command;

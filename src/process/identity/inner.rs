@@ -128,6 +128,18 @@ impl Inner {
         }
     }
 
+    pub(super) fn has_group(&self, pid: u32) -> bool {
+        let by_number = || self.outcome.is_none() && is_there(&sys::kill(pid, 0, Whom::Group));
+        let Some(pidfd) = &self.pidfd else { return by_number() };
+        match sys::pidfd_send_signal(pidfd.as_fd(), 0, Whom::Group) {
+            // Not known to this kernel.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL)) => {
+                by_number()
+            }
+            asked => is_there(&asked),
+        }
+    }
+
     fn signal_by_number(&self, pid: u32, signal: i32, whom: Whom) -> io::Result<()> {
         let gone = || io::Error::from_raw_os_error(libc::ESRCH);
         if self.outcome.is_some() {
@@ -157,6 +169,11 @@ impl Inner {
     pub(super) fn began(&self) -> Option<u64> {
         self.by_number.as_ref().and_then(|known| known.began)
     }
+}
+
+/// Returns true if a signal was meant for somebody, allowed or not.
+fn is_there(asked: &io::Result<()>) -> bool {
+    !matches!(asked, Err(error) if error.raw_os_error() == Some(libc::ESRCH))
 }
 
 fn status_of(exit: Option<sys::Exit>) -> Option<ExitStatus> {

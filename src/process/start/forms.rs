@@ -71,7 +71,9 @@ impl Command {
     /// [`kill_on_drop`](Self::kill_on_drop).
     ///
     /// # Errors
-    /// As [`spawn`](Self::spawn) and [`Child::wait`].
+    /// As [`spawn`](Self::spawn) and [`Child::wait`];
+    /// [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut), with the child killed, if its
+    /// [`timeout`](Self::timeout) is over.
     ///
     /// ```
     /// use policy::process::Command;
@@ -90,7 +92,7 @@ impl Command {
             let mut child = starting.await?;
             // Nobody reads them.
             drop((child.stdout.take(), child.stderr.take()));
-            child.wait().await
+            child.wait_in_time().await
         }
     }
 

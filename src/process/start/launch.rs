@@ -5,9 +5,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::process::Command as StdCommand;
+use std::process::{Command as StdCommand, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use policy_core::{ChildWatcher, Error, ErrorKind};
 
@@ -19,9 +19,10 @@ use crate::process::child::Child;
 use crate::process::exit::reap_soon;
 use crate::process::identity::{Claim, Record};
 use crate::process::limit::Permit;
+use crate::process::output::Bounds;
 use crate::process::pipe::{ChildStderr, ChildStdin, ChildStdout};
 use crate::process::sys::Whom;
-use crate::process::{background, hub, pidfd, thieves};
+use crate::process::{background, hub, input, pidfd, thieves};
 
 /// What a child is told apart from what std's command holds.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub(in crate::process) struct Setup {
     pub(in crate::process) session: bool,
     pub(in crate::process) wait_delay: Option<Duration>,
     pub(in crate::process) max_output: Option<usize>,
+    pub(in crate::process) timeout: Option<Duration>,
+    pub(in crate::process) input: Option<Arc<[u8]>>,
     /// The child sends its own pidfd.
     pub(in crate::process) race_free: bool,
     /// There is something to do in the child.
@@ -47,6 +50,18 @@ pub(in crate::process) struct Setup {
 }
 
 impl Setup {
+    /// Returns what bounds the child that is started now, if anything does.
+    pub(in crate::process) fn bounds(&self) -> Option<Bounds> {
+        let Self { wait_delay, max_output, timeout, .. } = *self;
+        // A time that no clock can hold is never over.
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        (wait_delay.is_some() || max_output.is_some() || deadline.is_some()).then_some(Bounds {
+            wait_delay,
+            max_output,
+            deadline,
+        })
+    }
+
     /// Returns the process group that the child goes to, if not its parent's; 0 is one of
     /// its own.
     fn group(&self) -> Option<i32> {
@@ -85,8 +100,15 @@ pub(in crate::process) fn launch(
     if let Some(group) = setup.group() {
         command.process_group(group);
     }
+    if let Some(input) = &setup.input {
+        command.stdin(input::stdio(input).map_err(no_input)?);
+    }
     let starting = Start::begin();
     let started = start(command).map_err(|error| cannot_start(setup, error));
+    if setup.input.is_some() {
+        // The next child gets one of its own.
+        command.stdin(Stdio::null());
+    }
     let sent = report.and_then(|report| report.take(&setup.plan));
     let mut started = started?;
     hub::forget_recent(started.id());
@@ -214,6 +236,13 @@ impl Drop for Unclaimed {
             child.destroy();
         }
     }
+}
+
+fn no_input(error: io::Error) -> Error {
+    Error::io(
+        "can't hold the child's input; close descriptors, or write it to a pipe piece by piece",
+        error,
+    )
 }
 
 fn cannot_start(setup: &Setup, error: io::Error) -> Error {

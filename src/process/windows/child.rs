@@ -6,13 +6,14 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use policy_core::{Error, ErrorKind};
 
 use super::command::Options;
+use super::delay::within;
 use super::exit::Record;
-use super::output::{self, Output};
+use super::output::{Bounds, Output, Talk};
 use super::pipe::{ChildStderr, ChildStdin, ChildStdout};
 use crate::ambient;
 
@@ -44,6 +45,7 @@ pub struct Child {
     pub stdout: Option<ChildStdout>,
     /// The child's standard error, if that is a pipe.
     pub stderr: Option<ChildStderr>,
+    talk: Option<Box<Talk>>,
     // Its destructor does the rest, so that the pipes can be moved out of here.
     held: Held,
 }
@@ -54,6 +56,7 @@ struct Held {
     /// Whether somebody has seen the status: what `returncode` tells.
     seen: AtomicBool,
     options: Options,
+    bounds: Bounds,
 }
 
 impl Child {
@@ -64,8 +67,9 @@ impl Child {
         stderr: Option<ChildStderr>,
         options: Options,
     ) -> Self {
-        let held = Held { record, seen: AtomicBool::new(false), options };
-        Self { stdin, stdout, stderr, held }
+        let bounds = options.bounds();
+        let held = Held { record, seen: AtomicBool::new(false), options, bounds };
+        Self { stdin, stdout, stderr, talk: None, held }
     }
 
     /// Returns the number of the process. After the child has exited and this was
@@ -87,6 +91,9 @@ impl Child {
         let _outside = ambient::outside();
         if let Some(stdin) = &self.stdin {
             stdin.shut();
+        }
+        if let Some(talk) = &self.talk {
+            talk.shut();
         }
         self.held.wait().await
     }
@@ -112,26 +119,62 @@ impl Child {
         self.held.record.try_wait().ok().flatten().and_then(|status| status.code())
     }
 
-    /// Closes [`stdin`](Self::stdin), reads both other pipes to their ends, and waits
-    /// until the child has exited (asyncio's `communicate`).
+    /// Writes `input` to the child, closes [`stdin`](Self::stdin), reads both other pipes
+    /// to their ends, and waits until the child has exited (asyncio's `communicate`). All at
+    /// once, so that neither side waits for the other.
     ///
-    /// Dropping the future drops the child, and what was read.
+    /// A child that exits without having read its input is no error.
+    ///
+    /// Cancel safe: what was read stays here, and the next call goes on, with what is left
+    /// of the input and then its own.
     ///
     /// # Errors
-    /// As [`wait`](Self::wait); [`ErrorKind::LimitReached`], with the child killed,
-    /// if it wrote more than [`max_output`](super::Command::max_output).
-    pub async fn wait_with_output(mut self) -> Result<Output, Error> {
+    /// As [`wait`](Self::wait); [`ErrorKind::InvalidInput`] if there is input and no pipe for
+    /// it; [`ErrorKind::LimitReached`], with the child killed, if it wrote more than
+    /// [`max_output`](super::Command::max_output). What was read comes with the error:
+    /// [`PartialOutput::of`](super::PartialOutput::of).
+    pub async fn communicate(&mut self, input: impl Into<Vec<u8>>) -> Result<Output, Error> {
+        let input = input.into();
         // While it runs, also while its pipes are read, a paused clock does not jump.
         let _outside = ambient::outside();
-        drop(self.stdin.take());
-        let (stdout, stderr) = (self.stdout.take(), self.stderr.take());
+        let talk = self.talk.get_or_insert_default();
+        talk.take_over(self.stdin.take(), self.stdout.take(), self.stderr.take());
+        talk.add_input(input)?;
         let held = &self.held;
-        let (wait_delay, max_output) = (held.options.wait_delay, held.options.max_output);
-        let collected = output::collect(stdout, stderr, held.wait(), wait_delay, max_output).await;
+        let collected = talk.carry(held.wait(), held.bounds, || held.record.kill()).await;
         if collected.as_ref().is_err_and(|error| error.kind() == ErrorKind::LimitReached) {
-            self.destroy();
+            let _exited = held.record.kill();
         }
         collected
+    }
+
+    /// Closes [`stdin`](Self::stdin), reads both other pipes to their ends, and waits
+    /// until the child has exited.
+    ///
+    /// Dropping the future drops the child, and what was read:
+    /// [`communicate`](Self::communicate) keeps both.
+    ///
+    /// # Errors
+    /// As [`communicate`](Self::communicate).
+    pub async fn wait_with_output(mut self) -> Result<Output, Error> {
+        self.communicate("").await
+    }
+
+    /// Waits for the time that the command gave to the child. Nobody reads what it writes.
+    pub(super) async fn into_status(mut self) -> Result<ExitStatus, Error> {
+        drop((self.stdout.take(), self.stderr.take()));
+        let Some(deadline) = self.held.bounds.deadline else { return self.wait().await };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if let Some(exited) = within(left, self.wait()).await {
+            return exited;
+        }
+        match self.kill().await {
+            Err(error) if error.kind() != ErrorKind::ChildExited => Err(error),
+            _ => Err(Error::new(
+                ErrorKind::TimedOut,
+                "the time of the child is over, and it was killed; allow more with `timeout`",
+            )),
+        }
     }
 
     /// Kills the child and waits until it is gone.

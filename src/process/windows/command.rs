@@ -4,12 +4,13 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::future::Future;
+use std::io::Write;
 use std::os::windows::io::OwnedHandle;
 use std::os::windows::process::CommandExt;
 use std::path::Path;
 use std::process::{Command as StdCommand, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use policy_core::{Error, ErrorKind};
 use windows_sys::Win32::System::Threading::CREATE_SUSPENDED;
@@ -17,7 +18,7 @@ use windows_sys::Win32::System::Threading::CREATE_SUSPENDED;
 use super::child::{Child, Starting};
 use super::exit::Record;
 use super::limit::Permit;
-use super::output::Output;
+use super::output::{Bounds, Output};
 use super::pipe::{ChildStderr, ChildStdin, ChildStdout};
 use super::sys::{self, Job};
 use crate::ambient;
@@ -42,13 +43,24 @@ pub struct Command {
 }
 
 /// What std's command does not know.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Options {
     pub(super) kill_on_drop: bool,
     pub(super) kill_tree: bool,
     flags: u32,
     pub(super) wait_delay: Option<Duration>,
     pub(super) max_output: Option<usize>,
+    timeout: Option<Duration>,
+    input: Option<Arc<[u8]>>,
+}
+
+impl Options {
+    /// Returns what bounds the child that is started now.
+    pub(super) fn bounds(&self) -> Bounds {
+        // A time that no clock can hold is never over.
+        let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        Bounds { wait_delay: self.wait_delay, max_output: self.max_output, deadline }
+    }
 }
 
 /// Which streams were set.
@@ -152,6 +164,7 @@ impl Command {
     /// Sets the child's standard input.
     pub fn stdin(&mut self, stdio: impl Into<Stdio>) -> &mut Self {
         self.set.stdin = true;
+        self.options.input = None;
         self.std().stdin(stdio);
         self
     }
@@ -204,6 +217,24 @@ impl Command {
         self
     }
 
+    /// Gives the child so long, from its start: then it is killed. [`output`](Self::output)
+    /// and [`Child::communicate`] return what it had written by then, and
+    /// [`Output::timed_out`] is true; [`status`](Self::status) gives
+    /// [`ErrorKind::TimedOut`]. The default is no limit.
+    pub fn timeout(&mut self, limit: Duration) -> &mut Self {
+        self.options.timeout = Some(limit);
+        self
+    }
+
+    /// Gives the child its whole standard input, which a thread writes. A child that reads
+    /// only a part of it, or nothing, is no error.
+    pub fn input(&mut self, bytes: impl Into<Vec<u8>>) -> &mut Self {
+        self.set.stdin = true;
+        self.options.input = Some(bytes.into().into());
+        self.std().stdin(Stdio::piped());
+        self
+    }
+
     /// Starts a child, on this thread.
     ///
     /// # Errors
@@ -214,7 +245,7 @@ impl Command {
     pub fn spawn(&mut self) -> Result<Child, Error> {
         self.check()?;
         ambient::event_loop()?.state().check_open()?;
-        launch(&mut self.std(), self.options)
+        launch(&mut self.std(), &self.options)
     }
 
     /// As [`spawn`](Self::spawn), on another thread: the loop goes on meanwhile.
@@ -237,12 +268,7 @@ impl Command {
         &mut self,
     ) -> impl Future<Output = Result<ExitStatus, Error>> + Send + 'static + use<> {
         let starting = self.start();
-        async move {
-            let mut child = starting.await?;
-            // Nobody reads them.
-            drop((child.stdout.take(), child.stderr.take()));
-            child.wait().await
-        }
+        async move { starting.await?.into_status().await }
     }
 
     /// Starts a child, with pipes for its output and no input unless they were set,
@@ -262,7 +288,7 @@ impl Command {
 
     fn starting(&mut self, collect: bool) -> Starting {
         let (checked, command) = (self.check(), self.inner.clone());
-        let (options, set) = (self.options, self.set);
+        let (options, set) = (self.options.clone(), self.set);
         Starting::new(async move {
             checked?;
             let started = crate::try_spawn_blocking(move || {
@@ -270,7 +296,7 @@ impl Command {
                 if collect {
                     set.fill(&mut command, Stdio::null, Stdio::piped);
                 }
-                let child = launch(&mut command, options);
+                let child = launch(&mut command, &options);
                 if collect {
                     // As it was, for the next start.
                     set.fill(&mut command, Stdio::inherit, Stdio::inherit);
@@ -326,7 +352,7 @@ impl Drop for Unclaimed {
     }
 }
 
-fn launch(command: &mut StdCommand, options: Options) -> Result<Child, Error> {
+fn launch(command: &mut StdCommand, options: &Options) -> Result<Child, Error> {
     let permit = Permit::take()?;
     let job = match options.kill_tree {
         true => Some(Job::new().map_err(|error| Error::io("can't make a job object", error))?),
@@ -342,7 +368,8 @@ fn launch(command: &mut StdCommand, options: Options) -> Result<Child, Error> {
         )
     })?;
     let pid = child.id();
-    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let (mut stdin, stdout, stderr) =
+        (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let handle = OwnedHandle::from(child);
     let unstarted = Unstarted(Some(handle));
     if let (Some(job), Some(handle)) = (&job, &unstarted.0) {
@@ -351,6 +378,18 @@ fn launch(command: &mut StdCommand, options: Options) -> Result<Child, Error> {
             .map_err(|error| Error::io("can't put the child into its job object", error))?;
         sys::resume(pid).map_err(|error| Error::io("can't let the child run", error))?;
     }
+    if let (Some(input), Some(mut pipe)) =
+        (&options.input, stdin.take_if(|_| options.input.is_some()))
+    {
+        let input = input.clone();
+        let begun = std::thread::Builder::new().name("policy-input".into()).spawn(move || {
+            // A child that reads no more is none of our business.
+            let _unread = pipe.write_all(&input);
+        });
+        begun.map_err(|error| {
+            Error::io("can't start the thread `policy-input`; raise the limit of threads", error)
+        })?;
+    }
     let handle = unstarted.keep()?;
     let record = Record::watch(pid, handle, job, permit)?;
     Ok(Child::new(
@@ -358,7 +397,7 @@ fn launch(command: &mut StdCommand, options: Options) -> Result<Child, Error> {
         stdin.map(ChildStdin::new),
         stdout.map(ChildStdout::new),
         stderr.map(ChildStderr::new),
-        options,
+        options.clone(),
     ))
 }
 

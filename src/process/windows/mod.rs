@@ -40,7 +40,7 @@ pub use child::{Child, Starting};
 pub use command::Command;
 pub use limit::{max_children, set_max_children};
 pub use on_loop::EventLoopExt;
-pub use output::Output;
+pub use output::{Output, PartialOutput};
 pub use pipe::{ChildStderr, ChildStdin, ChildStdout};
 
 /// Starts a program with arguments, with this process's standard streams (asyncio's
