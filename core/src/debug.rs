@@ -95,8 +95,8 @@ impl<F: Future + Unpin> Future for Watched<F> {
         let polled = Pin::new(&mut self.future).poll(cx);
         if let (true, Some(id)) = (self.ready.is_debug(), task::try_id()) {
             let location = self.location;
-            let what = format_args!("a poll of task {id}, spawned at {location},");
-            self.ready.slow().check(began, what);
+            let slow = self.ready.slow();
+            slow.check(began, format_args!("a poll of task {id}, spawned at {location},"));
         }
         polled
     }

@@ -135,8 +135,8 @@ impl<'a, P: FnMut(&mut Context<'_>) -> Poll<()>> Turn<'a, P> {
         let polled = budget::renewed(|| (self.poll)(&mut Context::from_waker(&self.waker)));
         if let Some(began) = began {
             let location = self.location;
-            let what = format_args!("a poll of the future that is run at {location}");
-            self.ready.slow().check(began, what);
+            let slow = self.ready.slow();
+            slow.check(began, format_args!("a poll of the future that is run at {location}"));
         }
         if polled.is_ready() {
             self.progress = Progress::LastBatch;
