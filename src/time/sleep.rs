@@ -210,6 +210,10 @@ impl Sleep {
                 // A worker may poll a task of a loop that closes once more before
                 // it drops it: no reason for a panic.
                 Ok(_) if is_being_cancelled() => return Poll::Pending,
+                // The same, where the loop has gone altogether, and woke who waited.
+                Err(_) if this.wait.now().is_some() && task::try_id().is_some() => {
+                    return Poll::Pending;
+                }
                 Ok(_) => return Poll::Ready(Err(ErrorKind::LoopClosed.into())),
                 Err(error) => return Poll::Ready(Err(error)),
             }
