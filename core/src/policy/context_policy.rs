@@ -38,7 +38,7 @@ pub trait LoopFactory: Send + Sync + 'static {
     fn new_event_loop(&self) -> Result<Arc<dyn EventLoop>, Error>;
 
     /// Returns true if its loops run by themselves; see
-    /// [`EventLoop::is_self_driving`].
+    /// [`LoopState::is_self_driving`](crate::LoopState::is_self_driving).
     fn is_self_driving(&self) -> bool {
         false
     }
