@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use async_executor::Executor;
 use policy_async_io::selector::AsyncIo;
-use policy_async_io::{blocking, drive, reactor, timer};
+use policy_async_io::{MOMENT, blocking, drive, reactor, timer};
 use policy_core::task::Task;
+use policy_core::tracker::Tracker;
 use policy_core::{Error, ErrorKind, EventLoop, Job, LoopKind, LoopState, Selector, Timer};
 
 use crate::executor::OwnedExecutor;
@@ -34,6 +35,9 @@ pub struct SelectorEventLoop {
 struct Threads {
     executor: OwnedExecutor,
     workers: Workers,
+    /// An executor that is dropped while a task of its is woken can lose that task. So
+    /// the tasks end first, while the workers still run.
+    tasks: Tracker,
 }
 
 impl SelectorEventLoop {
@@ -66,11 +70,15 @@ impl SelectorEventLoop {
         reactor::start()?;
         let this = Arc::new(Self {
             state: LoopState::self_driving(name, LoopKind::Selector),
-            threads: Some(Threads { executor: OwnedExecutor::new(), workers: Workers::default() }),
+            threads: Some(Threads {
+                executor: OwnedExecutor::new(),
+                workers: Workers::default(),
+                tasks: Tracker::default(),
+            }),
         });
         let event_loop: Arc<dyn EventLoop> = this.clone();
         let weak: Weak<dyn EventLoop> = Arc::downgrade(&event_loop);
-        if let Some(Threads { executor, workers }) = &this.threads {
+        if let Some(Threads { executor, workers, .. }) = &this.threads {
             if let Err(error) = executor.get().map_or(Ok(()), |executor| {
                 // Those that have started hold it only while they run.
                 workers.start(threads, &weak, &executor)
@@ -98,7 +106,10 @@ impl EventLoop for SelectorEventLoop {
 
     fn submit(&self, task: Task) -> Result<(), Error> {
         match &self.threads {
-            Some(threads) => threads.executor.spawn(task),
+            Some(threads) => match threads.tasks.track(task) {
+                Ok(task) => threads.executor.spawn(task),
+                Err(_closed) => Err(ErrorKind::LoopClosed.into()),
+            },
             None => Err(ErrorKind::Unsupported.into()),
         }
     }
@@ -122,6 +133,7 @@ impl EventLoop for SelectorEventLoop {
 
     fn shutdown(&self, limit: Duration) {
         if let Some(threads) = &self.threads {
+            threads.tasks.abort_all(limit.max(MOMENT));
             let alone = threads.workers.stop(limit);
             threads.executor.close(alone);
         }
@@ -142,7 +154,7 @@ impl Drop for SelectorEventLoop {
 }
 
 /// How many tasks the thread that drives runs before the reactor has its turn.
-const TURN: usize = 64;
+const TURN: usize = 8;
 
 /// Polls `main`, and runs tasks while that waits.
 ///

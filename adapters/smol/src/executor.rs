@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use async_executor::Executor;
 use policy_async_io::MOMENT;
-use policy_core::task::Task;
+use policy_core::tracker::Tracked;
 use policy_core::{Error, ErrorKind};
 
 /// An executor that goes when its loop is closed, while handles to the loop live
@@ -36,7 +36,7 @@ impl OwnedExecutor {
         self.weak.upgrade()
     }
 
-    pub(crate) fn spawn(&self, task: Task) -> Result<(), Error> {
+    pub(crate) fn spawn(&self, task: Tracked) -> Result<(), Error> {
         let Some(executor) = self.weak.upgrade() else {
             return Err(ErrorKind::LoopClosed.into());
         };
