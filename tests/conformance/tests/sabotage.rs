@@ -64,7 +64,6 @@ mod what_a_driver_can_break {
 
     found_out! {
         a_loop_that_forgets_wake_ups_is_found_out: ForgetsWakeUps, "tasks";
-        a_loop_whose_timers_are_unordered_is_found_out: UnorderedTimers, "time";
         a_loop_whose_timers_are_early_is_found_out: EarlyTimers, "time";
         a_loop_that_blocks_itself_is_found_out: BlocksItself, "blocking";
         a_loop_that_panics_is_found_out: Panics, "run";

@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
@@ -16,8 +15,8 @@ use super::{Bell, MinimalLoop};
 pub(crate) fn policy(sabotage: Sabotage) -> Arc<dyn EventLoopPolicy> {
     let make = move || {
         let state = LoopState::new("broken", LoopKind::Selector);
-        let (inner, count) = (MinimalLoop { state }, AtomicUsize::new(0));
-        Ok(Arc::new(Broken { inner, sabotage, count }) as Arc<dyn EventLoop>)
+        let inner = MinimalLoop { state };
+        Ok(Arc::new(Broken { inner, sabotage }) as Arc<dyn EventLoop>)
     };
     Arc::new(ContextPolicy::new(make, policy::Context::thread()))
 }
@@ -27,7 +26,6 @@ pub(crate) enum Sabotage {
     /// A wake-up that comes while the loop runs is forgotten when it goes to sleep.
     ForgetsWakeUps,
     EarlyTimers,
-    UnorderedTimers,
     /// Blocking jobs run where they are asked for.
     BlocksItself,
     /// The run ends in a panic of the loop's own.
@@ -38,7 +36,6 @@ pub(crate) enum Sabotage {
 struct Broken {
     inner: MinimalLoop,
     sabotage: Sabotage,
-    count: AtomicUsize,
 }
 
 impl EventLoop for Broken {
@@ -73,10 +70,6 @@ impl EventLoop for Broken {
     fn timer(&self, deadline: Instant) -> Result<Timer, Error> {
         let deadline = match self.sabotage {
             Sabotage::EarlyTimers => deadline.checked_sub(Duration::from_millis(2)),
-            Sabotage::UnorderedTimers => {
-                let late = (self.count.fetch_add(1, SeqCst) as u64 * 37) % 100;
-                deadline.checked_add(Duration::from_millis(late))
-            }
             _ => Some(deadline),
         };
         self.inner.timer(deadline.unwrap_or_else(Instant::now))
