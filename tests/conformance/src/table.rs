@@ -276,8 +276,8 @@ macro_rules! __clauses {
                 dropped_sleeps_hold_nothing_up "B88"
                 tasks_that_end_hold_nothing_up "the virtual clock 'jump when everything else is idle', the contract of tasks"
                 local_tasks_follow_the_clock "the documentation of `spawn_local`, the virtual clock"
-                a_loop_with_threads_is_paused_by_hand_or_made_pausable "the virtual clock"
                 a_clock_ends_with_its_loop "B74, the virtual clock 'paused time never leaks into another loop or test'"
+                a_loop_with_threads_is_paused_by_hand_or_made_pausable "the virtual clock"
             }
             runner {
                 several_runs_share_one_loop_and_its_tasks "B43, B72"
