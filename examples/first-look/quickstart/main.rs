@@ -3,29 +3,27 @@
 //! It counts the lines of every source file of a folder in blocking jobs, asks real
 //! child programs what they are, with a timeout on each, and lets a timer tick
 //! beside all that. First on the default loop, without any set-up; then on every
-//! loop that is compiled in, by swapping the policy. The work itself (`quickstart/survey.rs`)
+//! loop that is compiled in, by swapping the policy. The work itself (`survey.rs`)
 //! names no executor.
 //!
 //! ```text
-//! cargo run --example quickstart                          # the default loop
-//! cargo run --example quickstart --all-features           # every loop
-//! cargo run --example quickstart --all-features -- --loop tokio ~/src/other
+//! cargo run --example quickstart                          # default, smol, tokio, async-std
+//! cargo run --example quickstart --all-features           # compio, too
+//! cargo run --example quickstart -- --loop tokio ~/src/other
 //! ```
 
-#[path = "quickstart/args.rs"]
 mod args;
-#[path = "quickstart/report.rs"]
 mod report;
-#[path = "quickstart/survey.rs"]
 mod survey;
 
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use args::{Asked, USAGE};
-use survey::Survey;
+use event_loop_policy_first_look::{Printed, print};
+use report::Run;
 
 /// What a user did wrong, or the machine lacks: one line, for a person.
 type Failure = String;
@@ -48,62 +46,43 @@ fn main() -> ExitCode {
 
 /// The main job: the default loop without any set-up, then every other.
 fn everywhere(folder: &Path) -> Result<Printed, Failure> {
-    let (survey, took) = run(folder)?;
-    let first = format!(
-        "{}\nThe same on every loop that is compiled in:\n\n{}",
-        report::full(folder, &survey, took),
+    let first = run("default", folder)?;
+    let text = format!(
+        "{}\nThe same program on every loop that is compiled in:\n\n{}",
+        report::full(folder, &first),
         report::heading()
     );
-    if print(&first)? == Printed::NobodyReads {
+    if print(&text)? == Printed::NobodyReads {
         return Ok(Printed::NobodyReads);
     }
-    let names = policy::policy_names();
-    for name in &names {
+    let mut runs = Vec::new();
+    for name in policy::policy_names() {
         set_policy(name)?;
-        let (survey, took) = run(folder)?;
-        if print(&report::row(name, &survey, took))? == Printed::NobodyReads {
+        let run = run(name, folder)?;
+        if print(&report::row(&run))? == Printed::NobodyReads {
             return Ok(Printed::NobodyReads);
         }
+        runs.push(run);
     }
-    match names.len() {
-        1 => print("\nFor more loops: cargo run --example quickstart --all-features\n"),
-        _ => Ok(Printed::All),
-    }
+    print(&report::picture(&runs))
 }
 
 /// The same job on one loop.
 fn on(event_loop: &str, folder: &Path) -> Result<Printed, Failure> {
     set_policy(event_loop)?;
-    let (survey, took) = run(folder)?;
-    print(&report::full(folder, &survey, took))
+    print(&report::full(folder, &run(event_loop, folder)?))
 }
 
+/// The one line that chooses the executor.
 fn set_policy(name: &str) -> Result<(), Failure> {
     policy::set_event_loop_policy(policy::from_name(name).map_err(|error| error.to_string())?);
     Ok(())
 }
 
 /// Makes a loop by the policy in force, works on it, and closes it.
-fn run(folder: &Path) -> Result<(Survey, Duration), Failure> {
+fn run(name: &str, folder: &Path) -> Result<Run, Failure> {
     let began = Instant::now();
     let survey = policy::try_run(survey::survey(folder.to_path_buf()))
         .map_err(|error| error.to_string())??;
-    Ok((survey, began.elapsed()))
-}
-
-#[derive(PartialEq, Eq)]
-enum Printed {
-    All,
-    /// The reader has gone, as in `quickstart | head -1`: that is no failure, and
-    /// no reason to work on.
-    NobodyReads,
-}
-
-fn print(text: &str) -> Result<Printed, Failure> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => Ok(Printed::All),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Printed::NobodyReads),
-        Err(error) => Err(format!("can't write to standard output: {error}")),
-    }
+    Ok(Run { name: name.to_owned(), survey, took: began.elapsed() })
 }

@@ -49,11 +49,17 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Asked, Failu
             return Err(format!("there is no option {text:?}; try --help"));
         }
     }
-    let folder = folder.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+    let folder = folder.unwrap_or_else(this_project);
     Ok(match event_loop {
         Some(event_loop) => Asked::On { event_loop, folder },
         None => Asked::Everywhere { folder },
     })
+}
+
+fn this_project() -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    // examples/first-look → the project
+    here.ancestors().nth(2).map_or_else(|| here.clone(), PathBuf::from)
 }
 
 fn needs_name() -> Failure {

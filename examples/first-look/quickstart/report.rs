@@ -4,24 +4,31 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
+use event_loop_policy_first_look::bar;
+
 use crate::survey::{BEAT, Survey};
 
+/// One run of the program on one loop.
+pub(crate) struct Run {
+    /// The policy's name.
+    pub(crate) name: String,
+    pub(crate) survey: Survey,
+    /// From making the loop to its close.
+    pub(crate) took: Duration,
+}
+
 /// Everything about one run.
-pub(crate) fn full(folder: &Path, survey: &Survey, took: Duration) -> String {
+pub(crate) fn full(folder: &Path, run: &Run) -> String {
     // Writing to a string can't fail.
     let mut text = String::new();
-    let _ok = write(&mut text, folder, survey, took);
+    let _ok = write(&mut text, folder, run);
     text
 }
 
-fn write(
-    text: &mut String,
-    folder: &Path,
-    survey: &Survey,
-    took: Duration,
-) -> Result<(), std::fmt::Error> {
+fn write(text: &mut String, folder: &Path, run: &Run) -> std::fmt::Result {
+    let Run { survey, took, .. } = run;
     let folder = folder.display();
-    writeln!(text, "{folder} on the loop {}: {}\n", survey.event_loop, millis(took))?;
+    writeln!(text, "{folder} on the loop {}: {}\n", survey.event_loop, millis(*took))?;
 
     writeln!(text, "{:<12} {:>7} {:>11}", "language", "files", "lines")?;
     for (language, tally) in &survey.count.by_language {
@@ -47,22 +54,41 @@ fn write(
 /// The heading of [`row`]s.
 pub(crate) fn heading() -> String {
     format!(
-        "{:<22} {:>7} {:>11} {:>9} {:>7} {:>10}\n",
-        "loop", "files", "lines", "children", "ticks", "time"
+        "{:<22} {:>6} {:>9} {:>8} {:>6} {:>10} {:>10}\n",
+        "loop", "files", "lines", "children", "ticks", "worst tick", "time"
     )
 }
 
 /// One run in one line.
-pub(crate) fn row(name: &str, survey: &Survey, took: Duration) -> String {
+pub(crate) fn row(run: &Run) -> String {
+    let Run { name, survey, took } = run;
     let total = survey.count.total();
     format!(
-        "{name:<22} {:>7} {:>11} {:>9} {:>7} {:>10}\n",
+        "{name:<22} {:>6} {:>9} {:>8} {:>6} {:>10} {:>10}\n",
         grouped(total.files),
         grouped(total.lines),
         survey.answers.len(),
         grouped(survey.ticks),
-        millis(took)
+        millis(survey.latest),
+        millis(*took)
     )
+}
+
+/// The runs as bars: what each took, and how late its timer was at worst meanwhile.
+pub(crate) fn picture(runs: &[Run]) -> String {
+    let mut text = String::new();
+    for (title, of) in [
+        ("time", (|run| run.took) as fn(&Run) -> Duration),
+        ("how late the worst tick came", |run| run.survey.latest),
+    ] {
+        let longest = runs.iter().map(of).max().unwrap_or_default().as_secs_f64();
+        text += &format!("\n{title}\n");
+        for run in runs {
+            let bar = bar(of(run).as_secs_f64(), longest, 40);
+            text += &format!("{:<22} {bar} {}\n", run.name, millis(of(run)));
+        }
+    }
+    text
 }
 
 fn millis(duration: Duration) -> String {
