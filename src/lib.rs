@@ -7,6 +7,7 @@ mod ambient;
 #[cfg(feature = "compat")]
 pub mod compat;
 mod default;
+pub mod doctor;
 pub mod event_loop;
 pub mod fs;
 mod guest;
@@ -42,6 +43,7 @@ pub use policy_core::{
 };
 
 pub use default::DefaultEventLoopPolicy;
+pub use doctor::doctor;
 pub use guest::Guest;
 pub use names::{from_env, from_name, policy_names};
 pub use policy::{

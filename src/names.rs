@@ -102,7 +102,22 @@ fn known() -> Vec<Entry> {
 }
 
 /// Features that this crate has; a name of one that is off gets its own remedy.
-const FEATURES: [&str; 4] = ["tokio", "smol", "async-std", "compio"];
+pub(crate) const FEATURES: [&str; 4] = ["tokio", "smol", "async-std", "compio"];
+
+/// Whether each of [`FEATURES`] is on.
+pub(crate) fn on() -> [bool; 4] {
+    [
+        cfg!(feature = "tokio"),
+        cfg!(feature = "smol"),
+        cfg!(feature = "async-std"),
+        cfg!(feature = "compio"),
+    ]
+}
+
+/// All names that are compiled in, also those that [`policy_names`] leaves out.
+pub(crate) fn all() -> impl Iterator<Item = &'static str> {
+    known().into_iter().map(|entry| entry.name)
+}
 
 /// Returns the names that [`from_name`] knows: those of the adapters compiled in, but
 /// for `compio:io_uring` and `compio:polling`, which ask for one driver and no other.

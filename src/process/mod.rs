@@ -35,6 +35,7 @@ mod on_loop;
 mod output;
 mod pidfd;
 mod pipe;
+pub(crate) mod probe;
 mod shell;
 mod sigchld;
 mod start;

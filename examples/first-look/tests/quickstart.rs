@@ -7,13 +7,13 @@
     reason = "a test that fails panics"
 )]
 
-use std::env;
+mod built;
+
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
 #[cfg(target_os = "linux")]
 use std::{thread, time::Duration, time::Instant};
 
@@ -50,35 +50,9 @@ impl Ran {
 
 /// The program, with arguments.
 fn quickstart<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Command {
-    let mut command = Command::new(example("quickstart"));
+    let mut command = Command::new(built::example("quickstart"));
     command.args(args).stdin(Stdio::null());
     command
-}
-
-/// Returns the path of an example, built as this test was: cargo builds it for `cargo test`,
-/// yet not for `cargo test --test …`, and what lies there may be old.
-fn example(name: &str) -> PathBuf {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(build).join(format!("{name}{}", env::consts::EXE_SUFFIX))
-}
-
-fn build() -> PathBuf {
-    // target/debug/deps/quickstart-0123 → target/debug
-    let test = env::current_exe().unwrap();
-    let profile = test.ancestors().nth(2).unwrap();
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet"]);
-    cargo.args(["--example", "quickstart", "--target-dir"]).arg(profile.parent().unwrap());
-    if profile.ends_with("release") {
-        cargo.arg("--release");
-    }
-    // With the very arguments of the test command, so that nothing is built again.
-    if cfg!(feature = "compio") {
-        cargo.args(["--workspace", "--all-features"]);
-    }
-    let built = cargo.output().unwrap();
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    profile.join("examples")
 }
 
 /// A folder of this test's own, empty.

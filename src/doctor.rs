@@ -1,0 +1,53 @@
+//! What this machine and this build can do, and what to do where they can't.
+
+mod children;
+#[cfg(target_os = "linux")]
+mod linux;
+mod loops;
+mod report;
+
+pub use report::{Answer, Finding, Report, Topic};
+
+/// Looks at what this machine and this build can do: the loops that are compiled in, how children
+/// are waited for, and the limits of the system.
+///
+/// It makes a loop of each policy and closes it again, so it takes some milliseconds, and starts
+/// the threads of those that have threads. It starts no child and changes nothing. Callable on
+/// any thread, inside a running loop or outside.
+///
+/// `cargo run --example doctor` prints the report; `--json` prints it for programs.
+///
+/// ```
+/// let report = policy::doctor();
+/// for finding in report.problems() {
+///     println!("{finding}");
+/// }
+/// assert!(report.to_json().starts_with('{'));
+/// ```
+#[must_use]
+pub fn doctor() -> Report {
+    let mut report = Report::default();
+    versions(&mut report);
+    loops::examine(&mut report);
+    children::examine(&mut report);
+    #[cfg(target_os = "linux")]
+    linux::examine(&mut report);
+    report
+}
+
+fn versions(report: &mut Report) {
+    report.yes(Topic::Build, "event-loop-policy", env!("CARGO_PKG_VERSION"));
+    let target = format!("{} on {}", std::env::consts::ARCH, std::env::consts::OS);
+    report.yes(Topic::Build, "target", target);
+    let mut features = Vec::new();
+    for (name, on) in crate::names::FEATURES.into_iter().zip(crate::names::on()) {
+        if on {
+            features.push(name);
+        }
+    }
+    report.yes(
+        Topic::Build,
+        "executors",
+        if features.is_empty() { "none".into() } else { features.join(", ") },
+    );
+}
