@@ -38,6 +38,8 @@ pub mod task;
 mod timer;
 mod timers;
 pub mod tracker;
+#[doc(hidden)]
+pub mod wakers;
 mod watcher;
 
 /// The clock of a loop, and what waits for it.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures_io::{AsyncRead, AsyncWrite};
-use policy_core::budget;
+use policy_core::{budget, wakers};
 
 use super::bridge::{PollRead, initialised};
 
@@ -113,13 +113,16 @@ impl DuplexStream {
 
 impl Pipe {
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut state = self.lock();
-        if state.bytes.is_empty() && !state.ended {
-            let former = state.reader.replace(cx.waker().clone());
-            drop(state);
-            drop(former);
-            return Poll::Pending;
-        }
+        let mut waker = None;
+        let mut state = loop {
+            let state = self.lock();
+            if !state.bytes.is_empty() || state.ended {
+                break state;
+            }
+            if wakers::leave(state, |state| &mut state.reader, &mut waker, cx.waker()) {
+                return Poll::Pending;
+            }
+        };
         let read = state.bytes.read(buf)?;
         let writer = state.writer.take();
         drop(state);
@@ -133,21 +136,24 @@ impl Pipe {
         is_empty: bool,
         append: impl FnOnce(&mut VecDeque<u8>, usize) -> usize,
     ) -> Poll<io::Result<usize>> {
-        let mut state = self.lock();
-        if state.unread || state.ended {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        }
-        // After the question whether anybody reads: a program may write nothing to ask.
-        if is_empty {
-            return Poll::Ready(Ok(0));
-        }
-        let room = self.size.saturating_sub(state.bytes.len());
-        if room == 0 {
-            let former = state.writer.replace(cx.waker().clone());
-            drop(state);
-            drop(former);
-            return Poll::Pending;
-        }
+        let mut waker = None;
+        let (mut state, room) = loop {
+            let state = self.lock();
+            if state.unread || state.ended {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            }
+            // After the question whether anybody reads: a program may write nothing to ask.
+            if is_empty {
+                return Poll::Ready(Ok(0));
+            }
+            let room = self.size.saturating_sub(state.bytes.len());
+            if room > 0 {
+                break (state, room);
+            }
+            if wakers::leave(state, |state| &mut state.writer, &mut waker, cx.waker()) {
+                return Poll::Pending;
+            }
+        };
         let written = append(&mut state.bytes, room);
         let reader = state.reader.take();
         drop(state);

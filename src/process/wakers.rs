@@ -45,6 +45,8 @@ type Number = NonZero<usize>;
 impl Wakers {
     /// Remembers `waker`, in a place that is taken at the first call.
     pub(super) fn join(&self, place: &mut Option<Place>, waker: &Waker) {
+        // Before the lock: to clone a waker may run any code.
+        let clone = waker.clone();
         let mut slots = lock(&self.slots);
         let number = match place {
             Some(Place(number)) => *number,
@@ -57,7 +59,7 @@ impl Wakers {
         let Some(slot) = slots.slot(number) else { return };
         let former = match slot {
             Slot::Taken(Some(known)) if known.will_wake(waker) => return,
-            _ => mem::replace(slot, Slot::Taken(Some(waker.clone()))),
+            _ => mem::replace(slot, Slot::Taken(Some(clone))),
         };
         // A waker that is dropped may run code of an executor: outside the lock.
         drop(slots);

@@ -152,6 +152,8 @@ impl ConsoleEvent {
     }
 
     fn poll_came(&self, cx: &mut Context<'_>) -> Poll<Option<()>> {
+        // Before the lock: to clone a waker may run code of an executor.
+        let waker = cx.waker().clone();
         let mut console = lock();
         let Some(listening) = console.listeners.get_mut(&(self.event, self.id)) else {
             return Poll::Pending;
@@ -159,8 +161,8 @@ impl ConsoleEvent {
         if std::mem::take(&mut listening.came) {
             return Poll::Ready(Some(()));
         }
-        let former = listening.waker.replace(cx.waker().clone());
-        // A waker that is dropped may run code of an executor: outside the lock.
+        let former = listening.waker.replace(waker);
+        // So may one that is dropped: outside the lock.
         drop(console);
         drop(former);
         Poll::Pending

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
-use policy_core::{Error, EventLoop, budget};
+use policy_core::{Error, EventLoop, budget, wakers};
 
 use super::{AbortHandle, Id, JoinError, JoinHandle};
 
@@ -429,14 +429,16 @@ impl Ready {
     /// Takes the next member that may have finished, or registers who waits. Both
     /// under one lock, so that a wake-up in between is not lost.
     fn next_or_wait(&self, cx: &Context<'_>) -> Option<Id> {
-        let mut queue = self.lock();
-        let next = queue.ids.pop_front();
-        if next.is_none() && !queue.waiter.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
-            let former = queue.waiter.replace(cx.waker().clone());
-            drop(queue);
-            drop(former);
+        let mut waker = None;
+        loop {
+            let mut queue = self.lock();
+            let next = queue.ids.pop_front();
+            if next.is_some()
+                || wakers::leave(queue, |queue| &mut queue.waiter, &mut waker, cx.waker())
+            {
+                return next;
+            }
         }
-        next
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {

@@ -111,7 +111,8 @@ impl Shared {
         poll_fn(move |cx| {
             if !registered {
                 // A worker's waker stays the same: it is its own `block_on`'s.
-                lock(&self.wakers).push(cx.waker().clone());
+                let waker = cx.waker().clone();
+                lock(&self.wakers).push(waker);
                 registered = true;
             }
             match self.stopping.load(Ordering::SeqCst) {

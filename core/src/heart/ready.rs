@@ -80,7 +80,8 @@ struct Mail {
     /// Counts pumps, so that one that comes late knows that it is not the one.
     pumps: u64,
     /// The driver's.
-    waker: Option<Waker>,
+    /// Shared, since to clone a waker may run code that comes to this lock.
+    waker: Option<Arc<Waker>>,
     /// A pump is running a batch.
     busy: bool,
     closed: bool,
@@ -268,7 +269,7 @@ impl Ready {
     fn ring_driver(&self) {
         if self.asleep.load(SeqCst) && self.asleep.swap(false, SeqCst) {
             let waker = self.lock().waker.clone();
-            wake(waker);
+            wake_shared(waker);
         }
     }
 
@@ -318,7 +319,7 @@ impl Ready {
         queue.push_back(Entry::Main);
         drop(mail);
         // A pump learns so that it is none any more.
-        wake(former);
+        wake_shared(former);
         living
     }
 
@@ -379,6 +380,7 @@ impl Ready {
 
     /// Leaves the waker of `driver`. Returns false if it is not the driver any more.
     pub(super) fn register(&self, driver: Driver, waker: Waker) -> bool {
+        let waker = Arc::new(waker);
         let mut mail = self.lock();
         let drives = mail.driver == driver && !mail.closed;
         let old = match drives {
@@ -473,7 +475,7 @@ impl Ready {
             (entries, mem::take(&mut mail.living), mail.waker.take())
         };
         // A pump that is left ends, and so does the keeper.
-        wake(waker);
+        wake_shared(waker);
         self.schedule.wake_keeper();
         discard(entries, living);
         for due in self.schedule.drain() {
@@ -551,6 +553,12 @@ fn discard(entries: VecDeque<Entry>, living: Slab<Homed>) {
         drop(entry);
     }
     drop(living);
+}
+
+fn wake_shared(waker: Option<Arc<Waker>>) {
+    if let Some(waker) = waker {
+        quietly(move || waker.wake_by_ref());
+    }
 }
 
 pub(super) fn wake(waker: Option<Waker>) {

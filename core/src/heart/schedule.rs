@@ -15,6 +15,7 @@ use std::time::Instant;
 use super::callback;
 use crate::task::quietly;
 use crate::timers::{self, Wheel};
+use crate::wakers;
 
 const SHARDS: usize = 8;
 
@@ -91,17 +92,27 @@ impl Schedule {
     #[inline]
     pub(super) fn renew(&self, key: Key, waker: &Waker) -> bool {
         let Some(shard) = self.shard(key) else { return false };
-        let former = match shard.lock().payload_mut(key.key) {
-            Some(Due::Wake(held)) if !held.will_wake(waker) => {
-                // Cloned under the lock, as the reactors do; only foreign wakers run code.
-                Some(std::mem::replace(held, waker.clone()))
+        let mut clone = None;
+        loop {
+            let mut wheel = shard.lock();
+            match wheel.payload_mut(key.key) {
+                Some(Due::Wake(held)) if !held.will_wake(waker) => {
+                    // To clone a waker or to drop one may run anything, also what comes to
+                    // this queue: both outside the lock.
+                    let Some(ours) = clone.take() else {
+                        drop(wheel);
+                        clone = Some(waker.clone());
+                        continue;
+                    };
+                    let former = std::mem::replace(held, ours);
+                    drop(wheel);
+                    quietly(|| drop(former));
+                    return true;
+                }
+                Some(_) => return true,
+                None => return false,
             }
-            Some(_) => None,
-            None => return false,
-        };
-        // The lock is free again: dropping a waker may run anything.
-        quietly(|| drop(former));
-        true
+        }
     }
 
     #[inline]
@@ -159,13 +170,8 @@ impl Schedule {
     /// Says until when the keeper sleeps. Returns what is to be slept for: something
     /// earlier may have come meanwhile.
     pub(super) fn keeper_sleeps(&self, next: Option<Instant>, waker: &Waker) -> Option<Instant> {
-        {
-            let mut keeper = self.keeper();
-            match &mut *keeper {
-                Some(known) if known.will_wake(waker) => {}
-                known => *known = Some(waker.clone()),
-            }
-        }
+        let mut clone = None;
+        while !wakers::leave(self.keeper(), |keeper| keeper, &mut clone, waker) {}
         self.armed.store(next.map_or(u64::MAX, |next| self.nanos(next)), SeqCst);
         // After that, whoever adds an earlier one wakes the keeper; what was added before
         // is found now.
@@ -186,7 +192,9 @@ impl Schedule {
 
     #[cold]
     pub(super) fn wake_keeper(&self) {
-        let waker = self.keeper().clone();
+        // Taken: to clone it may run code that comes here. The keeper leaves it again
+        // before it sleeps.
+        let waker = self.keeper().take();
         if let Some(waker) = waker {
             quietly(|| waker.wake());
         }

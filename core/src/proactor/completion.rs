@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::{Error, ErrorKind, Operation};
+use crate::{Error, ErrorKind, Operation, wakers};
 
 /// How an operation ended, and the operation: `None` only if the loop broke down and
 /// kept it.
@@ -172,18 +172,16 @@ impl Promise {
     /// assert!(promise.poll_abandoned(&mut cx).is_ready());
     /// ```
     pub fn poll_abandoned(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let former = {
-            let mut slot = self.0.lock();
+        let mut clone = None;
+        loop {
+            let slot = self.0.lock();
             if slot.abandoned {
                 return Poll::Ready(());
             }
-            if slot.promise_waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            if wakers::leave(slot, |slot| &mut slot.promise_waker, &mut clone, cx.waker()) {
                 return Poll::Pending;
             }
-            slot.promise_waker.replace(cx.waker().clone())
-        };
-        drop(former);
-        Poll::Pending
+        }
     }
 }
 
@@ -237,7 +235,8 @@ impl Shared {
     }
 
     fn poll(&self, cx: &mut Context<'_>) -> Poll<Completed> {
-        let former = {
+        let mut clone = None;
+        loop {
             let mut slot = self.lock();
             if let Some(completed) = slot.completed.take() {
                 return Poll::Ready(completed);
@@ -245,13 +244,10 @@ impl Shared {
             if slot.told {
                 return Poll::Ready((Err(ended_before()), None));
             }
-            if slot.completion_waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            if wakers::leave(slot, |slot| &mut slot.completion_waker, &mut clone, cx.waker()) {
                 return Poll::Pending;
             }
-            slot.completion_waker.replace(cx.waker().clone())
-        };
-        drop(former);
-        Poll::Pending
+        }
     }
 }
 

@@ -124,17 +124,18 @@ impl Waiters {
     }
 
     fn come(&self, waker: &Waker) -> Turn {
-        let is_executors = is_executors(waker);
+        // Before the lock, and dropped after it: either may run any code.
+        let mut clone = is_executors(waker).then(|| waker.clone());
         let mut slot = self.lock();
         if slot.is_relayed {
-            return self.come_to_relay(slot, waker, is_executors);
+            return self.come_to_relay(slot, waker, &mut clone);
         }
         if let Some(version) = self.knows(waker) {
             return Turn::Direct(version);
         }
         let is_shared = slot.is_contested && self.waits.load(SeqCst);
-        if is_executors && !is_shared {
-            let (former, waited, version) = self.change(&mut slot, Some(waker));
+        if let Some(clone) = clone.take_if(|_| !is_shared) {
+            let (former, waited, version) = self.change(&mut slot, Some((waker, clone)));
             slot.is_contested |= waited;
             drop(slot);
             // Most often it waits no more: a task has given the source to another.
@@ -164,22 +165,22 @@ impl Waiters {
         &self,
         mut slot: MutexGuard<'_, Slot>,
         waker: &Waker,
-        is_executors: bool,
+        clone: &mut Option<Waker>,
     ) -> Turn {
         let relay = slot.relay.get_or_insert_default().clone();
         let mut queue = relay.lock();
         slot.calm = if queue.wakers.is_empty() { slot.calm.saturating_add(1) } else { 0 };
-        if slot.calm < CALM || !is_executors {
+        let Some(clone) = clone.take_if(|_| slot.calm >= CALM) else {
             let wakes = queue.wakes;
             drop(queue);
             return Turn::Relayed(relay, wakes);
-        }
+        };
         // Whoever is being polled by the relay now does not come into the queue any more.
         queue.wakes = queue.wakes.wrapping_add(1);
         drop(queue);
         slot.is_relayed = false;
         slot.is_contested = false;
-        let (_nobody, _, version) = self.change(&mut slot, Some(waker));
+        let (_nobody, _, version) = self.change(&mut slot, Some((waker, clone)));
         Turn::Direct(version)
     }
 
@@ -199,11 +200,11 @@ impl Waiters {
     }
 
     fn end_relayed(&self, relay: &Relay, wakes: usize, waits: Option<&Waker>) -> bool {
+        // Before the lock, and dropped after it: either may run any code.
+        let mut clone = waits.cloned();
         let mut queue = relay.lock();
         if queue.wakes == wakes {
-            if let Some(waker) = waits {
-                queue.join(waker);
-            }
+            queue.join(&mut clone);
             return true;
         }
         drop(queue);
@@ -230,11 +231,14 @@ impl Waiters {
 
     /// Puts another into the place of the sole waiter. Returns that, and whether it may
     /// wait, and the new version.
-    fn change(&self, slot: &mut Slot, waker: Option<&Waker>) -> (Option<Waker>, bool, usize) {
-        let clone = waker.cloned();
-        let (data, table) = match (waker, &clone) {
+    fn change(
+        &self,
+        slot: &mut Slot,
+        waker: Option<(&Waker, Waker)>,
+    ) -> (Option<Waker>, bool, usize) {
+        let (data, table) = match &waker {
             // Not the clone's: executors lend wakers whose clones have another table.
-            (Some(lent), Some(clone)) if lent.data() == clone.data() => addresses(lent),
+            Some((lent, clone)) if lent.data() == clone.data() => addresses(lent),
             _ => (0, 0),
         };
         self.version.fetch_add(1, SeqCst);
@@ -242,7 +246,7 @@ impl Waiters {
         let waited = self.waits.swap(false, SeqCst);
         self.data.store(data, SeqCst);
         self.table.store(table, SeqCst);
-        let former = std::mem::replace(&mut slot.sole, clone);
+        let former = std::mem::replace(&mut slot.sole, waker.map(|(_, clone)| clone));
         let version = self.version.fetch_add(1, SeqCst).wrapping_add(1);
         (former, waited, version)
     }
@@ -275,10 +279,9 @@ impl Relay {
 }
 
 impl Queue {
-    fn join(&mut self, waker: &Waker) {
-        if !self.wakers.iter().any(|known| known.will_wake(waker)) {
-            self.wakers.push_back(waker.clone());
-        }
+    fn join(&mut self, waker: &mut Option<Waker>) {
+        let ours = waker.take_if(|ours| !self.wakers.iter().any(|known| known.will_wake(ours)));
+        self.wakers.extend(ours);
     }
 
     fn take(&mut self, waker: &Waker) -> Option<Waker> {

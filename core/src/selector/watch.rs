@@ -35,7 +35,8 @@ pub(super) struct Watch {
 
 enum State {
     Watching {
-        source: Box<dyn Source>,
+        /// Polled outside the lock: it clones wakers, which may run any code.
+        source: Arc<dyn Source>,
         /// Out while it is called.
         callback: Option<Callback>,
     },
@@ -96,7 +97,7 @@ impl Watch {
         callback: Callback,
         location: &'static Location<'static>,
     ) -> Self {
-        let state = State::Watching { source, callback: Some(callback) };
+        let state = State::Watching { source: source.into(), callback: Some(callback) };
         Self { state: Mutex::new(state), task: OnceLock::new(), location }
     }
 
@@ -142,16 +143,21 @@ impl Watch {
     }
 
     fn poll_ready(&self, cx: &mut Context<'_>, interest: Interest) -> Poll<Next> {
-        let mut state = self.lock();
-        let State::Watching { source, callback } = &mut *state else {
-            return Poll::Ready(Next::Removed);
+        let source = match &*self.lock() {
+            State::Watching { source, .. } => source.clone(),
+            State::Removed => return Poll::Ready(Next::Removed),
         };
         // Asked of the system each time: a reactor may tell of an edge only.
         match source.poll_io(cx, interest, &mut |io| os::is_ready(io, interest)) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(error)) => Poll::Ready(Next::Failed(error)),
-            // Nobody else takes it out.
-            Poll::Ready(Ok(_)) => Poll::Ready(callback.take().map_or(Next::Removed, Next::Call)),
+            Poll::Ready(Ok(_)) => Poll::Ready(match &mut *self.lock() {
+                // Nobody else takes it out.
+                State::Watching { callback, .. } => {
+                    callback.take().map_or(Next::Removed, Next::Call)
+                }
+                State::Removed => Next::Removed,
+            }),
         }
     }
 

@@ -124,24 +124,36 @@ impl Place {
 
     /// Looks whether it came, and keeps `waker` if it did not.
     pub(super) fn look(&self, waker: &Waker) -> Look {
-        let mut hub = hub();
-        let Some(waiting) = hub.waiting.get_mut(&(self.slot, self.id)) else {
-            return Look::Forked;
-        };
-        let count = count(self.slot);
-        let (look, former) = if count == waiting.seen {
-            let known = waiting.waker.as_ref().is_some_and(|known| known.will_wake(waker));
-            let former = if known { None } else { waiting.waker.replace(waker.clone()) };
-            (Look::Waits, former)
-        } else {
-            let times = count.wrapping_sub(waiting.seen);
-            waiting.seen = count;
-            (Look::Came(times), waiting.waker.take())
-        };
-        // A waker that is dropped may run code of an executor: outside the lock.
-        drop(hub);
-        drop(former);
-        look
+        let mut clone = None;
+        loop {
+            let mut hub = hub();
+            let Some(waiting) = hub.waiting.get_mut(&(self.slot, self.id)) else {
+                return Look::Forked;
+            };
+            let count = count(self.slot);
+            if count != waiting.seen {
+                let times = count.wrapping_sub(waiting.seen);
+                waiting.seen = count;
+                let former = waiting.waker.take();
+                // A waker that is dropped may run code of an executor: outside the lock.
+                drop(hub);
+                drop(former);
+                return Look::Came(times);
+            }
+            // So may one that is cloned.
+            if waiting.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+                return Look::Waits;
+            }
+            let Some(clone) = clone.take() else {
+                drop(hub);
+                clone = Some(waker.clone());
+                continue;
+            };
+            let former = waiting.waker.replace(clone);
+            drop(hub);
+            drop(former);
+            return Look::Waits;
+        }
     }
 
     /// Returns how often it has come, ever: without the lock.

@@ -99,6 +99,9 @@ impl Input {
     }
 
     fn poll_read(&'static self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        // Before the lock, and dropped after it: to clone a waker or to drop one may run any
+        // code, which may read here, too.
+        let mut waker = Some(cx.waker().clone());
         let mut state = self.lock();
         if let Some(result) = state.take(buf) {
             return Poll::Ready(result);
@@ -112,7 +115,7 @@ impl Input {
             (state.thread, state.asked) = (Some(generation()), false);
         }
         if !state.waiting.iter().any(|known| known.will_wake(cx.waker())) {
-            state.waiting.push(cx.waker().clone());
+            state.waiting.extend(waker.take());
         }
         if !state.asked {
             state.asked = true;

@@ -301,13 +301,15 @@ impl Source for BackgroundSource {
                 result => return Poll::Ready(result),
             }
         }
+        // Before the lock, as what is dropped after it: either may run any code.
+        let waker = cx.waker().clone();
         let mut wakers = lock(&self.registered.wakers);
         let [read, write] = &mut *wakers;
         let mine = match interest {
             Interest::Readable => read,
             Interest::Writable => write,
         };
-        let former = mine.replace(cx.waker().clone());
+        let former = mine.replace(waker);
         // Level-triggered: what became ready since `op` gave up is told at once.
         let armed = self.registered.arm(&self.user.0, self.id, &wakers);
         drop(wakers);

@@ -71,12 +71,14 @@ impl Record {
 
     pub(super) async fn wait(&self) -> Result<ExitStatus, Error> {
         poll_fn(|cx| {
+            // Before the lock, and dropped after it: either may run any code.
+            let mut waker = Some(cx.waker().clone());
             let mut state = self.lock();
             if state.exited {
                 return Poll::Ready(());
             }
-            if !state.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-                state.wakers.push(cx.waker().clone());
+            if !state.wakers.iter().any(|known| known.will_wake(cx.waker())) {
+                state.wakers.extend(waker.take());
             }
             Poll::Pending
         })

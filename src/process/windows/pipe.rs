@@ -114,6 +114,8 @@ impl<P: Read + Send + 'static> Reading<P> {
             let lane = self.lane.clone();
             start(move || carry_in(&mut pipe, &lane))?;
         }
+        // Before the lock: to clone a waker may run any code.
+        let waker = cx.waker().clone();
         let mut state = self.lane.lock();
         let ready = state.piece.get(state.at..).unwrap_or_default();
         if !ready.is_empty() {
@@ -129,7 +131,7 @@ impl<P: Read + Send + 'static> Reading<P> {
         if state.ended {
             return Poll::Ready(state.error.take().map_or(Ok(0), Err));
         }
-        let former = state.waker.replace(cx.waker().clone());
+        let former = state.waker.replace(waker);
         drop(state);
         drop(former);
         Poll::Pending
@@ -302,6 +304,8 @@ impl ChildStdin {
 
     /// Is ready when all that was written has arrived.
     fn poll_empty(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Before the lock: to clone a waker may run any code.
+        let waker = cx.waker().clone();
         let mut state = self.lane.lock();
         if let Some(error) = state.error.take() {
             return Poll::Ready(Err(error));
@@ -312,7 +316,7 @@ impl ChildStdin {
         if state.at >= state.piece.len() {
             return Poll::Ready(Ok(()));
         }
-        let former = state.waker.replace(cx.waker().clone());
+        let former = state.waker.replace(waker);
         drop(state);
         drop(former);
         Poll::Pending
