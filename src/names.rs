@@ -1,9 +1,10 @@
 //! Choosing a policy by name, at run time.
 
 use std::env;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use policy_core::{Error, ErrorKind, EventLoopPolicy};
+use policy_core::{Error, ErrorKind, EventLoopPolicy, limits};
 
 use crate::DefaultEventLoopPolicy;
 
@@ -177,13 +178,16 @@ pub fn from_name(name: &str) -> Result<Arc<dyn EventLoopPolicy>, Error> {
 }
 
 fn parse_threads(name: &str, threads: &str) -> Result<usize, Error> {
-    match threads.parse() {
-        Ok(threads) if threads > 0 => Ok(threads),
-        _ => Err(Error::new(
+    let asked = threads.parse().ok().map(limits::worker_threads).transpose()?;
+    asked.map(NonZeroUsize::get).ok_or_else(|| {
+        Error::new(
             ErrorKind::InvalidInput,
-            format!("{threads} is no count of worker threads in {name:?}; ask for at least 1"),
-        )),
-    }
+            format!(
+                "{threads} is no count of worker threads in {name:?}; ask for 1 to {}",
+                limits::WORKER_THREADS
+            ),
+        )
+    })
 }
 
 fn unknown(name: &str) -> Error {

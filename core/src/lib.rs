@@ -24,6 +24,8 @@ mod exception;
 mod executors;
 pub mod foreign;
 mod heart;
+#[doc(hidden)]
+pub mod limits;
 pub mod local;
 pub mod os;
 #[doc(hidden)]

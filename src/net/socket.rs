@@ -183,6 +183,19 @@ impl Socket {
         }
     }
 
+    pub(crate) fn set_linger(&self, limit: Option<Duration>) -> io::Result<()> {
+        // The numbers of the systems are smaller than `Duration`'s, and are cut off without
+        // a word: 2^32 seconds would be 0, which is a reset.
+        const MOST: Duration = Duration::from_secs(u16::MAX as u64);
+        if limit.is_some_and(|limit| limit > MOST) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("a socket can't linger for more than {MOST:?}; ask for less"),
+            ));
+        }
+        self.as_ref().set_linger(limit)
+    }
+
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
         self.as_ref().local_addr().and_then(internet)
     }

@@ -4,9 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
 
-use policy_core::{
-    Context, ContextPolicy, Error, ErrorKind, EventLoop, EventLoopPolicy, LoopFactory,
-};
+use policy_core::{Context, ContextPolicy, Error, EventLoop, EventLoopPolicy, LoopFactory, limits};
 
 use crate::SelectorEventLoop;
 
@@ -62,7 +60,8 @@ impl SmolPolicy {
     /// Makes the same policy with `count` threads per loop, and so of the
     /// multi-threaded kind. Loops that it gave before are not its loops any more.
     ///
-    /// With 0, making a loop fails with [`ErrorKind::InvalidInput`].
+    /// With 0, or more than 1024 and than there are processors, making a loop fails with
+    /// [`ErrorKind::InvalidInput`](policy_core::ErrorKind).
     ///
     /// ```
     /// use policy_core::{ErrorKind, EventLoopPolicy};
@@ -121,11 +120,6 @@ fn worker_threads(asked: Option<usize>) -> Result<NonZeroUsize, Error> {
     match asked {
         // Asked for each loop: an affinity mask or a cgroup may have changed.
         None => Ok(thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)),
-        Some(count) => NonZeroUsize::new(count).ok_or_else(|| {
-            Error::new(
-                ErrorKind::InvalidInput,
-                "a multi-threaded loop can't have 0 worker threads; ask for at least 1",
-            )
-        }),
+        Some(count) => limits::worker_threads(count),
     }
 }

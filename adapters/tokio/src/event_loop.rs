@@ -1,5 +1,6 @@
 //! A tokio runtime as an event loop.
 
+use std::env;
 use std::future::Future;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use policy_core::task::Task;
 use policy_core::tracker::Tracker;
 use policy_core::{
-    Error, ErrorKind, EventLoop, Job, LoopKind, LoopState, Selector, Timer, context,
+    Error, ErrorKind, EventLoop, Job, LoopKind, LoopState, Selector, Timer, context, limits,
 };
 use tokio::runtime::{Builder, Handle};
 use tokio::task::coop;
@@ -45,14 +46,8 @@ impl TokioLoop {
     pub(crate) fn multi_thread(workers: Option<usize>) -> Result<Arc<dyn EventLoop>, Error> {
         let mut builder = Builder::new_multi_thread();
         match workers {
-            Some(0) => {
-                return Err(Error::new(
-                    ErrorKind::InvalidInput,
-                    "0 worker threads can't run a loop; ask for at least 1, or use `TokioPolicy::current_thread()`",
-                ));
-            }
-            Some(workers) => drop(builder.worker_threads(workers)),
-            None => {}
+            Some(workers) => drop(builder.worker_threads(limits::worker_threads(workers)?.get())),
+            None => check_variable()?,
         }
         // Locked until the loop is made: a worker that starts earlier waits for it.
         let home = Arc::new(Mutex::new(Weak::<Self>::new()));
@@ -252,4 +247,11 @@ impl Drop for TokioLoop {
         }
         adopt::forget(self.handle.id(), self);
     }
+}
+
+/// Checks what tokio takes from the environment where no number is asked for. What is no
+/// number tokio refuses by itself.
+fn check_variable() -> Result<(), Error> {
+    let asked = env::var("TOKIO_WORKER_THREADS").ok().and_then(|count| count.parse().ok());
+    asked.map_or(Ok(()), |count| limits::worker_threads(count).map(drop))
 }

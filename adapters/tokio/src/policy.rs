@@ -96,7 +96,8 @@ impl TokioPolicy {
     /// Sets how many worker threads each loop has.
     ///
     /// Making a loop gives [`ErrorKind::InvalidInput`](policy_core::ErrorKind) for
-    /// 0, and for a policy that is not [`multi_thread`](Self::multi_thread).
+    /// 0, for more than 1024 and than there are processors, and for a policy that is not
+    /// [`multi_thread`](Self::multi_thread).
     ///
     /// ```
     /// use policy_core::{ErrorKind, EventLoopPolicy};

@@ -185,8 +185,9 @@ options! {
         "how long closing goes on sending what was written (`SO_LINGER`)":
             linger = |socket| socket.as_ref().linger(),
             /// Zero resets the connection instead; `None` leaves it to the system, in the
-            /// background. Anything else makes dropping the stream block its thread.
-            set_linger = |socket, limit| socket.as_ref().set_linger(limit),
+            /// background. Anything else makes dropping the stream block its thread. More than
+            /// 65,535 seconds are refused: the system would take them for another time.
+            set_linger = Socket::set_linger,
             Option<Duration>;
         "how long the connection is idle before the peer is asked whether it is still there (`SO_KEEPALIVE`); `None` is never":
             keepalive = Socket::keepalive,
