@@ -22,11 +22,13 @@ const GONE_AT_ONCE: usize = 64;
 pub(super) struct Acceptor {
     pub(super) socket: Socket,
     backoff: Backoff,
+    /// Of whoever polls the listener itself, and has no place for it.
+    pause: Mutex<Pause>,
 }
 
 impl Acceptor {
     pub(super) fn new(socket: Socket) -> Self {
-        Self { socket, backoff: Backoff::default() }
+        Self { socket, backoff: Backoff::default(), pause: Mutex::default() }
     }
 
     /// Waits for a connection. A call that is dropped has taken none.
@@ -51,6 +53,21 @@ impl Acceptor {
         // Whoever makes connections only to take them back keeps no other task waiting.
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+impl Acceptor {
+    /// Takes the pause that is kept here. Out of the lock: what it holds wakes and drops
+    /// other people's code.
+    pub(super) fn take_pause(&self) -> Pause {
+        std::mem::take(&mut *self.pause.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn keep_pause(&self, pause: Pause) {
+        let mut kept = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
+        let former = std::mem::replace(&mut *kept, pause);
+        drop(kept);
+        drop(former);
     }
 }
 

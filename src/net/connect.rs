@@ -45,6 +45,10 @@ pub struct ConnectError {
 }
 
 impl ConnectError {
+    pub(super) fn of(address: SocketAddr, error: io::Error) -> Self {
+        Self { attempts: vec![(address, error)] }
+    }
+
     /// Returns what was tried, in the order in which it failed.
     ///
     /// ```
@@ -179,9 +183,15 @@ pub(super) fn begin(
     address: &SockAddr,
 ) -> io::Result<Socket> {
     let socket = sys::nonblocking(domain, Type::STREAM, protocol)?;
+    start(&SockRef::from(&socket), address)?;
+    Ok(Socket::nonblocking(socket))
+}
+
+/// Begins to connect a socket that is non-blocking.
+pub(super) fn start(socket: &SockRef<'_>, address: &SockAddr) -> io::Result<()> {
     match socket.connect(address) {
         Err(error) if !is_under_way(&error) => Err(error),
-        _ => Ok(Socket::nonblocking(socket)),
+        _ => Ok(()),
     }
 }
 

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | connect to a host by name or address | [`TcpStream::connect`] |
 //! | serve connections | [`TcpListener::bind`], [`TcpListener::incoming`] |
+//! | set options before a socket connects or listens | [`TcpSocket`] |
 //! | send and receive datagrams | [`UdpSocket`] |
 //! | talk to processes on this machine | `UnixStream`, `UnixListener`, `UnixDatagram`, on Unix |
 //! | find the addresses of a name | [`lookup_host`] |
@@ -32,12 +33,15 @@ mod stream_calls;
 mod traits;
 #[macro_use]
 mod split;
+#[macro_use]
+mod datagram;
 
 mod accept;
 mod addr;
 mod buffer;
 mod connect;
 mod lookup;
+mod ready;
 mod socket;
 mod sys;
 #[cfg(windows)]
@@ -49,8 +53,10 @@ pub mod unix;
 
 pub use addr::ToSocketAddrs;
 pub use connect::ConnectError;
+pub use datagram::Received;
 pub use lookup::lookup_host;
-pub use tcp::{TcpListener, TcpStream};
+pub use ready::{Interests, Ready};
+pub use tcp::{TcpListener, TcpSocket, TcpStream};
 pub use udp::UdpSocket;
 #[cfg(unix)]
 pub use unix::{UnixDatagram, UnixListener, UnixStream};

@@ -10,6 +10,7 @@ use std::time::Duration;
 use policy_core::{Interest, os};
 use socket2::{SockAddr, SockRef, TcpKeepalive};
 
+use super::ready::{Interests, Ready};
 use super::{buffer, sys};
 use crate::io::anchor::Anchor;
 use crate::io::{BorrowedIo, OwnedIo, uninterrupted};
@@ -95,16 +96,37 @@ impl Socket {
         std::future::poll_fn(|cx| self.poll_with(cx, interest, &mut op)).await
     }
 
-    /// Waits until the socket is ready, and does nothing with it.
-    pub(crate) async fn ready(&self, interest: Interest) -> io::Result<()> {
-        self.with(interest, |io| {
-            if sys::is_ready(io, interest)? {
-                Ok(())
-            } else {
-                Err(io::ErrorKind::WouldBlock.into())
-            }
+    /// Waits until the socket is ready for one of these, and does nothing with it.
+    pub(crate) fn poll_ready(
+        &self,
+        cx: &mut Context<'_>,
+        interests: Interests,
+    ) -> Poll<io::Result<Ready>> {
+        self.poll_either(cx, interests, |io| match sys::readiness(io, interests)? {
+            ready if ready.is_empty() => Err(io::ErrorKind::WouldBlock.into()),
+            ready => Ok(ready),
         })
-        .await
+    }
+
+    pub(crate) async fn ready(&self, interests: Interests) -> io::Result<Ready> {
+        std::future::poll_fn(|cx| self.poll_ready(cx, interests)).await
+    }
+
+    /// As [`poll_with`](Self::poll_with), for an operation that either direction may make
+    /// possible.
+    pub(crate) fn poll_either<T>(
+        &self,
+        cx: &mut Context<'_>,
+        interests: Interests,
+        mut op: impl FnMut(&BorrowedIo<'_>) -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        for interest in interests.each() {
+            let polled = self.poll_with(cx, interest, &mut op);
+            if polled.is_ready() {
+                return polled;
+            }
+        }
+        Poll::Pending
     }
 
     pub(crate) fn poll_read(
@@ -129,9 +151,7 @@ impl Socket {
         cx: &mut Context<'_>,
         bufs: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        let most = bufs.len().min(sys::MAX_SLICES);
-        let bufs = bufs.get_mut(..most).unwrap_or_default();
-        self.poll_io(cx, Interest::Readable, |io| (&*SockRef::from(&io)).read_vectored(bufs))
+        self.poll_io(cx, Interest::Readable, |io| recv_vectored(&io, bufs))
     }
 
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
@@ -207,6 +227,11 @@ impl Socket {
 
 pub(crate) fn recv(io: &BorrowedIo<'_>, buf: &mut [u8]) -> io::Result<usize> {
     (&*SockRef::from(io)).read(buf)
+}
+
+pub(crate) fn recv_vectored(io: &BorrowedIo<'_>, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+    let most = bufs.len().min(sys::MAX_SLICES);
+    (&*SockRef::from(io)).read_vectored(bufs.get_mut(..most).unwrap_or_default())
 }
 
 pub(crate) fn send(io: &BorrowedIo<'_>, buf: &[u8]) -> io::Result<usize> {

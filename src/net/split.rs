@@ -2,8 +2,9 @@
 
 /// Makes the halves of a stream with a method `socket`, and their reunion.
 macro_rules! halves {
-    // `example`: the first line of an example, which has a `stream`.
-    ($stream:ident, $example:literal) => {
+    // `example`: the first line of an example, which has a `stream`. `module`: where the halves
+    // are, below `policy::net`.
+    ($stream:ident, $module:literal, $example:literal) => {
         use std::fmt;
         use std::sync::Arc;
 
@@ -221,6 +222,15 @@ macro_rules! halves {
         }
 
         impl std::error::Error for ReuniteError {}
+
+        ready_call!(ReadHalf<'_>, concat!($module, "::ReadHalf<'_>"));
+        read_calls!(ReadHalf<'_>, concat!($module, "::ReadHalf<'_>"));
+        ready_call!(OwnedReadHalf, concat!($module, "::OwnedReadHalf"));
+        read_calls!(OwnedReadHalf, concat!($module, "::OwnedReadHalf"));
+        ready_call!(WriteHalf<'_>, concat!($module, "::WriteHalf<'_>"));
+        write_calls!(WriteHalf<'_>, concat!($module, "::WriteHalf<'_>"));
+        ready_call!(OwnedWriteHalf, concat!($module, "::OwnedWriteHalf"));
+        write_calls!(OwnedWriteHalf, concat!($module, "::OwnedWriteHalf"));
 
         reads!(ReadHalf<'_>, OwnedReadHalf);
         writes!(WriteHalf<'_>, OwnedWriteHalf);

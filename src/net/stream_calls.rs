@@ -1,8 +1,146 @@
-//! What all streams can do, for types with a method `socket`.
+//! What sockets can do, for types with a method `socket`.
+//!
+//! `$path` is the type as examples name it, below `policy::net`.
 
-/// Makes the methods that streams of all kinds have.
-macro_rules! stream_calls {
-    ($type:ident) => {
+/// The first line of an example that has a `stream`.
+macro_rules! net_example {
+    ($path:expr) => {
+        concat!("# async fn example(stream: &policy::net::", $path, ") -> std::io::Result<()> {")
+    };
+}
+
+/// Makes the method that waits for readiness.
+macro_rules! ready_call {
+    ($type:ty, $path:expr) => {
+        impl $type {
+            /// Waits until it is ready for one of `interests`, and returns for what. An end and
+            /// an error are ready, too. Cancel safe.
+            ///
+            /// # Errors
+            /// If it can't be waited for here.
+            ///
+            /// ```
+            #[doc = net_example!($path)]
+            /// use policy::net::Interests;
+            ///
+            /// let ready = stream.ready(Interests::READABLE | Interests::WRITABLE).await?;
+            /// println!("{ready:?}");
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub async fn ready(
+                &self,
+                interests: impl ::std::convert::Into<$crate::net::Interests>,
+            ) -> ::std::io::Result<$crate::net::Ready> {
+                self.socket().ready(interests.into()).await
+            }
+        }
+    };
+}
+
+/// Makes the methods that wait for one direction, as futures and as polls, and those that
+/// do what the caller has to do.
+macro_rules! wait_calls {
+    ($type:ty, $path:expr) => {
+        ready_call!($type, $path);
+
+        impl $type {
+            /// Polls until a read would not wait; see [`ready`](Self::ready).
+            ///
+            /// # Errors
+            /// As [`ready`](Self::ready).
+            ///
+            /// ```
+            #[doc = net_example!($path)]
+            /// std::future::poll_fn(|cx| stream.poll_read_ready(cx)).await?;
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub fn poll_read_ready(
+                &self,
+                cx: &mut ::std::task::Context<'_>,
+            ) -> ::std::task::Poll<::std::io::Result<()>> {
+                self.socket().poll_ready(cx, $crate::net::Interests::READABLE).map_ok(drop)
+            }
+
+            /// Polls until a write would not wait; see [`ready`](Self::ready).
+            ///
+            /// # Errors
+            /// As [`ready`](Self::ready).
+            ///
+            /// ```
+            #[doc = net_example!($path)]
+            /// std::future::poll_fn(|cx| stream.poll_write_ready(cx)).await?;
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub fn poll_write_ready(
+                &self,
+                cx: &mut ::std::task::Context<'_>,
+            ) -> ::std::task::Poll<::std::io::Result<()>> {
+                self.socket().poll_ready(cx, $crate::net::Interests::WRITABLE).map_ok(drop)
+            }
+
+            /// Calls `op` once, which does what only its caller knows with the descriptor, and
+            /// gives what it gives.
+            ///
+            /// tokio remembers readiness and has to be told when there is none. Here each wait
+            /// asks the system, so this is `op()`; it is there for code that moves in.
+            ///
+            /// # Errors
+            /// Those of `op`; [`WouldBlock`](::std::io::ErrorKind::WouldBlock) means to wait
+            /// for readiness again.
+            ///
+            /// ```
+            #[doc = net_example!($path)]
+            /// use policy::net::Interests;
+            ///
+            /// stream.ready(Interests::READABLE).await?;
+            /// let done = stream.try_io(Interests::READABLE, || Ok("what reads the descriptor"));
+            /// # drop(done);
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub fn try_io<R>(
+                &self,
+                interests: impl ::std::convert::Into<$crate::net::Interests>,
+                op: impl FnOnce() -> ::std::io::Result<R>,
+            ) -> ::std::io::Result<R> {
+                let _: $crate::net::Interests = interests.into();
+                op()
+            }
+
+            /// Calls `op` whenever it may be ready for one of `interests`, until it gives
+            /// anything but [`WouldBlock`](::std::io::ErrorKind::WouldBlock). Cancel safe, if
+            /// `op` does nothing when it gives that.
+            ///
+            /// # Errors
+            /// Those of `op`, and if it can't be waited for here.
+            ///
+            /// ```
+            #[doc = net_example!($path)]
+            /// use policy::net::Interests;
+            ///
+            /// stream.async_io(Interests::WRITABLE, || Ok("what writes the descriptor")).await?;
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub async fn async_io<R>(
+                &self,
+                interests: impl ::std::convert::Into<$crate::net::Interests>,
+                mut op: impl FnMut() -> ::std::io::Result<R>,
+            ) -> ::std::io::Result<R> {
+                let interests = interests.into();
+                ::std::future::poll_fn(|cx| self.socket().poll_either(cx, interests, |_| op()))
+                    .await
+            }
+        }
+    };
+}
+
+/// Makes the methods of whatever is read as a stream.
+macro_rules! read_calls {
+    ($type:ty, $path:expr) => {
         impl $type {
             /// Reads what is there without taking it. Cancel safe.
             ///
@@ -10,7 +148,7 @@ macro_rules! stream_calls {
             /// Those of a read.
             ///
             /// ```
-            #[doc = stream_calls!(@example $type)]
+            #[doc = net_example!($path)]
             /// let mut first = [0];
             /// if stream.peek(&mut first).await? == 0 {
             ///     println!("the end");
@@ -24,52 +162,20 @@ macro_rules! stream_calls {
                 socket.with(::policy_core::Interest::Readable, op).await
             }
 
-            /// Waits until the stream is ready in this direction: to be read, that is also
-            /// an end or an error. Cancel safe.
+            /// Waits until a read would not wait; see `ready`.
             ///
             /// # Errors
-            /// If it can't be waited for here.
+            /// As `ready`.
             ///
             /// ```
-            #[doc = stream_calls!(@example $type)]
-            /// stream.ready(policy::Interest::Writable).await?;
-            /// # Ok(())
-            /// # }
-            /// ```
-            pub async fn ready(&self, interest: ::policy_core::Interest) -> ::std::io::Result<()> {
-                self.socket().ready(interest).await
-            }
-
-            /// Waits until a read would not wait; see [`ready`](Self::ready).
-            ///
-            /// # Errors
-            /// As [`ready`](Self::ready).
-            ///
-            /// ```
-            #[doc = stream_calls!(@example $type)]
+            #[doc = net_example!($path)]
             /// stream.readable().await?;
             /// println!("{:?}", stream.try_read(&mut [0; 64]));
             /// # Ok(())
             /// # }
             /// ```
             pub async fn readable(&self) -> ::std::io::Result<()> {
-                self.ready(::policy_core::Interest::Readable).await
-            }
-
-            /// Waits until a write would not wait; see [`ready`](Self::ready).
-            ///
-            /// # Errors
-            /// As [`ready`](Self::ready).
-            ///
-            /// ```
-            #[doc = stream_calls!(@example $type)]
-            /// stream.writable().await?;
-            /// println!("{:?}", stream.try_write(b"hello"));
-            /// # Ok(())
-            /// # }
-            /// ```
-            pub async fn writable(&self) -> ::std::io::Result<()> {
-                self.ready(::policy_core::Interest::Writable).await
+                self.socket().ready($crate::net::Interests::READABLE).await.map(drop)
             }
 
             /// Reads what is there, without waiting.
@@ -78,7 +184,7 @@ macro_rules! stream_calls {
             /// [`WouldBlock`](::std::io::ErrorKind::WouldBlock), if there is nothing.
             ///
             /// ```
-            #[doc = stream_calls!(@example $type)]
+            #[doc = net_example!($path)]
             /// match stream.try_read(&mut [0; 64]) {
             ///     Ok(len) => println!("{len} bytes"),
             ///     Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => println!("none"),
@@ -91,13 +197,60 @@ macro_rules! stream_calls {
                 self.socket().try_with(|io| $crate::net::socket::recv(io, buf))
             }
 
+            /// As `try_read`, into several buffers.
+            ///
+            /// # Errors
+            /// As `try_read`.
+            ///
+            /// ```
+            #[doc = net_example!($path)]
+            /// use std::io::IoSliceMut;
+            ///
+            /// let (mut head, mut body) = ([0; 4], [0; 64]);
+            /// let _len = stream.try_read_vectored(&mut [
+            ///     IoSliceMut::new(&mut head),
+            ///     IoSliceMut::new(&mut body),
+            /// ]);
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub fn try_read_vectored(
+                &self,
+                bufs: &mut [::std::io::IoSliceMut<'_>],
+            ) -> ::std::io::Result<usize> {
+                self.socket().try_with(|io| $crate::net::socket::recv_vectored(io, bufs))
+            }
+        }
+    };
+}
+
+/// Makes the methods of whatever is written as a stream.
+macro_rules! write_calls {
+    ($type:ty, $path:expr) => {
+        impl $type {
+            /// Waits until a write would not wait; see `ready`.
+            ///
+            /// # Errors
+            /// As `ready`.
+            ///
+            /// ```
+            #[doc = net_example!($path)]
+            /// stream.writable().await?;
+            /// println!("{:?}", stream.try_write(b"hello"));
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub async fn writable(&self) -> ::std::io::Result<()> {
+                self.socket().ready($crate::net::Interests::WRITABLE).await.map(drop)
+            }
+
             /// Writes what there is room for, without waiting.
             ///
             /// # Errors
             /// [`WouldBlock`](::std::io::ErrorKind::WouldBlock), if there is none.
             ///
             /// ```
-            #[doc = stream_calls!(@example $type)]
+            #[doc = net_example!($path)]
             /// let written = stream.try_write(b"hello")?;
             /// println!("{written} of 5 bytes");
             /// # Ok(())
@@ -107,13 +260,13 @@ macro_rules! stream_calls {
                 self.socket().try_with(|io| $crate::net::socket::send(io, buf))
             }
 
-            /// As [`try_write`](Self::try_write), from several buffers.
+            /// As `try_write`, from several buffers.
             ///
             /// # Errors
-            /// As [`try_write`](Self::try_write).
+            /// As `try_write`.
             ///
             /// ```
-            #[doc = stream_calls!(@example $type)]
+            #[doc = net_example!($path)]
             /// use std::io::IoSlice;
             ///
             /// stream.try_write_vectored(&[IoSlice::new(b"hello, "), IoSlice::new(b"world")])?;
@@ -126,14 +279,25 @@ macro_rules! stream_calls {
             ) -> ::std::io::Result<usize> {
                 self.socket().try_with(|io| $crate::net::socket::send_vectored(io, bufs))
             }
+        }
+    };
+}
 
+/// Makes the methods that streams of all kinds have.
+macro_rules! stream_calls {
+    ($type:ty, $path:expr) => {
+        wait_calls!($type, $path);
+        read_calls!($type, $path);
+        write_calls!($type, $path);
+
+        impl $type {
             /// Ends one direction or both, for all who share the connection.
             ///
             /// # Errors
             /// [`NotConnected`](::std::io::ErrorKind::NotConnected), if the peer has gone.
             ///
             /// ```
-            #[doc = stream_calls!(@example $type)]
+            #[doc = net_example!($path)]
             /// stream.shutdown(std::net::Shutdown::Write)?; // the peer reads the end
             /// # Ok(())
             /// # }
@@ -148,7 +312,7 @@ macro_rules! stream_calls {
             /// What the system says.
             ///
             /// ```
-            #[doc = stream_calls!(@example $type)]
+            #[doc = net_example!($path)]
             /// assert!(stream.take_error()?.is_none());
             /// # Ok(())
             /// # }
@@ -157,12 +321,5 @@ macro_rules! stream_calls {
                 self.socket().as_ref().take_error()
             }
         }
-    };
-    (@example $type:ident) => {
-        concat!(
-            "# async fn example(stream: &policy::net::",
-            stringify!($type),
-            ") -> std::io::Result<()> {"
-        )
     };
 }

@@ -3,12 +3,12 @@
 use std::io;
 use std::net::SocketAddr;
 
-#[cfg(unix)]
-use policy_core::Interest;
 use socket2::{Domain, Protocol, Type};
 
+#[cfg(unix)]
+use super::ready::{Interests, Ready};
 #[cfg(windows)]
-pub(in crate::net) use super::sys_windows::{is_ready, keepalive_time, send_error};
+pub(in crate::net) use super::sys_windows::{keepalive_time, readiness, send_error};
 use crate::io::{BorrowedIo, OwnedIo};
 
 /// The most buffers of one vectored call: with more, the system refuses.
@@ -82,18 +82,36 @@ pub(in crate::net) fn keepalive_time(
     socket.tcp_keepalive_time()
 }
 
-/// Returns true if an operation would not block.
+/// Asks what an operation would not block for.
 #[cfg(unix)]
-pub(super) fn is_ready(io: &BorrowedIo<'_>, interest: Interest) -> io::Result<bool> {
+pub(super) fn readiness(io: &BorrowedIo<'_>, interests: Interests) -> io::Result<Ready> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-    let flags = match interest {
-        Interest::Readable => PollFlags::IN,
-        Interest::Writable => PollFlags::OUT,
-    };
+    // The peer's end, where the system tells it from bytes.
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+    const READ_CLOSED: PollFlags = PollFlags::RDHUP;
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+    const READ_CLOSED: PollFlags = PollFlags::empty();
+
+    let mut flags = PollFlags::empty();
+    flags.set(PollFlags::IN | READ_CLOSED, interests.is_readable());
+    flags.set(PollFlags::OUT, interests.is_writable());
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    // An error or an end is told whatever was asked for, and is ready.
-    Ok(poll(&mut [PollFd::new(io, flags)], Some(&now))? > 0)
+    let mut asked = [PollFd::new(io, flags)];
+    poll(&mut asked, Some(&now))?;
+    let said = asked.first().map_or(PollFlags::empty(), PollFd::revents);
+    if said.contains(PollFlags::NVAL) {
+        return Err(rustix::io::Errno::BADF.into());
+    }
+    // An end and an error are told whatever was asked for.
+    let (ended, error) = (said.contains(PollFlags::HUP), said.contains(PollFlags::ERR));
+    Ok(Ready {
+        readable: said.contains(PollFlags::IN) || (error && interests.is_readable()),
+        writable: said.contains(PollFlags::OUT) || (error && interests.is_writable()),
+        read_closed: ended || said.intersects(READ_CLOSED),
+        write_closed: ended,
+        error,
+    })
 }
 
 /// Makes of a send's error what it is called elsewhere.

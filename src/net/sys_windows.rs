@@ -5,12 +5,13 @@ use std::io;
 use std::os::windows::io::AsRawSocket;
 use std::time::Duration;
 
-use policy_core::Interest;
 use socket2::SockRef;
 use windows_sys::Win32::Networking::WinSock::{
-    IPPROTO_TCP, POLLRDNORM, POLLWRNORM, TCP_KEEPIDLE, WSAESHUTDOWN, WSAPOLLFD, WSAPoll, getsockopt,
+    IPPROTO_TCP, POLLERR, POLLHUP, POLLNVAL, POLLRDNORM, POLLWRNORM, TCP_KEEPIDLE, WSAESHUTDOWN,
+    WSAPOLLFD, WSAPoll, getsockopt,
 };
 
+use super::ready::{Interests, Ready};
 use crate::io::BorrowedIo;
 
 /// Returns how long a connection may be idle before its peer is asked (Windows 10,
@@ -36,17 +37,31 @@ pub(in crate::net) fn keepalive_time(socket: &SockRef<'_>) -> io::Result<Duratio
     Ok(Duration::from_secs(seconds.into()))
 }
 
-/// Returns true if an operation would not block.
-pub(in crate::net) fn is_ready(io: &BorrowedIo<'_>, interest: Interest) -> io::Result<bool> {
-    let events = match interest {
-        Interest::Readable => POLLRDNORM,
-        Interest::Writable => POLLWRNORM,
-    };
+/// Asks what an operation would not block for.
+pub(in crate::net) fn readiness(io: &BorrowedIo<'_>, interests: Interests) -> io::Result<Ready> {
+    let mut events = 0;
+    if interests.is_readable() {
+        events |= POLLRDNORM;
+    }
+    if interests.is_writable() {
+        events |= POLLWRNORM;
+    }
     let mut asked = WSAPOLLFD { fd: io.as_raw_socket() as usize, events, revents: 0 };
     // SAFETY: one entry, as is said, which outlives the call; it does not wait.
     let ready = unsafe { WSAPoll(&mut asked, 1, 0) };
-    // An error or an end is told whatever was asked for, and is ready.
-    if ready < 0 { Err(io::Error::last_os_error()) } else { Ok(ready > 0) }
+    if ready < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let said = |flag| asked.revents & flag != 0;
+    // An end and an error are told whatever was asked for.
+    let error = said(POLLERR) || said(POLLNVAL);
+    Ok(Ready {
+        readable: said(POLLRDNORM) || (error && interests.is_readable()),
+        writable: said(POLLWRNORM) || (error && interests.is_writable()),
+        read_closed: said(POLLHUP),
+        write_closed: said(POLLHUP),
+        error,
+    })
 }
 
 /// Makes of a send's error what it is called elsewhere: a stream whose writing end was

@@ -4,11 +4,13 @@ use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::task::{Context, Poll};
 
 use policy_core::{Interest, peer};
 use socket2::{SockAddr, SockRef};
 
 use super::addr::ToSocketAddrs;
+use super::ready::Interests;
 use super::socket::{self, Socket};
 use super::{buffer, sys};
 use crate::io::BorrowedIo;
@@ -241,21 +243,6 @@ impl UdpSocket {
             .await
     }
 
-    /// Waits until the socket is ready in this direction.
-    ///
-    /// # Errors
-    /// If it can't be waited for here.
-    ///
-    /// ```
-    /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
-    /// socket.ready(policy::Interest::Readable).await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn ready(&self, interest: Interest) -> io::Result<()> {
-        self.socket.ready(interest).await
-    }
-
     /// Waits until a datagram is there.
     ///
     /// # Errors
@@ -269,7 +256,7 @@ impl UdpSocket {
     /// # }
     /// ```
     pub async fn readable(&self) -> io::Result<()> {
-        self.ready(Interest::Readable).await
+        self.socket.ready(Interests::READABLE).await.map(drop)
     }
 
     /// Waits until there is room to send.
@@ -284,7 +271,7 @@ impl UdpSocket {
     /// # }
     /// ```
     pub async fn writable(&self) -> io::Result<()> {
-        self.ready(Interest::Writable).await
+        self.socket.ready(Interests::WRITABLE).await.map(drop)
     }
 
     /// Receives a datagram that is there, without waiting.
@@ -322,6 +309,30 @@ impl UdpSocket {
         let address = SockAddr::from(address);
         self.socket
             .try_with(|io| SockRef::from(io).send_to_with_flags(buf, &address, sys::NO_SIGNAL))
+    }
+
+    /// Polls for room to send, and sends to `address`; see [`send_to`](Self::send_to).
+    ///
+    /// # Errors
+    /// What the system says.
+    ///
+    /// ```
+    /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
+    /// let to = "127.0.0.1:7".parse().expect("an address");
+    /// std::future::poll_fn(|cx| socket.poll_send_to(cx, b"hello", to)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn poll_send_to(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+        address: SocketAddr,
+    ) -> Poll<io::Result<usize>> {
+        let address = SockAddr::from(address);
+        self.socket.poll_with(cx, Interest::Writable, |io| {
+            SockRef::from(io).send_to_with_flags(buf, &address, sys::NO_SIGNAL)
+        })
     }
 
     /// Returns our address.
@@ -444,6 +455,8 @@ impl UdpSocket {
         self.socket.as_ref().leave_multicast_v6(group, interface)
     }
 }
+
+datagram_calls!(UdpSocket, "UdpSocket", SocketAddr, from_peer);
 
 options! {
     UdpSocket {

@@ -86,8 +86,7 @@ impl TcpListener {
         last
     }
 
-    /// Takes over a listener of std, and makes it non-blocking: also the way to options
-    /// that are set before it listens.
+    /// Takes over a listener of std, and makes it non-blocking.
     ///
     /// # Errors
     /// If the system refuses that.
@@ -147,10 +146,31 @@ impl TcpListener {
     /// ```
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let mut pause = Pause::default();
-        std::future::poll_fn(|cx| self.poll_accept(cx, &mut pause)).await
+        std::future::poll_fn(|cx| self.poll_with(cx, &mut pause)).await
     }
 
-    fn poll_accept(
+    /// Polls for a connection; see [`accept`](Self::accept). Of several tasks that poll, each
+    /// is woken when a connection comes; while the listener pauses for want of descriptors,
+    /// the one that polled last.
+    ///
+    /// # Errors
+    /// As [`accept`](Self::accept).
+    ///
+    /// ```
+    /// # async fn example(listener: &policy::net::TcpListener) -> std::io::Result<()> {
+    /// let (stream, _) = std::future::poll_fn(|cx| listener.poll_accept(cx)).await?;
+    /// # drop(stream);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        let mut pause = self.acceptor.take_pause();
+        let polled = self.poll_with(cx, &mut pause);
+        self.acceptor.keep_pause(pause);
+        polled
+    }
+
+    fn poll_with(
         &self,
         cx: &mut Context<'_>,
         pause: &mut Pause,
@@ -176,6 +196,10 @@ impl TcpListener {
     /// ```
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming { listener: self, pause: Pause::default() }
+    }
+
+    pub(super) fn of(socket: Socket) -> Self {
+        Self { acceptor: Acceptor::new(socket) }
     }
 
     /// Returns the address that it listens at.
@@ -258,7 +282,7 @@ impl Stream for Incoming<'_> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         this.listener
-            .poll_accept(cx, &mut this.pause)
+            .poll_with(cx, &mut this.pause)
             .map(|accepted| Some(accepted.map(|(stream, _)| stream)))
     }
 }

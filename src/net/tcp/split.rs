@@ -4,5 +4,6 @@ use super::TcpStream;
 
 halves!(
     TcpStream,
+    "tcp",
     "# async fn example(mut stream: policy::net::TcpStream) -> std::io::Result<()> {"
 );

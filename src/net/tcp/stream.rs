@@ -174,7 +174,7 @@ impl TcpStream {
     }
 }
 
-stream_calls!(TcpStream);
+stream_calls!(TcpStream, "TcpStream");
 
 options! {
     TcpStream {
@@ -197,6 +197,18 @@ options! {
             ttl = Socket::ttl,
             set_ttl = Socket::set_ttl,
             u32;
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+options! {
+    TcpStream {
+        "true if what arrives is acknowledged at once (`TCP_QUICKACK`)":
+            quickack = |socket| socket.as_ref().tcp_quickack(),
+            /// Linux may turn it off again by itself: set it after each read that it is meant
+            /// for.
+            set_quickack = |socket, at_once| socket.as_ref().set_tcp_quickack(at_once),
+            bool;
     }
 }
 

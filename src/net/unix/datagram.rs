@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
@@ -11,8 +12,10 @@ use policy_core::Interest;
 use socket2::{SockAddr, SockRef};
 
 use super::addr;
+use super::error::ConnectError;
 use crate::io::BorrowedIo;
 use crate::io::anchor::served_loop;
+use crate::net::ready::Interests;
 use crate::net::socket::{self, Socket};
 use crate::net::{buffer, sys};
 use crate::time::sleep;
@@ -94,7 +97,34 @@ impl UnixDatagram {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
-        Self::from_std(net::UnixDatagram::bind(path)?)
+        let (to_path, to_address) =
+            (net::UnixDatagram::bind::<&Path>, net::UnixDatagram::bind_addr);
+        Self::from_std(addr::bind(path.as_ref(), to_path, to_address)?)
+    }
+
+    /// As [`bind`](Self::bind), at an address of std: also one without a path (Linux'
+    /// abstract names).
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// use policy::net::UnixDatagram;
+    /// use policy::net::unix::SocketAddr;
+    /// use std::os::linux::net::SocketAddrExt;
+    ///
+    /// let name = SocketAddr::from_abstract_name(format!("datagrams-{}", std::process::id()))?;
+    /// let server = UnixDatagram::bind_addr(&name)?;
+    /// let client = UnixDatagram::unbound()?;
+    /// client.connect_addr(&name)?;
+    /// assert_eq!(client.peer_addr()?.as_abstract_name(), name.as_abstract_name());
+    /// # drop(server);
+    /// # }
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
+        Self::from_std(net::UnixDatagram::bind_addr(address)?)
     }
 
     /// Takes over a socket of std, and makes it non-blocking.
@@ -134,8 +164,8 @@ impl UnixDatagram {
     /// Chooses the peer for [`send`](Self::send) and [`recv`](Self::recv).
     ///
     /// # Errors
-    /// [`io::ErrorKind::NotFound`], [`io::ErrorKind::ConnectionRefused`], if nobody is
-    /// there.
+    /// A [`ConnectError`](super::ConnectError) inside, which names the path:
+    /// [`io::ErrorKind::NotFound`], [`io::ErrorKind::ConnectionRefused`], if nobody is there.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -145,7 +175,28 @@ impl UnixDatagram {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
-        self.socket.as_ref().connect(&addr::of_path(path.as_ref())?)
+        self.connect_to(&addr::of_path(path.as_ref())?)
+    }
+
+    /// As [`connect`](Self::connect), to an address of std: also one without a path.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect); [`io::ErrorKind::InvalidInput`], if the address has no
+    /// name.
+    ///
+    /// ```
+    /// # fn example(socket: &policy::net::UnixDatagram) -> std::io::Result<()> {
+    /// let (_, peer) = socket.try_recv_from(&mut [0; 64])?;
+    /// socket.connect_addr(&peer)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn connect_addr(&self, peer: &SocketAddr) -> io::Result<()> {
+        self.connect_to(&addr::of_std(peer)?)
+    }
+
+    fn connect_to(&self, address: &SockAddr) -> io::Result<()> {
+        self.socket.as_ref().connect(address).map_err(|error| ConnectError::wrap(address, error))
     }
 
     /// Sends a datagram to the peer of [`connect`](Self::connect).
@@ -221,9 +272,7 @@ impl UnixDatagram {
     async fn send_to_address(&self, buf: &[u8], to: &SockAddr) -> io::Result<usize> {
         let mut pause = FIRST_PAUSE;
         loop {
-            let send =
-                |io: &BorrowedIo<'_>| SockRef::from(io).send_to_with_flags(buf, to, sys::NO_SIGNAL);
-            match self.socket.try_with(send) {
+            match self.try_send_to_address(buf, to) {
                 // Readiness is that of our own socket, and it is the receiver's queue that
                 // is full: of that the system tells only who is connected.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -249,27 +298,124 @@ impl UnixDatagram {
     /// # }
     /// ```
     pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.socket
-            .with(Interest::Readable, |io| {
-                let (len, peer) = SockRef::from(io).recv_from(buffer::uninit(buf))?;
-                Ok((len, addr::to_std(&peer)?))
-            })
-            .await
+        let receive = |io: &BorrowedIo<'_>| from_peer(io, buf, |io, room| io.recv_from(room));
+        self.socket.with(Interest::Readable, receive).await
     }
 
-    /// Waits until the socket is ready in this direction.
+    /// As [`recv`](Self::recv), and leaves the datagram there.
     ///
     /// # Errors
-    /// If it can't be waited for here.
+    /// As [`recv`](Self::recv).
     ///
     /// ```
     /// # async fn example(socket: &policy::net::UnixDatagram) -> std::io::Result<()> {
-    /// socket.ready(policy::Interest::Writable).await?;
+    /// let mut first = [0; 4];
+    /// socket.peek(&mut first).await?;
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn ready(&self, interest: Interest) -> io::Result<()> {
-        self.socket.ready(interest).await
+    pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.socket.with(Interest::Readable, |io| socket::peek(io, buf)).await
+    }
+
+    /// As [`recv_from`](Self::recv_from), and leaves the datagram there.
+    ///
+    /// # Errors
+    /// As [`recv_from`](Self::recv_from).
+    ///
+    /// ```
+    /// # async fn example(socket: &policy::net::UnixDatagram) -> std::io::Result<()> {
+    /// let (len, peer) = socket.peek_from(&mut [0; 1024]).await?;
+    /// println!("{len} bytes of {peer:?} are next");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        let peek = |io: &BorrowedIo<'_>| from_peer(io, buf, |io, room| io.peek_from(room));
+        self.socket.with(Interest::Readable, peek).await
+    }
+
+    /// Waits until a datagram is there.
+    ///
+    /// # Errors
+    /// As [`ready`](Self::ready).
+    ///
+    /// ```
+    /// # async fn example(socket: &policy::net::UnixDatagram) -> std::io::Result<()> {
+    /// socket.readable().await?;
+    /// println!("{:?}", socket.try_recv_from(&mut [0; 1024]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn readable(&self) -> io::Result<()> {
+        self.socket.ready(Interests::READABLE).await.map(drop)
+    }
+
+    /// Waits until there is room to send, to the peer if there is one.
+    ///
+    /// # Errors
+    /// As [`ready`](Self::ready).
+    ///
+    /// ```
+    /// # async fn example(socket: &policy::net::UnixDatagram) -> std::io::Result<()> {
+    /// socket.writable().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn writable(&self) -> io::Result<()> {
+        self.socket.ready(Interests::WRITABLE).await.map(drop)
+    }
+
+    /// Receives a datagram that is there, without waiting.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`], if there is none.
+    ///
+    /// ```
+    /// let (a, _b) = policy::net::UnixDatagram::pair()?;
+    /// let nothing = a.try_recv_from(&mut [0; 8]).unwrap_err();
+    /// assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn try_recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.socket.try_with(|io| from_peer(io, buf, |io, room| io.recv_from(room)))
+    }
+
+    /// Sends a datagram to the socket at `path`, without waiting.
+    ///
+    /// # Errors
+    /// As [`send_to`](Self::send_to); [`io::ErrorKind::WouldBlock`], if there is no room.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("socket");
+    /// let socket = policy::net::UnixDatagram::bind(&path)?;
+    /// assert_eq!(socket.try_send_to(b"me", &path)?, 2);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn try_send_to(&self, buf: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
+        self.try_send_to_address(buf, &addr::of_path(path.as_ref())?)
+    }
+
+    /// As [`try_send_to`](Self::try_send_to), to an address that a datagram came from.
+    ///
+    /// # Errors
+    /// As [`send_to_addr`](Self::send_to_addr); [`io::ErrorKind::WouldBlock`], if there is no
+    /// room.
+    ///
+    /// ```
+    /// # fn example(socket: &policy::net::UnixDatagram) -> std::io::Result<()> {
+    /// let (_, peer) = socket.try_recv_from(&mut [0; 64])?;
+    /// socket.try_send_to_addr(b"seen", &peer)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_send_to_addr(&self, buf: &[u8], peer: &SocketAddr) -> io::Result<usize> {
+        self.try_send_to_address(buf, &addr::of_std(peer)?)
+    }
+
+    fn try_send_to_address(&self, buf: &[u8], to: &SockAddr) -> io::Result<usize> {
+        self.socket.try_with(|io| SockRef::from(io).send_to_with_flags(buf, to, sys::NO_SIGNAL))
     }
 
     /// Ends one direction or both.
@@ -324,6 +470,17 @@ impl UnixDatagram {
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.socket.as_ref().take_error()
     }
+}
+
+datagram_calls!(UnixDatagram, "UnixDatagram", SocketAddr, from_peer);
+
+fn from_peer(
+    io: &BorrowedIo<'_>,
+    buf: &mut [u8],
+    receive: impl Fn(&SockRef<'_>, &mut [MaybeUninit<u8>]) -> io::Result<(usize, SockAddr)>,
+) -> io::Result<(usize, SocketAddr)> {
+    let (len, peer) = receive(&SockRef::from(io), buffer::uninit(buf))?;
+    Ok((len, addr::to_std(&peer)?))
 }
 
 impl TryFrom<net::UnixDatagram> for UnixDatagram {

@@ -57,7 +57,9 @@ impl UnixListener {
     /// assert_eq!(UnixListener::bind(long).unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
     /// ```
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
-        Self::from_std(net::UnixListener::bind(path)?)
+        let (to_path, to_address) =
+            (net::UnixListener::bind::<&Path>, net::UnixListener::bind_addr);
+        Self::from_std(addr::bind(path.as_ref(), to_path, to_address)?)
     }
 
     /// As [`bind`](Self::bind), at an address of std: also one without a path (Linux'
@@ -133,10 +135,31 @@ impl UnixListener {
     /// ```
     pub async fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
         let mut pause = Pause::default();
-        std::future::poll_fn(|cx| self.poll_accept(cx, &mut pause)).await
+        std::future::poll_fn(|cx| self.poll_with(cx, &mut pause)).await
     }
 
-    fn poll_accept(
+    /// Polls for a connection; see [`accept`](Self::accept). Of several tasks that poll, each
+    /// is woken when a connection comes; while the listener pauses for want of descriptors,
+    /// the one that polled last.
+    ///
+    /// # Errors
+    /// As [`accept`](Self::accept).
+    ///
+    /// ```
+    /// # async fn example(listener: &policy::net::UnixListener) -> std::io::Result<()> {
+    /// let (stream, _) = std::future::poll_fn(|cx| listener.poll_accept(cx)).await?;
+    /// # drop(stream);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(UnixStream, SocketAddr)>> {
+        let mut pause = self.acceptor.take_pause();
+        let polled = self.poll_with(cx, &mut pause);
+        self.acceptor.keep_pause(pause);
+        polled
+    }
+
+    fn poll_with(
         &self,
         cx: &mut Context<'_>,
         pause: &mut Pause,
@@ -242,7 +265,7 @@ impl Stream for Incoming<'_> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         this.listener
-            .poll_accept(cx, &mut this.pause)
+            .poll_with(cx, &mut this.pause)
             .map(|accepted| Some(accepted.map(|(stream, _)| stream)))
     }
 }

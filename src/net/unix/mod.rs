@@ -3,12 +3,14 @@
 mod addr;
 mod cred;
 mod datagram;
+mod error;
 mod listener;
 mod split;
 mod stream;
 
 pub use cred::UCred;
 pub use datagram::UnixDatagram;
+pub use error::ConnectError;
 pub use listener::{Incoming, UnixListener};
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use stream::UnixStream;

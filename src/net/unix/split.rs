@@ -4,5 +4,6 @@ use super::UnixStream;
 
 halves!(
     UnixStream,
+    "unix",
     "# async fn example(mut stream: policy::net::UnixStream) -> std::io::Result<()> {"
 );

@@ -11,6 +11,7 @@ use socket2::{Domain, SockAddr};
 
 use super::addr;
 use super::cred::{self, UCred};
+use super::error::ConnectError;
 use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::io::anchor::served_loop;
 use crate::net::connect::{begin, is_connected};
@@ -65,6 +66,7 @@ impl UnixStream {
     /// safe.
     ///
     /// # Errors
+    /// A [`ConnectError`](super::ConnectError) inside, which names the path:
     /// [`io::ErrorKind::NotFound`], if there is no such path,
     /// [`io::ErrorKind::ConnectionRefused`], if nobody listens there any more,
     /// [`io::ErrorKind::InvalidInput`], if it is too long for a socket (about 100 bytes).
@@ -121,15 +123,22 @@ impl UnixStream {
         loop {
             match begin(Domain::UNIX, None, address) {
                 Ok(socket) => {
-                    socket.with(Interest::Writable, is_connected).await?;
-                    return Ok(Self { socket });
+                    // An error of ours (no loop) is not the address's fault.
+                    let connected = socket.with(Interest::Writable, is_connected).await;
+                    return match connected {
+                        Ok(()) => Ok(Self { socket }),
+                        Err(error) if error.raw_os_error().is_some() => {
+                            Err(ConnectError::wrap(address, error))
+                        }
+                        Err(error) => Err(error),
+                    };
                 }
                 // The queue is full, and no system tells when it is not.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     sleep(pause).await;
                     pause = (pause * 2).min(LAST_PAUSE);
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(ConnectError::wrap(address, error)),
             }
         }
     }
@@ -241,7 +250,7 @@ impl UnixStream {
     }
 }
 
-stream_calls!(UnixStream);
+stream_calls!(UnixStream, "UnixStream");
 
 impl TryFrom<net::UnixStream> for UnixStream {
     type Error = io::Error;
