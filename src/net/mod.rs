@@ -14,6 +14,7 @@
 //! | set options before a socket connects or listens | [`TcpSocket`] |
 //! | send and receive datagrams | [`UdpSocket`] |
 //! | talk to processes on this machine | `UnixStream`, `UnixListener`, `UnixDatagram`, on Unix |
+//! | wait for a descriptor of one's own, or a pipe | `AsyncFd`, `unix::pipe`, on Unix |
 //! | find the addresses of a name | [`lookup_host`] |
 //!
 //! Streams read and write by the traits of [futures-io](futures_io), whose methods come
@@ -38,6 +39,8 @@ mod datagram;
 
 mod accept;
 mod addr;
+#[cfg(unix)]
+mod async_fd;
 mod buffer;
 mod connect;
 mod lookup;
@@ -52,6 +55,8 @@ mod udp;
 pub mod unix;
 
 pub use addr::ToSocketAddrs;
+#[cfg(unix)]
+pub use async_fd::{AsyncFd, AsyncFdReadyGuard, TryIoError};
 pub use connect::ConnectError;
 pub use datagram::Received;
 pub use lookup::lookup_host;

@@ -39,6 +39,12 @@ impl Socket {
         Ok(T::from(io))
     }
 
+    /// Gives the descriptor back as it is, and of no loop.
+    #[cfg(unix)]
+    pub(crate) fn into_io(self) -> io::Result<OwnedIo> {
+        self.anchor.into_io()
+    }
+
     /// Returns the socket with all its options.
     pub(crate) fn as_ref(&self) -> SockRef<'_> {
         SockRef::from(self.anchor.io())

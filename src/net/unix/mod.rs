@@ -5,6 +5,7 @@ mod cred;
 mod datagram;
 mod error;
 mod listener;
+pub mod pipe;
 mod split;
 mod stream;
 
