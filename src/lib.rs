@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[macro_use]
 pub mod io;
@@ -11,6 +12,7 @@ pub mod doctor;
 pub mod event_loop;
 pub mod fs;
 mod guest;
+pub mod guide;
 #[cfg(feature = "hyper")]
 pub mod hyper;
 mod interrupt;

@@ -1,0 +1,40 @@
+//! The guide: how to do what, page by page.
+//!
+//! | to … | read |
+//! |---|---|
+//! | run a first program | [`start_here`] |
+//! | choose between loops, and between child watchers | [`choosing`] |
+//! | write a library that runs on every executor | [`libraries`] |
+//! | use sockets and files, selectors and proactors | [`io`] |
+//! | start children and wait for them | [`children`] |
+//! | handle Ctrl-C and other signals, and shut down | [`signals`] |
+//! | test, with a clock that does not wait | [`testing`] |
+//! | bring another executor or main loop | [`adapters`] |
+//! | know what it costs, and where it ends | [`costs`], [`limits`], [`features`] |
+//! | know why | [`why`] |
+
+#![allow(rustdoc::redundant_explicit_links, reason = "pages are read outside of rustdoc, too")]
+
+macro_rules! pages {
+    ($($page:ident: $file:literal),* $(,)?) => {
+        $(
+            #[doc = include_str!(concat!("../docs/guide/", $file))]
+            pub mod $page {}
+        )*
+    };
+}
+
+pages! {
+    start_here: "start-here.md",
+    choosing: "choosing.md",
+    libraries: "libraries.md",
+    io: "io.md",
+    children: "children.md",
+    signals: "signals.md",
+    testing: "testing.md",
+    adapters: "adapters.md",
+    costs: "costs.md",
+    limits: "limits.md",
+    features: "features.md",
+    why: "why.md",
+}
