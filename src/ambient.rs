@@ -114,6 +114,7 @@ pub(crate) fn know_foreign_runtimes() {
     policy_core::foreign::install(policy_core::foreign::Foreign {
         is_polling: policy_tokio::is_polling,
         running: policy_tokio::adopt,
+        defer: policy_tokio::defer,
     });
 }
 

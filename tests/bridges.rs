@@ -183,3 +183,32 @@ fn hypers_executor_and_timer_are_the_loops() {
         assert!(began.elapsed() >= Duration::from_millis(6));
     });
 }
+
+/// Returns true if `busy` lets a timeout around it fire.
+async fn lets_others_run(busy: impl Future<Output = ()>) -> bool {
+    policy::time::timeout(Duration::from_millis(5), busy).await.is_err()
+}
+
+/// A stream that is always ready used to keep its thread for ever.
+#[test]
+fn what_is_always_ready_yields_by_those_traits_too() {
+    on_every_loop(|| async {
+        let until = Instant::now() + Duration::from_secs(20);
+        let (mut a, mut b) = connected().await;
+        let (mut c, mut d) = policy::io::duplex(64);
+        let by_tokio = async {
+            while Instant::now() < until {
+                a.write_all(b"x").await.unwrap();
+                b.read_exact(&mut [0]).await.unwrap();
+            }
+        };
+        assert!(lets_others_run(by_tokio).await);
+        let by_hyper = async {
+            while Instant::now() < until {
+                hyper_write(&mut c, b"x").await;
+                hyper_read(&mut d, &mut [MaybeUninit::uninit(); 1]).await;
+            }
+        };
+        assert!(lets_others_run(by_hyper).await);
+    });
+}

@@ -14,7 +14,8 @@ static IS_POLLING: AtomicBool = AtomicBool::new(false);
 /// away.
 #[test]
 fn a_third_party_takes_no_guard_of_others_away() {
-    let third_party = Foreign { is_polling: || IS_POLLING.load(SeqCst), running: || None };
+    let third_party =
+        Foreign { is_polling: || IS_POLLING.load(SeqCst), running: || None, defer: |_| false };
     assert!(install(third_party));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for name in policy::policy_names() {

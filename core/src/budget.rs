@@ -37,6 +37,8 @@ use std::cell::Cell;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
+use crate::foreign;
+
 /// What a poll may spend.
 const UNITS: i16 = 128;
 
@@ -140,7 +142,9 @@ fn pend<T>(cx: &Context<'_>) -> Poll<T> {
         budget.set(Budget { left, ..now });
     });
     let _ending = PENDED.try_with(|pended| pended.set(true));
-    cx.waker().wake_by_ref();
+    if !foreign::defer(cx.waker()) {
+        cx.waker().wake_by_ref();
+    }
     Poll::Pending
 }
 

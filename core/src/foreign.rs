@@ -2,6 +2,7 @@
 //! knows of them, and this crate does not.
 
 use std::sync::{Arc, OnceLock};
+use std::task::Waker;
 
 use crate::EventLoop;
 
@@ -11,8 +12,8 @@ use crate::EventLoop;
 /// use policy_core::foreign::{self, Foreign};
 ///
 /// // In a crate that knows an executor:
-/// let installed = foreign::install(Foreign { is_polling: || false, running: || None });
-/// assert!(installed);
+/// let foreign = Foreign { is_polling: || false, running: || None, defer: |_| false };
+/// assert!(foreign::install(foreign));
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Foreign {
@@ -21,6 +22,11 @@ pub struct Foreign {
     pub is_polling: fn() -> bool,
     /// Returns the loop that stands for the runtime of this thread, if there is one.
     pub running: fn() -> Option<Arc<dyn EventLoop>>,
+    /// Wakes a task of such a runtime after others, and after a look at its reactor, and
+    /// returns true; returns false, and wakes nobody, if the waker is not that of its task.
+    ///
+    /// This is asked for a task that has used up its [budget](crate::budget).
+    pub defer: fn(&Waker) -> bool,
 }
 
 /// More than there are runtimes in one program. A list that is never shortened: asking
@@ -33,9 +39,10 @@ static KNOWN: [OnceLock<Foreign>; 16] = [const { OnceLock::new() }; 16];
 /// ```
 /// use policy_core::foreign::{self, Foreign};
 ///
-/// assert!(foreign::install(Foreign { is_polling: || false, running: || None }));
+/// let first = Foreign { is_polling: || false, running: || None, defer: |_| false };
+/// assert!(foreign::install(first));
 /// // The second of two is asked, too.
-/// assert!(foreign::install(Foreign { is_polling: || false, running: || None }));
+/// assert!(foreign::install(Foreign { is_polling: || false, ..first }));
 /// ```
 pub fn install(foreign: Foreign) -> bool {
     KNOWN.iter().any(|place| place.get_or_init(|| foreign).is(&foreign))
@@ -50,6 +57,11 @@ pub(crate) fn running() -> Option<Arc<dyn EventLoop>> {
     known().find_map(|foreign| (foreign.running)())
 }
 
+/// Returns true if a runtime of others will wake the task.
+pub(crate) fn defer(waker: &Waker) -> bool {
+    known().any(|foreign| (foreign.defer)(waker))
+}
+
 fn known() -> impl Iterator<Item = &'static Foreign> {
     KNOWN.iter().map_while(OnceLock::get)
 }
@@ -59,5 +71,6 @@ impl Foreign {
         // By address. Where equal functions have several, one is asked twice.
         self.is_polling as usize == other.is_polling as usize
             && self.running as usize == other.running as usize
+            && self.defer as usize == other.defer as usize
     }
 }

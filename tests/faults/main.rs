@@ -27,6 +27,8 @@
 )]
 
 #[cfg(target_os = "linux")]
+mod busy;
+#[cfg(target_os = "linux")]
 mod causes;
 #[cfg(target_os = "linux")]
 mod exhaustion;

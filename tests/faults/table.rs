@@ -1,7 +1,7 @@
 //! The table: what a row is, and all of them.
 
 use crate::inside::Place;
-use crate::{exhaustion, input, kill, lifecycle, load, loops, spawn, status, time};
+use crate::{busy, exhaustion, input, kill, lifecycle, load, loops, spawn, status, time};
 
 /// A fault, and what must survive it.
 pub struct Row {
@@ -121,6 +121,7 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
         input::ROWS,
         load::ROWS,
         time::ROWS,
+        busy::ROWS,
     ]
     .into_iter()
     .flatten()

@@ -14,7 +14,7 @@ use policy_core::tracker::Tracker;
 use policy_core::{
     Error, ErrorKind, EventLoop, Job, LoopKind, LoopState, Selector, Timer, context, limits,
 };
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::{Builder, Handle, RuntimeFlavor};
 use tokio::task::coop;
 
 use crate::drive::Drive;
@@ -22,7 +22,7 @@ use crate::drivers::Driver;
 use crate::scoped::Scoped;
 use crate::tenure::{self, Lent, Owned, Tenure};
 use crate::timer::LoopTimer;
-use crate::{adopt, keeper, nesting};
+use crate::{adopt, fair, keeper, nesting};
 
 #[derive(Debug)]
 pub(crate) struct TokioLoop {
@@ -73,6 +73,9 @@ impl TokioLoop {
         let id = handle.id();
         let event_loop = Arc::new(Self::new(state, handle, Tenure::Owned(runtime)));
         adopt::register(id, &event_loop);
+        if event_loop.handle.runtime_flavor() == RuntimeFlavor::MultiThread {
+            fair::learn(&event_loop.handle);
+        }
         Ok(event_loop)
     }
 

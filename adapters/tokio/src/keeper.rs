@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 use crate::event_loop::TokioLoop;
+use crate::fair;
 
 /// A task that only waits to be dropped. A runtime drops its tasks before its timers
 /// and its reactor, so nothing of them is touched too late.
@@ -36,6 +37,7 @@ fn spawn(
     event_loop: &Arc<TokioLoop>,
     kept: Option<Arc<TokioLoop>>,
 ) -> AbortHandle {
+    fair::learn(handle);
     let keeper = Keeper {
         gone: event_loop.gone().clone(),
         event_loop: Arc::downgrade(event_loop),

@@ -15,6 +15,7 @@ mod child;
 mod drive;
 mod drivers;
 mod event_loop;
+mod fair;
 mod keeper;
 
 mod nesting;
@@ -31,5 +32,6 @@ mod timer;
 pub use adopt::adopt;
 #[cfg(unix)]
 pub use child::Child;
+pub use fair::defer;
 pub use nesting::is_polling;
 pub use policy::TokioPolicy;

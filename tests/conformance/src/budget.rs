@@ -5,14 +5,14 @@
 //! aborted, and the run ends.
 
 use std::future::{Future, poll_fn};
-use std::io::{self, Write};
+use std::io::{self, SeekFrom, Write};
 use std::net::TcpStream as StdTcpStream;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use futures_lite::{AsyncRead, AsyncReadExt, AsyncWriteExt, future};
+use futures_lite::{AsyncRead, AsyncReadExt, AsyncSeekExt, AsyncWriteExt, future};
 use policy::net::{TcpListener, UdpSocket};
 use policy::task::{JoinSet, consume_budget, has_budget_remaining, unconstrained, yield_now};
 use policy::time::{MissedTickBehavior, interval, sleep, sleep_until, timeout};
@@ -112,6 +112,21 @@ pub fn a_peer_that_sends_flat_out_lets_others_run(make: Make<'_>) -> Result<(), 
     })
 }
 
+/// A listener in whose queue there is always a connection.
+///
+/// Proves: 'what is always ready lets others run'
+pub fn a_tcp_listener_that_never_waits_lets_others_run(make: Make<'_>) -> Result<(), Skipped> {
+    with_sockets(make, || async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let busy = Busy::begin();
+        while busy.goes_on() {
+            let _ours = StdTcpStream::connect(address).unwrap();
+            listener.accept().await.unwrap();
+        }
+    })
+}
+
 /// A UDP socket whose datagrams have come before they are asked for.
 ///
 /// Proves: 'what is always ready lets others run'
@@ -163,6 +178,38 @@ pub fn a_copy_that_never_waits_lets_others_run(make: Make<'_>) {
     lets_others_run(make, || async {
         let endless = Endless(Busy::begin());
         policy::io::copy(endless, futures_lite::io::sink()).await.unwrap();
+    });
+}
+
+/// A file, of which more was read than is asked for: it is not read to its end in one poll.
+///
+/// Proves: 'what is always ready lets others run'
+pub fn a_file_that_was_read_ahead_lets_others_run(make: Make<'_>) {
+    run(make, async {
+        let path = std::env::temp_dir().join(format!("policy-ahead-{:?}", Instant::now()));
+        std::fs::write(&path, [1; 1000]).unwrap();
+        let mut file = policy::fs::File::open(&path).await.unwrap();
+        std::fs::remove_file(&path).ok();
+        // Given up, so that what it has read is there for the next.
+        while future::poll_once(file.read(&mut [0; 1000])).await.is_some() {
+            file.seek(SeekFrom::Start(0)).await.unwrap();
+        }
+        file.read_exact(&mut [0]).await.unwrap();
+        yield_now().await;
+        let (mut read, mut polls) = (1, 0);
+        poll_fn(|cx| {
+            polls += 1;
+            while let Poll::Ready(count) = Pin::new(&mut file).poll_read(cx, &mut [0]) {
+                match count.unwrap() {
+                    0 => return Poll::Ready(()),
+                    count => read += count,
+                }
+            }
+            Poll::Pending
+        })
+        .await;
+        assert_eq!(read, 1000);
+        assert!(polls > 1000 / 128, "1000 bytes, one at a time, in {polls} polls");
     });
 }
 
