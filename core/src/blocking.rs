@@ -1,5 +1,5 @@
-//! Jobs that block: what a loop's pool of threads runs, and how a loop that shuts
-//! down waits for them.
+//! Blocking jobs: what a loop's thread pool runs, and how a loop waits for its jobs when it shuts
+//! down.
 
 use std::fmt;
 use std::future::Future;
@@ -98,14 +98,13 @@ impl fmt::Debug for Job {
 /// # }
 /// ```
 pub trait BlockingExecutor: Send + Sync + 'static {
-    /// Takes a job, and calls [`Job::run`] on a thread where it may block. Called
-    /// from any thread; must not block itself.
+    /// Takes a job and calls [`Job::run`] on a thread where it may block. Called from any thread;
+    /// must not block itself.
     ///
-    /// A loop that is closed waits for the jobs that it gave, and then drops the
-    /// executor.
+    /// A closing loop waits for the jobs that it submitted, and then drops the executor.
     ///
     /// # Errors
-    /// If no thread can be had; the job is dropped.
+    /// Returns an error if no thread is available; the job is dropped.
     fn submit(&self, job: Job) -> Result<(), Error>;
 }
 
@@ -136,7 +135,7 @@ impl Executor {
     }
 }
 
-/// Counts a loop's blocking jobs, so that somebody can wait for them.
+/// Counts a loop's blocking jobs, so that a closing loop can wait for them.
 ///
 /// ```
 /// use policy_core::{LoopKind, LoopState};
@@ -164,7 +163,7 @@ struct Counts {
 }
 
 impl Gauge {
-    /// Makes a job, counted from here until it has run or is dropped.
+    /// Makes a job, and counts it from now until it has run or is dropped.
     ///
     /// ```
     /// use policy_core::blocking::Gauge;
@@ -184,8 +183,8 @@ impl Gauge {
         (Job { task, ticket, home: None, outside: None }, handle)
     }
 
-    /// Waits, on this thread, until each job that was accepted has begun; at most
-    /// for `limit`. Returns how many have not.
+    /// Blocks this thread until every accepted job has begun, for at most `limit`. Returns the
+    /// number of jobs that have not.
     ///
     /// ```
     /// use policy_core::blocking::Gauge;
@@ -201,8 +200,8 @@ impl Gauge {
         self.wait(limit, |counts| counts.queued)
     }
 
-    /// Waits, on this thread, until no job is left; at most for `limit`. Returns
-    /// how many are.
+    /// Blocks this thread until no job is left, for at most `limit`. Returns the number of jobs
+    /// that are left.
     ///
     /// ```
     /// use policy_core::blocking::Gauge;

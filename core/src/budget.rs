@@ -1,37 +1,37 @@
-//! How much a task may do in one poll before others have their turn.
+//! How much a task may do in one poll before other tasks get their turn.
 //!
-//! An executor gets its thread back when a poll returns `Pending`, and by nothing else. A
-//! socket whose peer is fast, or a channel that is never empty, is ready each time it is
-//! asked: a task that reads from it in a loop would keep its thread for ever, and with it
-//! timers, other tasks, and the end of the run. So each poll of a task, and of the future
-//! that a loop is run for, has a *budget* of 128 units (tokio's number). A future that
-//! makes progress spends one; when none is left, it wakes its task and pends, although it
-//! is ready, and is polled again after the others.
+//! An executor gets its thread back only when a poll returns `Pending`. A socket with a fast peer,
+//! or a channel that is never empty, is ready at every poll: a task that reads from it in a loop
+//! would keep its thread for ever, and starve timers, other tasks and the end of the run. So each
+//! poll of a task, and of the future that a loop runs, has a *budget* of 128 units (tokio's
+//! number). A future that makes progress spends one. When none is left, the future wakes its task
+//! and returns `Pending`, although it is ready, and is polled again after the other tasks.
 //!
 //! How to choose:
 //!
-//! - [`poll`]: around the poll of what can be ready again and again, as a stream's reads;
-//! - [`consume`]: in the loop of what never waits, and polls nothing;
-//! - [`Once`]: around that of what is ready once, as a timer;
+//! - [`poll`]: around the poll of a future or stream that can be ready again and again, such as a
+//!   stream's reads;
+//! - [`consume`]: in a loop that never waits and polls nothing;
+//! - [`Once`]: around the poll of a future that is ready once, such as a timer;
 //! - [`renewed`]: around the poll of a task. The cells of [`task`](crate::task) do it;
-//! - [`unconstrained`]: around a poll that decides about others, as that of a timeout's
-//!   timer: it must be asked, however much they have spent.
+//! - [`unconstrained`]: around a poll that decides about others, such as the poll of a timeout's
+//!   timer: it must happen, however much the others have spent.
 //!
 //! # Whose budget it is
 //!
-//! What polls its parts itself (a select, a `JoinSet`, `within`) shares the budget of the
-//! poll that it is a part of: however many parts there are, that poll ends. Where a loop
-//! is run inside of a poll, that loop's polls have their own.
+//! A future that polls its own parts (a select, a `JoinSet`, `within`) shares the budget of the
+//! poll that it is part of: however many parts there are, that poll ends. If a loop is run inside a
+//! poll, that loop's polls have their own budget.
 //!
-//! Code that no poll of ours surrounds, such as a task that was given to tokio itself,
-//! can't be seen to be polled anew. It has a budget as well, one per thread, which is
-//! renewed once it has made such code pend 16 times: a select of as many parts that are all
-//! ready sees each of them pend, and lets others run. And whoever blocks inside of a poll
-//! on what spends its budget, with a `block_on` of another crate, is polled in vain 1,024
-//! times and then has another 128 units: a budget is never exhausted for ever.
+//! Code that is not inside a poll of ours, such as a task that was spawned on tokio itself, has a
+//! budget as well: one per thread, because we can't see when a new poll begins. It is renewed after
+//! it has made such code return `Pending` 16 times: a select of that many ready parts sees each of
+//! them pend, and lets other tasks run. And if code blocks inside a poll on a future that spends
+//! the budget, with another crate's `block_on`, that future is polled in vain 1,024 times and then
+//! gets another 128 units: a budget is never exhausted for ever.
 //!
-//! An executor's own budget (tokio's) is spent as well, by the futures of that executor
-//! that an adapter uses.
+//! Futures of an executor that has a budget of its own (tokio's) spend that budget as well, when an
+//! adapter uses them.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -66,7 +66,7 @@ thread_local! {
     static PENDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Returns true if the poll that goes on may spend more.
+/// Returns true if the current poll may spend more.
 ///
 /// ```
 /// use policy_core::budget;
@@ -80,8 +80,8 @@ pub fn has_remaining() -> bool {
     cfg!(loom) || BUDGET.try_with(|budget| budget.get().left > 0).unwrap_or(true)
 }
 
-/// Calls `poll`, and spends a unit if it is ready; pends instead, and wakes the task, if
-/// none is left.
+/// Calls `poll`, and spends a unit if it returns `Ready`. If no unit is left, wakes the task and
+/// returns `Pending` instead.
 ///
 /// ```
 /// use policy_core::budget;
@@ -105,7 +105,7 @@ pub fn poll<T>(cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> Poll
     polled
 }
 
-/// Spends a unit; lets others run first if none is left.
+/// Spends a unit; lets other tasks run first if none is left.
 ///
 /// ```
 /// use policy_core::budget;
@@ -155,11 +155,10 @@ pub(crate) fn take_pended() -> bool {
     PENDED.try_with(|pended| pended.replace(false)).unwrap_or(false)
 }
 
-/// The budget of a future that is ready once, after it has waited: a timer, a handle.
+/// The budget of a future that is ready once, after it has waited: a timer or a join handle.
 ///
-/// Such a future pends for the budget at most once, and never after it has waited for
-/// what it is about. So a select that asks it last can't overlook it, however busy the
-/// others are.
+/// Such a future pends for the budget at most once, and never after it has waited for its own
+/// event. So a select that polls it last can't miss it, however busy the other branches are.
 ///
 /// ```
 /// use policy_core::budget::{self, Once};
@@ -185,7 +184,7 @@ enum Progress {
 }
 
 impl Once {
-    /// Makes that of a future that was not polled yet.
+    /// Makes the budget of a future that was not polled yet.
     ///
     /// ```
     /// let once = policy_core::budget::Once::new();
@@ -195,7 +194,7 @@ impl Once {
         Self(Progress::Fresh)
     }
 
-    /// Makes that of a future that pends once in any case, as asyncio's `sleep(0)`.
+    /// Makes the budget of a future that always pends once, like asyncio's `sleep(0)`.
     ///
     /// ```
     /// use policy_core::budget::Once;
@@ -210,8 +209,8 @@ impl Once {
         Self(Progress::MustYield)
     }
 
-    /// As [`poll`](fn@poll), for the future that this belongs to. Once it was ready, it
-    /// begins anew.
+    /// Like [`poll`](fn@poll), for the future that this belongs to. Once that was ready, it starts
+    /// again.
     ///
     /// ```
     /// use policy_core::budget::Once;
@@ -258,8 +257,8 @@ pub fn renewed<R>(f: impl FnOnce() -> R) -> R {
     with(Budget::OF_A_POLL, f)
 }
 
-/// Calls `f` with the budget of the poll around it; with one of its own, if it is called
-/// where no poll of ours is.
+/// Calls `f` with the budget of the poll around it, or with a budget of its own if it is called
+/// outside of our polls.
 ///
 /// ```
 /// use policy_core::budget;
@@ -278,7 +277,7 @@ pub fn shared<R>(f: impl FnOnce() -> R) -> R {
     if outside == Ok(true) { renewed(f) } else { f() }
 }
 
-/// Calls `f`, which may spend what it likes.
+/// Calls `f` without a limit on what it spends.
 ///
 /// ```
 /// use policy_core::budget;

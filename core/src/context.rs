@@ -3,13 +3,13 @@
 //! A loop is *entered* around the polls that it makes, never across an `.await`.
 //! How to choose:
 //!
-//! - [`scope`]: around a call, by reference; costs a push and a pop. What drives
-//!   a loop and what polls a task uses this.
+//! - [`scope`]: around a call, by reference; costs a push and a pop. Use it to drive a loop and to
+//!   poll a task.
 //! - [`enter_worker`]: once, at the start of a thread that belongs to a loop.
 //! - [`enter`]: a guard, for code that can't be put into a closure.
 //!
-//! A destroyed thread-local is "no loop", not a panic: a destructor that runs
-//! while its thread ends may call anything here.
+//! If the thread-local was already destroyed, the answer is "no loop", not a panic: a destructor
+//! that runs while its thread ends may call anything here.
 #![allow(unsafe_code, reason = "a scope lends its loop to the stack for the time of a call")]
 
 use std::cell::{Cell, RefCell};
@@ -106,8 +106,8 @@ pub fn enter(event_loop: Arc<dyn EventLoop>) -> Guard {
     push(Lent::Owned(event_loop), Role::Runs)
 }
 
-/// Makes `event_loop` the running loop of this thread, which is one of its
-/// workers, without keeping it open.
+/// Makes `event_loop` the running loop of this thread, which is one of its workers. Does not keep
+/// the loop open.
 ///
 /// ```
 /// # fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>) {
@@ -180,9 +180,9 @@ fn set_top(entries: &[Entry]) {
     });
 }
 
-/// Calls `f` with the running loop of this thread; gives `None` where none runs.
+/// Calls `f` with the running loop of this thread; returns `None` if no loop runs here.
 ///
-/// The way for hot paths: nothing is cloned where a [`scope`] lends the loop.
+/// Use it on hot paths: it clones nothing if a [`scope`] lends the loop.
 ///
 /// ```
 /// use policy_core::context;
@@ -195,8 +195,8 @@ pub fn with_running<R>(f: impl FnOnce(&Arc<dyn EventLoop>) -> R) -> Option<R> {
     with(|role| role == Role::Runs, f)
 }
 
-/// Calls `f` with the loop that ambient calls on this thread mean: the running
-/// one, or the one whose blocking job this is.
+/// Calls `f` with the loop that ambient calls on this thread use: the running loop, or the loop
+/// whose blocking job this is.
 ///
 /// ```
 /// use policy_core::context;

@@ -4,12 +4,11 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
-/// What went wrong when a loop, a policy, a watcher or a child was used.
+/// The error of a loop, a policy, a watcher or a child.
 ///
-/// The type is opaque, so that it can carry more one day; [`kind`](Self::kind)
-/// is what code decides on, the message is what a person reads: it ends in the
-/// remedy. A failure of the operating system stays an [`io::Error`] and is the
-/// [`source`](std::error::Error::source).
+/// The type is opaque, so that it can carry more one day. Code decides by [`kind`](Self::kind);
+/// people read the message, which ends in the remedy. A failure of the operating system stays an
+/// [`io::Error`] and is the [`source`](std::error::Error::source).
 ///
 /// ```
 /// use policy_core::{Error, ErrorKind};
@@ -46,21 +45,21 @@ struct Inner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// No event loop runs on this thread, and none could be found for it.
+    /// No event loop runs on this thread, and no other loop was found for it.
     NoRunningLoop,
-    /// The policy has no loop for this context, and does not make one here.
+    /// The policy has no loop for this context, and does not create one here.
     NoCurrentLoop,
     /// No policy is set and the feature `default-loop` is off.
     NoDefaultLoop,
     /// The loop was closed.
     LoopClosed,
-    /// This loop is being run already, by this thread or another.
+    /// This loop is already running, on this thread or another.
     AlreadyRunning,
     /// Another loop runs on this thread.
     OtherLoopRunning,
     /// A running loop can't be closed.
     CloseWhileRunning,
-    /// The loop was stopped before its main future was done.
+    /// The loop was stopped before its main future completed.
     StoppedBeforeComplete,
     /// The runner was closed.
     RunnerClosed,
@@ -68,39 +67,39 @@ pub enum ErrorKind {
     NotImplemented,
     /// The loop can't do this, here or ever.
     Unsupported,
-    /// The call belongs on another thread.
+    /// The call must be made on another thread.
     WrongThread,
-    /// The process was forked, and the loop stayed with the parent.
+    /// The process was forked, and the loop stayed in the parent.
     Forked,
     /// No policy of this name is compiled in.
     UnknownPolicy,
-    /// An argument has no meaning.
+    /// An argument is invalid.
     InvalidInput,
     /// The signal can't be caught.
     UncatchableSignal,
-    /// The run was ended by Ctrl-C.
+    /// Ctrl-C ended the run.
     Interrupted,
     /// The policy has no child watcher yet.
     NoChildWatcher,
-    /// The child watcher is not ready to use.
+    /// The child watcher is not ready for use.
     WatcherInactive,
     /// The child watcher was closed.
     WatcherClosed,
     /// The process is not a child of this one.
     NotOurChild,
-    /// No such process.
+    /// There is no such process.
     NoSuchProcess,
     /// The child has exited.
     ChildExited,
-    /// The child has exited, and its status was taken by somebody else.
+    /// The child has exited, and other code has taken its status.
     StatusLost,
-    /// A limit that was asked for is reached.
+    /// A limit that the caller set was reached.
     LimitReached,
     /// The loop's clock is not paused.
     NotPaused,
-    /// The time that was allowed is over.
+    /// The time limit has passed.
     TimedOut,
-    /// The operating system refused: see the source.
+    /// The operating system refused: see [`io_error`](Error::io_error).
     Io,
 }
 
@@ -195,7 +194,7 @@ impl Error {
         Self { inner: Box::new(Inner { kind, message: message.into(), source: None }) }
     }
 
-    /// Makes an error of kind [`ErrorKind::Io`]: `doing` says what was tried.
+    /// Makes an error of kind [`ErrorKind::Io`]; `doing` says what was attempted.
     ///
     /// ```
     /// use policy_core::{Error, ErrorKind};
@@ -227,7 +226,7 @@ impl Error {
         self
     }
 
-    /// Returns the situation that the error is about.
+    /// Returns the kind of the error.
     ///
     /// ```
     /// use policy_core::{Error, ErrorKind};
@@ -238,7 +237,7 @@ impl Error {
         self.inner.kind
     }
 
-    /// Returns the failure of the operating system, where that is the cause.
+    /// Returns the operating system's error, if that is the cause.
     ///
     /// ```
     /// use policy_core::Error;

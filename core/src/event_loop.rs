@@ -1,4 +1,4 @@
-//! The promise that every event loop keeps.
+//! The contract of every event loop.
 
 mod callbacks;
 mod calls;
@@ -33,17 +33,15 @@ pub enum LoopKind {
     Proactor,
 }
 
-/// An executor, its reactor and its timers, behind one face.
+/// An executor, its reactor and its timers, behind one interface.
 ///
-/// This trait is what an *adapter* implements, and it is small on purpose. What a
-/// user calls (`run_until_complete`, `spawn`, `stop`, `close` …) are the methods
-/// of `dyn EventLoop` below, which do the checks that are the same for every
-/// executor and then call these.
+/// An *adapter* implements this trait, and it is small on purpose. Users call the methods of
+/// `dyn EventLoop` below (`run_until_complete`, `spawn`, `stop`, `close` …), which make the checks
+/// that are the same for every executor and then call these.
 ///
-/// The trait is `Send + Sync` because handles to a loop travel. A loop that is
-/// bound to a thread (compio) makes its executor on the first
-/// [`drive`](Self::drive), keeps it in that thread, and answers
-/// [`ErrorKind::WrongThread`] elsewhere.
+/// The trait is `Send + Sync` because handles to a loop are sent between threads. A loop that is
+/// bound to a thread (compio) makes its executor on the first [`drive`](Self::drive), keeps it on
+/// that thread, and returns [`ErrorKind::WrongThread`] elsewhere.
 ///
 /// ```
 /// use policy_core::{Error, EventLoop, Job, LoopKind, LoopState, Timer};
@@ -89,28 +87,28 @@ pub trait EventLoop: Debug + Send + Sync + 'static {
     /// Returns the part that all loops share.
     fn state(&self) -> &LoopState;
 
-    /// Runs the loop on this thread until `main` is done.
+    /// Runs the loop on this thread until `main` completes.
     ///
     /// Called by one thread at a time, never nested, with the loop entered in
-    /// [`context`](crate::context). `main` never panics. It runs the loop's tasks and
-    /// callbacks, too, and is pending when the reactor is to be looked at: without a
-    /// wait if it has woken its waker, else until somebody wakes it.
+    /// [`context`](crate::context). `main` never panics. It also runs the loop's tasks and
+    /// callbacks, and returns `Pending` when the executor should look at its reactor: without
+    /// waiting if `main` has woken its waker, else until something wakes it.
     ///
     /// # Errors
-    /// If the loop can't run here, before `main` was polled: for example
-    /// [`ErrorKind::WrongThread`], or [`ErrorKind::OtherLoopRunning`] where the
-    /// executor can't be nested in what runs on this thread.
+    /// Returns an error if the loop can't run here, before it polls `main`: for example
+    /// [`ErrorKind::WrongThread`], or [`ErrorKind::OtherLoopRunning`] if the executor can't be
+    /// nested in the one that runs on this thread.
     fn drive(&self, main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), Error>;
 
-    /// Gives a task to an executor with threads. Called from any thread, also while
-    /// nobody drives the loop.
+    /// Gives a task to an executor with threads. Called from any thread, also while no thread
+    /// drives the loop.
     ///
-    /// Only where the state says [`self_driving`](LoopState::self_driving). The tasks of
-    /// other loops need no executor: they are run in `main`, by [`drive`](Self::drive).
+    /// Called only if the state is [`self_driving`](LoopState::self_driving). The tasks of other
+    /// loops need no executor: `main` runs them, inside [`drive`](Self::drive).
     ///
     /// # Errors
-    /// If the executor takes no tasks any more; the task is dropped, so cancelled.
-    /// [`ErrorKind::Unsupported`] where there is no executor (the default).
+    /// Returns an error if the executor takes no more tasks; the task is dropped, and so cancelled.
+    /// Returns [`ErrorKind::Unsupported`] if there is no executor (the default).
     fn submit(&self, task: Task) -> Result<(), Error> {
         drop(task);
         Err(ErrorKind::Unsupported.into())
@@ -119,65 +117,64 @@ pub trait EventLoop: Debug + Send + Sync + 'static {
     /// Gives a job to a thread where it may block. Called from any thread.
     ///
     /// # Errors
-    /// If no thread can be had, or none is given any more; the job is dropped.
+    /// Returns an error if no thread is available, or the loop takes no more jobs; the job is
+    /// dropped.
     fn submit_blocking(&self, job: Job) -> Result<(), Error>;
 
     /// Makes a timer of this loop. Called from any thread.
     ///
     /// # Errors
-    /// If the executor has no timers.
+    /// Returns an error if the executor has no timers.
     fn timer(&self, deadline: Instant) -> Result<Timer, Error>;
 
     /// Returns the loop as a selector; users call
     /// [`selector`](#method.selector).
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] if it can't be one (the default).
+    /// Returns [`ErrorKind::Unsupported`] if the loop is no selector (the default).
     fn as_selector(&self) -> Result<&dyn Selector, Error> {
         Err(unsupported(self.state(), "a selector"))
     }
 
-    /// Returns the loop as a proactor, if that is how its executor works; users call
+    /// Returns the loop as a proactor, if its executor works like that; users call
     /// [`proactor`](#method.proactor), which emulates one on a selector.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] if it can't be one (the default).
+    /// Returns [`ErrorKind::Unsupported`] if the loop is no proactor (the default).
     fn as_proactor(&self) -> Result<&dyn Proactor, Error> {
         Err(unsupported(self.state(), "a proactor"))
     }
 
-    /// Returns the adapter's own type, for what only its loops have: see
+    /// Returns the adapter's own type, for features that only its loops have: see
     /// [`downcast_ref`](#method.downcast_ref).
     fn as_any(&self) -> Option<&dyn Any> {
         None
     }
 
-    /// Returns false if what runs on this thread, inside [`drive`](Self::drive), should
-    /// let the executor have its turn at once: its own cooperative budget is used up.
+    /// Returns false if the code on this thread, inside [`drive`](Self::drive), should return to
+    /// the executor at once because the executor's own cooperative budget is used up.
     fn has_budget(&self) -> bool {
         true
     }
 
-    /// Returns true if the reactor and its timers wake whoever waits for them while
-    /// nobody drives the loop: then a host can run it turn by turn, and need not look in
-    /// between.
+    /// Returns true if the reactor and its timers wake their tasks even while no thread drives the
+    /// loop: then a host can run it turn by turn, and need not look in between.
     fn wakes_by_itself(&self) -> bool {
         false
     }
 
-    /// Returns false if tasks run here that were not spawned through this loop, so
-    /// that nobody can know when everything is idle: then a paused clock does not
-    /// jump, and [`pause`](EventLoop#method.pause) is [`ErrorKind::Unsupported`].
+    /// Returns false if the loop also runs tasks that were not spawned through it, and so can't
+    /// know when everything is idle: then a paused clock does not jump, and
+    /// [`pause`](EventLoop#method.pause) returns [`ErrorKind::Unsupported`].
     fn knows_idle(&self) -> bool {
         true
     }
 
-    /// Drops every task that is left, and waits until none is being polled and
-    /// no worker thread is left; at most for `limit`.
+    /// Drops every task that is left, and waits, for at most `limit`, until no task is being polled
+    /// and no worker thread is left.
     ///
-    /// Called once, when the loop is closed: nobody drives it, and nothing is
-    /// submitted any more. It may be called inside one of the loop's own tasks;
-    /// then it does not wait.
+    /// Called once, when the loop is closed: no thread drives it, and nothing is submitted any
+    /// more. It may be called inside one of the loop's own tasks; then it does not wait.
     fn shutdown(&self, limit: Duration);
 }
 

@@ -1,4 +1,4 @@
-//! What goes wrong where nobody waits for it: who is told, and what.
+//! Failures that no code waits for: which handler is called, and with what.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::{EventLoop, Handle, task};
 
-/// What a loop calls about failures that nobody waits for; see
+/// The handler that a loop calls for failures that no code waits for; see
 /// [`set_exception_handler`](trait.EventLoop.html#method.set_exception_handler).
 ///
 /// ```
@@ -21,8 +21,7 @@ use crate::{EventLoop, Handle, task};
 /// ```
 pub type ExceptionHandler = Arc<dyn Fn(&Arc<dyn EventLoop>, &ExceptionContext) + Send + Sync>;
 
-/// What is known about a failure that nobody waits for (asyncio's dictionary
-/// `context`).
+/// Describes a failure that no code waits for (asyncio's dictionary `context`).
 ///
 /// ```
 /// use policy_core::ExceptionContext;
@@ -43,7 +42,7 @@ pub struct ExceptionContext {
 }
 
 impl ExceptionContext {
-    /// Begins with what happened, in words.
+    /// Makes a context with a message that says what happened.
     ///
     /// ```
     /// use policy_core::ExceptionContext;
@@ -95,7 +94,7 @@ impl ExceptionContext {
         self
     }
 
-    /// Adds the task that it is about.
+    /// Adds the task that failed.
     ///
     /// ```
     /// use policy_core::{ExceptionContext, task};
@@ -110,7 +109,7 @@ impl ExceptionContext {
         self
     }
 
-    /// Adds the callback that it is about.
+    /// Adds the callback that failed.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) {
@@ -127,7 +126,7 @@ impl ExceptionContext {
         self
     }
 
-    /// Adds where in the source it comes from.
+    /// Adds the source location of the failing task or callback.
     ///
     /// ```
     /// use policy_core::ExceptionContext;
@@ -142,7 +141,7 @@ impl ExceptionContext {
         self
     }
 
-    /// Returns what happened, in words.
+    /// Returns the message that says what happened.
     ///
     /// ```
     /// use policy_core::ExceptionContext;
@@ -153,7 +152,7 @@ impl ExceptionContext {
         &self.message
     }
 
-    /// Calls `f` with the payload of the panic, if it is one.
+    /// Calls `f` with the payload of the panic, if there is one.
     ///
     /// ```
     /// use policy_core::ExceptionContext;
@@ -167,7 +166,7 @@ impl ExceptionContext {
         Some(f(&**panic.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
-    /// Returns true if it is about a panic.
+    /// Returns true if the failure is a panic.
     ///
     /// ```
     /// use policy_core::ExceptionContext;
@@ -178,7 +177,7 @@ impl ExceptionContext {
         self.panic.is_some()
     }
 
-    /// Returns the words of the panic, if it is one that has some.
+    /// Returns the message of the panic, if it has one.
     ///
     /// ```
     /// use policy_core::ExceptionContext;
@@ -189,7 +188,7 @@ impl ExceptionContext {
         self.panic_message.as_deref()
     }
 
-    /// Returns the error, if it is about one.
+    /// Returns the error, if there is one.
     ///
     /// ```
     /// use policy_core::ExceptionContext;
@@ -200,7 +199,7 @@ impl ExceptionContext {
         self.error.as_deref()
     }
 
-    /// Returns the task that it is about.
+    /// Returns the task that failed, if it is known.
     ///
     /// ```
     /// use policy_core::ExceptionContext;
@@ -211,7 +210,7 @@ impl ExceptionContext {
         self.task
     }
 
-    /// Returns the callback that it is about.
+    /// Returns the callback that failed, if it is known.
     ///
     /// ```
     /// use policy_core::ExceptionContext;

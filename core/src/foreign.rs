@@ -1,12 +1,12 @@
-//! Runtimes that never heard of policies, and yet run this code: what the facade
-//! knows of them, and this crate does not.
+//! Runtimes that know nothing of policies, and yet run this code. The facade knows them; this crate
+//! does not.
 
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
 use crate::EventLoop;
 
-/// What is asked about a runtime of others, on whose thread this code may run.
+/// The questions that this crate asks about a foreign runtime, on whose thread this code may run.
 ///
 /// ```
 /// use policy_core::foreign::{self, Foreign};
@@ -17,8 +17,7 @@ use crate::EventLoop;
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Foreign {
-    /// Returns true if such a runtime polls this code, so that no loop may be run
-    /// here.
+    /// Returns true if such a runtime polls this code, so that no loop may run here.
     pub is_polling: fn() -> bool,
     /// Returns the loop that stands for the runtime of this thread, if there is one.
     pub running: fn() -> Option<Arc<dyn EventLoop>>,
@@ -33,8 +32,9 @@ pub struct Foreign {
 /// costs loads, and takes no lock.
 static KNOWN: [OnceLock<Foreign>; 16] = [const { OnceLock::new() }; 16];
 
-/// Says what is known of other runtimes. All who say so are asked, in the order in which
-/// they came; saying the same again changes nothing. Returns false if there are too many.
+/// Registers the questions about a foreign runtime. All that are registered are asked, in the order
+/// of registration; registering the same again changes nothing. Returns false if there are too
+/// many.
 ///
 /// ```
 /// use policy_core::foreign::{self, Foreign};

@@ -1,5 +1,4 @@
-//! The contracts of `event-loop-policy`: what an adapter, a policy or a child
-//! watcher implements.
+//! The contracts of `event-loop-policy`, which an adapter, a policy or a child watcher implements.
 //!
 //! Users call the crate `policy`; this one changes rarely and knows no
 //! executor. How to choose among its modules:

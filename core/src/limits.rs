@@ -1,21 +1,21 @@
-//! How much a caller may ask for: a number that comes from a name, an environment variable
-//! or a configuration must not be able to end the process.
+//! Limits on what a caller may ask for: a number that comes from a name, an environment variable or
+//! a configuration must not be able to end the process.
 
 use std::num::NonZeroUsize;
 use std::thread;
 
 use crate::{Error, ErrorKind};
 
-/// How many worker threads a loop may have, on a machine that has no more processors. So
-/// many start everywhere; a hundred thousand meet the limits of the system half-way, where
+/// The number of worker threads that a loop may have on a machine without more processors. Every
+/// machine can start that many; a hundred thousand reach the limits of the system half-way, where
 /// an executor panics or is aborted.
 pub const WORKER_THREADS: usize = 1024;
 
 /// Checks a number of worker threads.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidInput`] for 0, and for more than [`WORKER_THREADS`] and the number of
-/// processors.
+/// Returns [`ErrorKind::InvalidInput`] for 0, and for a number that is above both
+/// [`WORKER_THREADS`] and the number of processors.
 pub fn worker_threads(asked: usize) -> Result<NonZeroUsize, Error> {
     let most = || thread::available_parallelism().map_or(1, NonZeroUsize::get).max(WORKER_THREADS);
     match NonZeroUsize::new(asked) {

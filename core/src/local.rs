@@ -1,5 +1,5 @@
-//! What belongs to one thread or one process: the parts of loops that can't travel,
-//! which thread is the main one, and whether this process was forked.
+//! What belongs to one thread or one process: the parts of loops that can't be sent, which thread
+//! is the main one, and whether this process was forked.
 #![allow(unsafe_code, reason = "two calls of libc that take no pointers")]
 
 use std::cell::RefCell;
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::LoopId;
 
-/// The `!Send` parts of loops, by loop, for one thread: an adapter keeps one in a
+/// The `!Send` parts of loops, keyed by loop, for one thread: an adapter keeps one in a
 /// `thread_local!`.
 ///
 /// ```
@@ -43,7 +43,7 @@ impl<T> LocalTable<T> {
         Self { parts: RefCell::new(Vec::new()) }
     }
 
-    /// Returns this thread's part of a loop, if there is one.
+    /// Returns this thread's part of a loop, if any.
     ///
     /// ```
     /// use policy_core::{LoopKind, LoopState, local::LocalTable};
@@ -58,7 +58,7 @@ impl<T> LocalTable<T> {
         self.parts.borrow().iter().find(|(owner, _)| *owner == id).map(|(_, part)| part.clone())
     }
 
-    /// Returns this thread's part of a loop, made by `make` if there is none.
+    /// Returns this thread's part of a loop; calls `make` if there is none.
     ///
     /// ```
     /// use policy_core::{LoopKind, LoopState, local::LocalTable};
@@ -82,7 +82,7 @@ impl<T> LocalTable<T> {
         part
     }
 
-    /// Takes this thread's part of a loop out. Dropping it may run user code.
+    /// Removes this thread's part of a loop and returns it. Dropping it may run user code.
     ///
     /// ```
     /// use policy_core::{LoopKind, LoopState, local::LocalTable};
@@ -106,9 +106,9 @@ impl<T> Default for LocalTable<T> {
     }
 }
 
-/// Cancels the tasks of a loop that stay on this thread. For an adapter whose tasks have
-/// to go before something of its own does; all others leave it to the loop that closes,
-/// and to the thread that ends.
+/// Cancels the tasks of a loop that are bound to this thread. Only for an adapter that must drop
+/// its tasks before something of its own; otherwise the loop does it when it closes, and the thread
+/// when it ends.
 ///
 /// ```
 /// use policy_core::{LoopKind, LoopState, local};
@@ -119,7 +119,7 @@ pub fn cancel(id: LoopId) {
     crate::heart::close_local(id);
 }
 
-/// Returns true on the thread that the process began with.
+/// Returns true on the thread that the process started with.
 ///
 /// ```
 /// assert!(!std::thread::spawn(policy_core::local::is_main_thread).join().unwrap());
@@ -142,8 +142,8 @@ pub fn is_main_thread() -> bool {
     return std::thread::current().name() == Some("main");
 }
 
-/// Returns a number that differs between a process and its forked children. One
-/// relaxed load: cheap enough to ask whenever a loop is used.
+/// Returns a number that differs between a process and its forked children. One relaxed load: cheap
+/// enough for every use of a loop.
 ///
 /// ```
 /// use policy_core::local::fork_generation;

@@ -1,4 +1,4 @@
-//! What a reactor can wait for, by one name on all systems: a descriptor on Unix, a
+//! The handles that a reactor can wait for, under one name on all systems: a descriptor on Unix, a
 //! socket on Windows.
 //!
 //! ```
@@ -34,7 +34,7 @@ compile_error!(
     "this system has neither descriptors nor sockets; name here what its reactors wait for"
 );
 
-/// Borrows what a reactor waits for (`as_fd` on Unix, `as_socket` on Windows).
+/// Borrows the descriptor (`as_fd` on Unix) or the socket (`as_socket` on Windows).
 ///
 /// ```
 /// # #[cfg(unix)] {
@@ -53,8 +53,8 @@ pub fn borrow<T: AsIo + ?Sized>(io: &T) -> BorrowedIo<'_> {
     return io.as_socket();
 }
 
-/// Returns the number by which the system knows it (`as_raw_fd` on Unix,
-/// `as_raw_socket` on Windows).
+/// Returns the descriptor's number (`as_raw_fd` on Unix) or the raw socket (`as_raw_socket` on
+/// Windows).
 ///
 /// ```
 /// # #[cfg(unix)]
@@ -67,11 +67,11 @@ pub fn raw<T: AsRawIo + ?Sized>(io: &T) -> RawIo {
     return io.as_raw_socket();
 }
 
-/// What names a descriptor (a socket on Windows): a reference to whatever has one, a
-/// borrowed one, or its number.
+/// Names a descriptor (a socket on Windows): implemented for references to anything that has one,
+/// for a borrowed one, and for its number.
 ///
-/// asyncio takes "a file object or an integer file descriptor". A trait of its own,
-/// since std has no `AsRawFd` for references.
+/// asyncio takes "a file object or an integer file descriptor". This is a trait of its own, because
+/// std does not implement `AsRawFd` for references.
 ///
 /// ```
 /// # #[cfg(unix)] {

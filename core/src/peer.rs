@@ -1,5 +1,5 @@
-//! What a peer can do to an accept or a receive, which is nobody else's: what every loop,
-//! with readiness or completion, has to know.
+//! How a peer can make an accept or a receive fail, without a fault of this side. Every loop has to
+//! know this, whether it waits for readiness or completion.
 
 use std::io;
 
@@ -7,10 +7,10 @@ use socket2::{SockAddr, SockRef, Socket, Type};
 
 use crate::os::BorrowedIo;
 
-/// Accepts a connection, close-on-exec, and says who made it.
+/// Accepts a connection, close-on-exec, and returns it with the address of the peer.
 ///
 /// # Errors
-/// Of the system; see [`is_of_one_connection`].
+/// Returns the error of the system; see [`is_of_one_connection`].
 pub fn accept(io: &BorrowedIo<'_>) -> io::Result<(Socket, SockAddr)> {
     let listener = SockRef::from(io);
     #[cfg(not(target_vendor = "apple"))]
@@ -26,12 +26,12 @@ pub fn accept(io: &BorrowedIo<'_>) -> io::Result<(Socket, SockAddr)> {
     }
 }
 
-/// Returns true if an error of an accept is that of a single connection, whose peer has
-/// gone or can't be reached any more: the next one is accepted then.
+/// Returns true if an accept failed because of a single connection, whose peer has gone or is
+/// unreachable: the caller should accept the next one.
 ///
-/// By accept(2), Linux passes the errors that are pending on a new socket on. Two of its
-/// list are not here: EOPNOTSUPP, which every accept on a datagram socket gives, and EPERM,
-/// by which a security module refuses all of a process.
+/// According to accept(2), Linux passes pending errors of a new socket to the caller. Two of its
+/// list are not here: EOPNOTSUPP, which every accept on a datagram socket returns, and EPERM, with
+/// which a security module refuses all connections of a process.
 pub fn is_of_one_connection(error: &io::Error) -> bool {
     // The latter is Windows' word for the former.
     if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
@@ -54,9 +54,10 @@ pub fn is_of_one_connection(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| CODES.contains(&code))
 }
 
-/// Returns true if an error of a receive tells that a datagram which was *sent* earlier did
-/// not arrive. Windows says so to whoever receives next, whomever from: any peer could end a
-/// server by closing its socket. A socket that has one peer only is told, as elsewhere.
+/// Returns true if a receive failed because a datagram that this socket *sent* earlier did not
+/// arrive. Windows reports that to the next receive, whoever its sender is: any peer could end a
+/// server by closing its socket. On a connected socket, which has only one peer, the error is
+/// reported, as on other systems.
 pub fn is_of_earlier_datagram(io: &BorrowedIo<'_>, error: &io::Error) -> bool {
     // WSAENETRESET, WSAECONNRESET.
     if !cfg!(windows) || !matches!(error.raw_os_error(), Some(10052 | 10054)) {

@@ -1,4 +1,4 @@
-//! The promise that every policy keeps.
+//! The contract of every policy.
 
 mod context_policy;
 mod exclusive;
@@ -11,14 +11,13 @@ pub use keys::{Context, ContextKey, IntoContext};
 
 use crate::{ChildWatcher, Error, ErrorKind, EventLoop};
 
-/// Decides which event loop a context gets, and how children are waited for.
+/// Decides which event loop a context gets, and how the process waits for children.
 ///
 /// asyncio's `AbstractEventLoopPolicy`. Every method has a default: it forwards to
-/// [`base`](Self::base), and without a base it gives
-/// [`ErrorKind::NotImplemented`]. To write a policy, wrap another, return it from
-/// `base`, and override what should differ. Overriding
-/// [`new_event_loop`](Self::new_event_loop) alone changes what
-/// [`get_event_loop`](Self::get_event_loop) creates.
+/// [`base`](Self::base), and without a base it returns [`ErrorKind::NotImplemented`]. To write a
+/// policy, wrap another one, return it from `base`, and override what should differ. If you
+/// override [`new_event_loop`](Self::new_event_loop) alone,
+/// [`get_event_loop`](Self::get_event_loop) creates your loops.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -36,15 +35,14 @@ pub trait EventLoopPolicy: Send + Sync + 'static {
         None
     }
 
-    /// Returns the event loop of the current context, and makes it first where the
-    /// policy does so.
+    /// Returns the event loop of the current context; creates it first if the policy does so there.
     ///
-    /// This default is composed of [`current`](Self::current),
-    /// [`new_event_loop`](Self::new_event_loop) and
+    /// This default calls [`current`](Self::current), [`new_event_loop`](Self::new_event_loop) and
     /// [`set_event_loop`](Self::set_event_loop), in that order.
     ///
     /// # Errors
-    /// [`ErrorKind::NoCurrentLoop`], or what the parts give.
+    /// Returns [`ErrorKind::NoCurrentLoop`] if the policy creates no loop here, or the error of one
+    /// of the three calls.
     fn get_event_loop(&self) -> Result<Arc<dyn EventLoop>, Error> {
         match self.current()? {
             CurrentLoop::Set(event_loop) => Ok(event_loop),
@@ -61,36 +59,36 @@ pub trait EventLoopPolicy: Send + Sync + 'static {
         }
     }
 
-    /// Sets the event loop of the current context, or clears it; after that, none
-    /// is made there by itself any more.
+    /// Sets the event loop of the current context, or clears it. After that, the policy does not
+    /// create one there by itself any more.
     ///
     /// # Errors
-    /// [`ErrorKind::LoopClosed`] for a closed loop, with nothing changed.
+    /// Returns [`ErrorKind::LoopClosed`] for a closed loop, and changes nothing.
     fn set_event_loop(&self, event_loop: Option<Arc<dyn EventLoop>>) -> Result<(), Error> {
         self.base().ok_or_else(not_implemented)?.set_event_loop(event_loop)
     }
 
-    /// Makes an event loop. Does not set it.
+    /// Creates an event loop. Does not set it.
     ///
     /// # Errors
-    /// If the executor can't be started.
+    /// Returns an error if the executor can't be started.
     fn new_event_loop(&self) -> Result<Arc<dyn EventLoop>, Error> {
         self.base().ok_or_else(not_implemented)?.new_event_loop()
     }
 
-    /// Looks at the loop of the current context, and makes none.
+    /// Returns what the policy knows of the current context; does not create a loop.
     ///
     /// # Errors
-    /// Only [`ErrorKind::NotImplemented`].
+    /// Returns [`ErrorKind::NotImplemented`] if the policy has no base, and no other error.
     fn current(&self) -> Result<CurrentLoop, Error> {
         self.base().ok_or_else(not_implemented)?.current()
     }
 
-    /// Calls `create`; where threads share a context, one of them at a time, so that
-    /// the first makes the loop and the others find it.
+    /// Calls `create`. Where threads share a context, calls it on one thread at a time, so that the
+    /// first creates the loop and the others find it.
     ///
     /// # Errors
-    /// What `create` gives.
+    /// Returns the error of `create`.
     fn create_exclusively(
         &self,
         create: &mut dyn FnMut() -> Result<Arc<dyn EventLoop>, Error>,
@@ -101,30 +99,28 @@ pub trait EventLoopPolicy: Send + Sync + 'static {
         }
     }
 
-    /// Returns a loop that runs by itself, on threads of its own, if the policy's
-    /// loops do: code outside any loop may spawn there. Always the same loop,
-    /// while it is open.
+    /// Returns a loop that runs by itself, on its own threads, if the policy's loops do: code
+    /// outside any loop may spawn there. Always returns the same loop, while it is open.
     ///
     /// # Errors
-    /// If that loop can't be made.
+    /// Returns an error if that loop can't be created.
     fn background_loop(&self) -> Result<Option<Arc<dyn EventLoop>>, Error> {
         self.base().map_or(Ok(None), EventLoopPolicy::background_loop)
     }
 
-    /// Returns the child watcher: the one that was set, else the default, made once.
+    /// Returns the child watcher: the one that was set, else the default, which is created once.
     ///
     /// # Errors
-    /// [`ErrorKind::NoChildWatcher`] if none was set and
-    /// [nobody says](crate::provide_child_watcher) what the default is.
+    /// Returns [`ErrorKind::NoChildWatcher`] if none was set and [there is no
+    /// default](crate::provide_child_watcher).
     fn get_child_watcher(&self) -> Result<Arc<dyn ChildWatcher>, Error> {
         self.base().ok_or_else(not_implemented)?.get_child_watcher()
     }
 
-    /// Sets the child watcher, and closes the one before; `None` restores the
-    /// default.
+    /// Sets the child watcher, and closes the previous one; `None` restores the default.
     ///
     /// # Errors
-    /// [`ErrorKind::NotImplemented`].
+    /// Returns [`ErrorKind::NotImplemented`] if the policy has no base.
     fn set_child_watcher(&self, watcher: Option<Arc<dyn ChildWatcher>>) -> Result<(), Error> {
         self.base().ok_or_else(not_implemented)?.set_child_watcher(watcher)
     }
@@ -150,16 +146,16 @@ fn not_implemented() -> Error {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CurrentLoop {
-    /// It has this loop.
+    /// The context has this loop.
     Set(Arc<dyn EventLoop>),
-    /// It has none, and one may be made by itself.
+    /// The context has no loop, and the policy may create one.
     Vacant,
-    /// It has none, and none is made here by itself: the error says why.
+    /// The context has no loop, and the policy does not create one here: the error says why.
     Refused(Error),
 }
 
-/// What [`set_event_loop_policy`](../policy/fn.set_event_loop_policy.html) takes: a
-/// policy, a shared policy, or `None` for the default.
+/// The argument of [`set_event_loop_policy`](../policy/fn.set_event_loop_policy.html): a policy, a
+/// shared policy, or `None` for the default.
 ///
 /// ```
 /// use policy_core::{EventLoopPolicy, IntoPolicy};
@@ -171,7 +167,7 @@ pub enum CurrentLoop {
 /// assert!(None.into_policy().is_none());
 /// ```
 pub trait IntoPolicy {
-    /// Converts, where `None` means the default policy.
+    /// Converts; `None` stands for the default policy.
     fn into_policy(self) -> Option<Arc<dyn EventLoopPolicy>>;
 }
 

@@ -1,4 +1,4 @@
-//! The promise of a loop that waits for completion.
+//! The contract of a loop that waits for completion.
 
 mod address;
 mod attached;
@@ -22,21 +22,18 @@ pub use handle::ProactorHandle;
 pub use operation::Operation;
 pub use resource::{Resource, ResourceKind};
 
-/// Waits until operations are complete (io_uring, IOCP), with buffers that it owns
-/// meanwhile.
+/// Waits until operations complete (io_uring, IOCP). An operation owns its buffers meanwhile.
 ///
-/// What an adapter implements, and only where its executor works like that. A loop
-/// without it that is a [`Selector`](crate::Selector) has proactor's operations all
-/// the same: [`ProactorHandle`](crate::ProactorHandle) tries them and waits for
-/// readiness in between.
+/// An adapter implements it, and only if its executor works like that. A loop that is only a
+/// [`Selector`](crate::Selector) has a proactor's operations all the same:
+/// [`ProactorHandle`](crate::ProactorHandle) tries them and waits for readiness in between.
 ///
 /// # An executor that stays on its thread
 ///
-/// `submit` is called from any thread, and the [`Completion`] travels. An executor
-/// whose operations are not `Send` makes a pair with [`Completion::channel`], sends the
-/// operation and the [`Promise`] to its thread by the queue by which it gets its tasks,
-/// and runs the operation there until it is done or
-/// [abandoned](Promise::poll_abandoned):
+/// `submit` is called from any thread, and the [`Completion`] is `Send`. An executor whose
+/// operations are not `Send` makes a pair with [`Completion::channel`], sends the operation and the
+/// [`Promise`] to its thread over the queue that carries its tasks, and runs the operation there
+/// until it completes or is [abandoned](Promise::poll_abandoned):
 ///
 /// ```
 /// use policy_core::{Completion, Operation, Proactor, Promise, Resource};
@@ -60,22 +57,22 @@ pub use resource::{Resource, ResourceKind};
 /// }
 /// ```
 pub trait Proactor: Send + Sync {
-    /// Returns true if the system completes operations, false if the executor tries
-    /// and waits: io_uring's and IOCP's stand-ins. Operations are then emulated on the
-    /// loop's selector, if it has one, and not submitted here.
+    /// Returns true if the system completes operations, and false if the executor tries them and
+    /// waits, in place of io_uring or IOCP. If it is false and the loop has a selector, operations
+    /// are emulated on the selector and not submitted here.
     fn is_native(&self) -> bool {
         true
     }
 
-    /// Returns the name of what completes operations: `io_uring`, `iocp`, `polling`.
+    /// Returns the name of the mechanism that completes operations: `io_uring`, `iocp`, `polling`.
     fn driver(&self) -> &'static str;
 
-    /// Begins an operation, from any thread.
+    /// Starts an operation, from any thread.
     ///
-    /// An error is told by the completion, together with the operation: so the caller
-    /// has the buffer back in every case. A resource may be in non-blocking mode or
-    /// not: the operation waits until it is done. What a loop finds that it can't complete
-    /// after all it refuses with [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported):
-    /// a loop that is a selector too tries it then, and waits.
+    /// The completion reports an error together with the operation, so the caller always gets the
+    /// buffer back. A resource may be in non-blocking mode or not: either way the operation waits
+    /// until it is done. If a loop finds that it can't complete an operation after all, it refuses
+    /// it with [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported): a loop that is a selector
+    /// too tries it then, and waits.
     fn submit(&self, resource: &Resource, operation: Operation) -> Completion;
 }

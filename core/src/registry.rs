@@ -1,7 +1,7 @@
 //! The process-wide slot of the policy, and nothing else.
 //!
-//! The policy is read only when a loop or a watcher is made, so a lock is enough.
-//! Nothing caches it: a policy that was replaced is gone for everybody at once.
+//! The policy is read only when a loop or a watcher is created, so a lock is enough. Nothing caches
+//! it: once a policy is replaced, no caller sees it any more.
 
 use std::cell::RefCell;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -15,11 +15,10 @@ thread_local! {
     static SCOPED: RefCell<Vec<Arc<dyn EventLoopPolicy>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Returns the policy: that of the innermost [`scoped`] call on this thread, else
-/// the process's, made by `default` if there is none; made once, however many
-/// threads ask.
+/// Returns the policy: that of the innermost [`scoped`] call on this thread, else the process's.
+/// Calls `default` if there is none, once, however many threads call this.
 ///
-/// `default` is called with the slot locked: it must not ask for the policy.
+/// `default` is called with the slot locked: it must not read the policy.
 ///
 /// ```
 /// use policy_core::{EventLoopPolicy, registry};
@@ -42,8 +41,8 @@ pub fn get_or_init(default: impl FnOnce() -> Arc<dyn EventLoopPolicy>) -> Arc<dy
     POLICY.write().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(default).clone()
 }
 
-/// Sets the process's policy and returns the one before. `None` makes the next
-/// [`get_or_init`] make another default.
+/// Sets the process's policy and returns the previous one. After `None` the next [`get_or_init`]
+/// creates a default again.
 ///
 /// ```
 /// use policy_core::{EventLoopPolicy, registry};
@@ -62,8 +61,8 @@ pub fn replace(policy: Option<Arc<dyn EventLoopPolicy>>) -> Option<Arc<dyn Event
     std::mem::replace(&mut *POLICY.write().unwrap_or_else(PoisonError::into_inner), policy)
 }
 
-/// Calls `f` with `policy` in place of the process's, on this thread only. The
-/// policy before is back when `f` returns or panics.
+/// Calls `f` with `policy` in place of the process's, on this thread only. Restores the previous
+/// policy when `f` returns or panics.
 ///
 /// ```
 /// use policy_core::{EventLoopPolicy, registry};

@@ -1,4 +1,4 @@
-//! The promise of a loop that waits for readiness.
+//! The contract of a loop that waits for readiness.
 
 mod handle;
 mod shared;
@@ -18,7 +18,7 @@ pub(crate) use watch::Watches;
 use crate::Error;
 use crate::os::{BorrowedIo, OwnedIo};
 
-/// What a source is waited for.
+/// The direction that a task waits for.
 ///
 /// ```
 /// use policy_core::Interest;
@@ -33,15 +33,15 @@ use crate::os::{BorrowedIo, OwnedIo};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Interest {
-    /// Bytes to read, a connection to accept, an end.
+    /// There are bytes to read, a connection to accept, or an end.
     Readable,
-    /// Room to write, a connection that is made.
+    /// There is room to write, or a connection is established.
     Writable,
 }
 
 /// Waits until descriptors are ready (epoll, kqueue), or sockets on Windows (AFD).
 ///
-/// What an adapter implements; users have [`SelectorHandle`].
+/// An adapter implements it; users call [`SelectorHandle`].
 ///
 /// ```
 /// use policy_core::os::OwnedIo;
@@ -62,13 +62,13 @@ pub enum Interest {
 pub trait Selector: Send + Sync {
     /// Registers a descriptor with the loop's reactor, until the source is dropped.
     ///
-    /// The descriptor must be non-blocking if operations on it are tried that would
-    /// block; it stays open while the source lives. May be called from any thread. A
-    /// reactor may refuse one that is registered already, by EEXIST.
+    /// The descriptor must be non-blocking if the operations that are tried on it could block; it
+    /// stays open while the source lives. May be called from any thread. A reactor may refuse a
+    /// descriptor that is registered already, with EEXIST.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io): EPERM for a regular file, ENOSPC
-    /// and EMFILE at the system's limits.
+    /// Returns [`ErrorKind::Io`](crate::ErrorKind::Io) with EPERM for a regular file, and with
+    /// ENOSPC or EMFILE at the system's limits.
     fn register(&self, io: Arc<OwnedIo>) -> Result<Box<dyn Source>, Error>;
 }
 
@@ -93,14 +93,14 @@ pub trait Selector: Send + Sync {
 /// # }
 /// ```
 pub trait Source: Debug + Send + Sync {
-    /// Tries `op` at once, and whenever the descriptor may be ready, until it gives
-    /// anything but [`io::ErrorKind::WouldBlock`]. Allocates nothing. An executor that
-    /// shares out its time may let a task that has had its share wait for its next turn.
+    /// Tries `op` at once, and whenever the descriptor may be ready, until it returns anything but
+    /// [`io::ErrorKind::WouldBlock`]. Does not allocate. An executor with a budget may make a task
+    /// that has used up its share wait for its next turn.
     ///
-    /// One task at a time waits per interest; a later waker replaces the earlier.
+    /// One task at a time may wait per interest; a later waker replaces the earlier.
     ///
-    /// Nothing that is unsafe may rely on what this returns: any crate can implement it, and
-    /// return what `op` did not. [`SharedSource::poll_io`] keeps `op`'s own result.
+    /// Unsafe code must not rely on what this returns: any crate can implement it, and return
+    /// something that `op` did not. [`SharedSource::poll_io`] keeps `op`'s own result.
     fn poll_io(
         &self,
         cx: &mut Context<'_>,

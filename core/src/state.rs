@@ -1,4 +1,4 @@
-//! What every event loop is and keeps, whatever its executor.
+//! The state that every event loop has, whatever its executor.
 
 use std::fmt;
 use std::panic::Location;
@@ -12,7 +12,7 @@ use crate::heart::{self, Outside, Ready};
 use crate::selector::Watches;
 use crate::{Error, ErrorKind, LoopKind};
 
-/// The identity of an event loop: never used twice in a process.
+/// The identity of an event loop, never reused within a process.
 ///
 /// ```
 /// use policy_core::{LoopKind, LoopState};
@@ -23,12 +23,11 @@ use crate::{Error, ErrorKind, LoopKind};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LoopId(u64);
 
-/// The part that all event loops share: identity, name, and the state machine of
-/// running, stopping and closing.
+/// The part that all event loops share: identity, name, and the state machine of running, stopping
+/// and closing.
 ///
 /// An adapter makes one for each of its loops and returns it from
-/// [`EventLoop::state`](crate::EventLoop::state); the rest is done by the methods
-/// of `dyn EventLoop`.
+/// [`EventLoop::state`](crate::EventLoop::state); the methods of `dyn EventLoop` do the rest.
 ///
 /// ```
 /// use policy_core::{LoopKind, LoopState};
@@ -59,7 +58,7 @@ const RUNNING: u8 = 1;
 const CLOSED: u8 = 2;
 
 impl LoopState {
-    /// Makes the state of a new loop. `name` is the executor and its flavour, as in
+    /// Makes the state of a new loop. `name` is the executor and its flavour, in the form of
     /// `policy::from_name`: `tokio:multi_thread`.
     ///
     /// ```
@@ -72,9 +71,8 @@ impl LoopState {
         Self::with(name.into(), kind, true)
     }
 
-    /// Makes the state of a new loop whose executor has threads, and runs the loop's
-    /// tasks there, whether somebody drives the loop or not: see
-    /// [`EventLoop::submit`](crate::EventLoop::submit).
+    /// Makes the state of a new loop whose executor has threads, and runs the loop's tasks there
+    /// even while no thread drives the loop: see [`EventLoop::submit`](crate::EventLoop::submit).
     ///
     /// ```
     /// use policy_core::{LoopKind, LoopState};
@@ -105,9 +103,9 @@ impl LoopState {
         }
     }
 
-    /// Makes the state of a loop that somebody else runs for as long as it lives: an
-    /// adopted runtime. It says that it is running, so it can be neither run nor
-    /// closed; [`mark_closed`](Self::mark_closed) ends it.
+    /// Makes the state of a loop that other code runs for as long as it lives: an adopted runtime.
+    /// It reports that it is running, so it can be neither run nor closed;
+    /// [`mark_closed`](Self::mark_closed) ends it.
     ///
     /// ```
     /// use policy_core::{LoopKind, LoopState};
@@ -161,7 +159,7 @@ impl LoopState {
         self.kind
     }
 
-    /// Returns true while the loop is run, by any thread.
+    /// Returns true while any thread runs the loop.
     ///
     /// ```
     /// use policy_core::{LoopKind, LoopState};
@@ -189,8 +187,8 @@ impl LoopState {
         self.phase.load(Ordering::Acquire) == CLOSED
     }
 
-    /// Returns true if tasks make progress while nobody drives the loop, on threads of
-    /// its executor's own.
+    /// Returns true if tasks make progress while no thread drives the loop, on the executor's own
+    /// threads.
     ///
     /// ```
     /// use policy_core::{LoopKind, LoopState};
@@ -214,8 +212,8 @@ impl LoopState {
         &self.blocking
     }
 
-    /// Notes work outside of the loop that its time must not jump over, while its clock
-    /// is paused.
+    /// Marks work outside the loop: while the returned value lives, time does not jump, even if the
+    /// clock is paused.
     ///
     /// ```
     /// use policy_core::{LoopKind, LoopState};
@@ -228,12 +226,12 @@ impl LoopState {
         Outside::new(&self.ready)
     }
 
-    /// Has the loop's tasks run by the thread that drives it, whatever its executor could
-    /// do: its clock can be paused then, and jumps. Before the loop has any task.
+    /// Makes the thread that drives the loop run its tasks, even if the executor has threads: the
+    /// clock can then be paused, and jumps. Call it before the loop has any task.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`], if somebody else runs the loop;
-    /// [`ErrorKind::AlreadyRunning`], if it runs.
+    /// Returns [`ErrorKind::Unsupported`] if other code runs the loop, and
+    /// [`ErrorKind::AlreadyRunning`] if the loop is running.
     ///
     /// ```
     /// use policy_core::{LoopKind, LoopState};
@@ -258,10 +256,11 @@ impl LoopState {
         Ok(())
     }
 
-    /// Checks that the loop may be used.
+    /// Returns an error if the loop can't be used.
     ///
     /// # Errors
-    /// [`ErrorKind::LoopClosed`], and [`ErrorKind::Forked`] in a child of `fork`.
+    /// Returns [`ErrorKind::LoopClosed`] if the loop was closed, and [`ErrorKind::Forked`] in a
+    /// child of `fork`.
     ///
     /// ```
     /// use policy_core::{LoopKind, LoopState};
@@ -282,8 +281,7 @@ impl LoopState {
         Ok(())
     }
 
-    /// Returns true in a child of `fork`, which has the loop's memory and none of
-    /// its threads.
+    /// Returns true in a child of `fork`, which has the loop's memory but none of its threads.
     ///
     /// ```
     /// use policy_core::{LoopKind, LoopState};
@@ -352,8 +350,8 @@ impl LoopState {
         }
     }
 
-    /// Marks the loop closed, whatever it does: for an adapter whose executor went
-    /// without being asked. Returns false if it was closed before.
+    /// Marks the loop closed, whatever its state: for an adapter whose executor was shut down by
+    /// other code. Returns false if it was closed before.
     ///
     /// ```
     /// use policy_core::{LoopKind, LoopState};
@@ -370,8 +368,8 @@ impl LoopState {
         closed
     }
 
-    /// Has `f` called on the thread that drives the loop, in order with its callbacks;
-    /// `f` is dropped once the loop is closed. For an adapter with work for that thread.
+    /// Schedules `f` to be called on the thread that drives the loop, in order with its callbacks;
+    /// `f` is dropped once the loop is closed. For an adapter that has work for that thread.
     ///
     /// ```
     /// use policy_core::{LoopKind, LoopState};
@@ -388,9 +386,9 @@ impl LoopState {
         }
     }
 
-    /// Cancels the loop's tasks that are run by [`EventLoop::drive`](crate::EventLoop::drive),
-    /// here and now; on a loop that is closed. For an adapter whose tasks have to go
-    /// before something of its own does; all others leave it to the loop that closes.
+    /// Cancels the loop's tasks that [`EventLoop::drive`](crate::EventLoop::drive) runs, at once;
+    /// on a closed loop. Only for an adapter that must drop its tasks before something of its own;
+    /// otherwise the closing loop does it.
     ///
     /// ```
     /// use policy_core::{LoopKind, LoopState};
@@ -404,10 +402,9 @@ impl LoopState {
         heart::close_local(self.id);
     }
 
-    /// Marks the loop closed, whatever it does: for an adapter's `Drop`, where
-    /// nobody can run the loop any more. Returns true if there is something to shut
-    /// down: false if the loop was closed before, and in a child of `fork`, where
-    /// its threads are not.
+    /// Marks the loop closed, whatever its state: for an adapter's `Drop`, when no thread can run
+    /// the loop any more. Returns true if there is something to shut down: false if the loop was
+    /// closed before, and in a child of `fork`, which has none of its threads.
     ///
     /// ```
     /// use policy_core::{LoopKind, LoopState};

@@ -12,8 +12,8 @@ const ROOM: usize = 128;
 
 /// A timer of any executor: a future that is ready when its time has come.
 ///
-/// It lives in place, without an allocation, if it needs at most 128 bytes.
-/// Dropping it cancels it.
+/// It is stored in place, without an allocation, if it needs at most 128 bytes. Dropping it cancels
+/// the timer.
 ///
 /// ```
 /// use policy_core::Timer;
@@ -27,7 +27,7 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// Wraps what an executor calls a timer.
+    /// Wraps an executor's own timer.
     ///
     /// ```
     /// use policy_core::Timer;

@@ -1,8 +1,8 @@
-//! The tasks of a loop whose executor is not its own.
+//! Tracks the tasks of a loop whose executor is shared.
 //!
-//! An executor that belongs to its loop drops its tasks when the loop closes. One
-//! that is shared with others (async-std's, somebody's tokio runtime) can't be
-//! asked for the tasks of *this* loop: such an adapter tracks them.
+//! An executor that belongs to its loop drops its tasks when the loop closes. An executor that is
+//! shared with others (async-std's, or an existing tokio runtime) can't list the tasks of *this*
+//! loop: such an adapter tracks them.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use crate::task::{self, AbortHandle, Id, Task};
 
-/// Knows the tasks that are alive. Costs a lock when a task begins and one when it
-/// ends, shared out over eight, so only adapters that must use it.
+/// Knows the tasks that are alive. Takes a lock when a task begins and another when it ends, one of
+/// eight, so only adapters that need it should use it.
 ///
 /// ```
 /// use policy_core::{task, tracker::Tracker};
@@ -72,11 +72,11 @@ impl Hasher for IdHasher {
 }
 
 impl Tracker {
-    /// Wraps a task so that it is known while it lives. Gives it back once
+    /// Wraps a task, and tracks it while it lives. Returns it unchanged once
     /// [`abort_all`](Self::abort_all) was called.
     ///
     /// # Errors
-    /// The task itself.
+    /// Returns the task itself once `abort_all` was called.
     ///
     /// ```
     /// use policy_core::{task, tracker::Tracker};
@@ -101,7 +101,7 @@ impl Tracker {
         Ok(Tracked { task: Some(task), id, shared: self.shared.clone() })
     }
 
-    /// Returns how many tasks are alive.
+    /// Returns the number of tasks that are alive.
     ///
     /// ```
     /// use policy_core::{task, tracker::Tracker};
@@ -129,10 +129,10 @@ impl Tracker {
         self.len() == 0
     }
 
-    /// Aborts every task, takes no more, and waits on this thread until all have
-    /// ended; at most for `limit`. Returns how many are left.
+    /// Aborts every task, takes no more, and blocks this thread until all have ended, for at most
+    /// `limit`. Returns the number of tasks that are left.
     ///
-    /// Called by one of the tasks, it does not wait: that one can't end meanwhile.
+    /// If one of the tasks calls it, it does not wait: that task can't end meanwhile.
     ///
     /// ```
     /// use policy_core::{task, tracker::Tracker};
@@ -192,7 +192,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A [`Task`] that its [`Tracker`] knows.
+/// A [`Task`] that a [`Tracker`] tracks.
 ///
 /// ```
 /// use policy_core::{task, tracker::Tracker};

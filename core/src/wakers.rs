@@ -1,13 +1,13 @@
-//! Leaving a waker with who wakes.
+//! Storing a waker for the code that wakes.
 
 use std::sync::MutexGuard;
 use std::task::Waker;
 
-/// Leaves `waker` in its place behind a lock, and lets the lock go.
+/// Stores `waker` behind a lock, and releases the lock.
 ///
-/// To clone a waker, or to drop one, may run any code, which may come to the same lock: so
-/// both are done outside of it. Returns false if a clone was made for `clone` and nothing
-/// left yet: what is waited for may have come meanwhile, so that is looked at again first.
+/// Cloning or dropping a waker may run any code, which may take the same lock: so both happen
+/// outside the lock. Returns false if it had to clone the waker for `clone` and has not stored it
+/// yet: the awaited event may have happened meanwhile, so check for it again first.
 pub fn leave<S: ?Sized>(
     mut state: MutexGuard<'_, S>,
     place: impl FnOnce(&mut S) -> &mut Option<Waker>,

@@ -1,4 +1,4 @@
-//! The promise that every child watcher keeps.
+//! The contract of every child watcher.
 
 mod provided;
 mod slot;
@@ -21,8 +21,8 @@ use crate::{Error, EventLoop};
 
 /// Waits for children to exit (asyncio's `AbstractChildWatcher`).
 ///
-/// A watcher reaps only the children that it was asked to watch: another library's
-/// children are never touched. All methods may be called from any thread.
+/// A watcher reaps only the children that you ask it to watch: it never touches another library's
+/// children. All methods may be called from any thread.
 ///
 /// ```
 /// use policy_core::{ChildCallback, ChildId, ChildWatcher, Error, ErrorKind, EventLoop, ExitFuture};
@@ -55,23 +55,23 @@ use crate::{Error, EventLoop};
 /// assert!(!watcher.is_active());
 /// ```
 pub trait ChildWatcher: Debug + Send + Sync + 'static {
-    /// Resolves with the exit status of `child`, and reaps it.
+    /// Waits for `child` to exit, reaps it, and resolves to its exit status.
     ///
-    /// Dropping the future stops the waiting, not the child; many futures may wait
-    /// for one child.
+    /// Dropping the future stops the wait, not the child; many futures may wait for one child.
     ///
     /// # Errors
-    /// [`WatcherInactive`](crate::ErrorKind::WatcherInactive),
-    /// [`WatcherClosed`](crate::ErrorKind::WatcherClosed), or
-    /// [`Io`](crate::ErrorKind::Io) if what the watcher waits with can't be had.
+    /// Returns [`WatcherInactive`](crate::ErrorKind::WatcherInactive) if the watcher is not ready,
+    /// [`WatcherClosed`](crate::ErrorKind::WatcherClosed) if it was closed, and
+    /// [`Io`](crate::ErrorKind::Io) if it can't get the descriptor or thread that it waits with.
     fn watch(&self, child: &ChildId) -> Result<ExitFuture, Error>;
 
-    /// Calls `callback` when the process `pid` has exited. Another callback for the
-    /// same process replaces the former.
+    /// Calls `callback` when the process `pid` has exited. Replaces the previous callback for the
+    /// same process.
     ///
     /// # Errors
-    /// As [`watch`](Self::watch); [`NotOurChild`](crate::ErrorKind::NotOurChild),
-    /// [`NoSuchProcess`](crate::ErrorKind::NoSuchProcess).
+    /// Returns the errors of [`watch`](Self::watch), [`NotOurChild`](crate::ErrorKind::NotOurChild)
+    /// if the process is not a child of this one, and
+    /// [`NoSuchProcess`](crate::ErrorKind::NoSuchProcess) if there is no such process.
     fn add_child_handler(&self, pid: u32, callback: ChildCallback) -> Result<(), Error>;
 
     /// Removes the callback for the process `pid`. Returns false if there was none.
@@ -80,20 +80,20 @@ pub trait ChildWatcher: Debug + Send + Sync + 'static {
     /// Attaches the watcher to a loop, or detaches it.
     ///
     /// # Errors
-    /// [`LoopClosed`](crate::ErrorKind::LoopClosed), with nothing changed.
+    /// Returns [`LoopClosed`](crate::ErrorKind::LoopClosed) for a closed loop, and changes nothing.
     fn attach_loop(&self, event_loop: Option<Arc<dyn EventLoop>>) -> Result<(), Error>;
 
-    /// Returns true if a child can be watched now.
+    /// Returns true if the watcher can watch a child now.
     fn is_active(&self) -> bool;
 
-    /// Closes the watcher. Futures that wait end with
-    /// [`WatcherClosed`](crate::ErrorKind::WatcherClosed). Closing twice does
-    /// nothing the second time.
+    /// Closes the watcher. Waiting futures return
+    /// [`WatcherClosed`](crate::ErrorKind::WatcherClosed). Closing it again does nothing.
     fn close(&self);
 }
 
-/// What is called with a pid and a return code: asyncio's, so the exit code, or the
-/// negative number of the signal; or the reason why the status is not known.
+/// The callback of [`add_child_handler`](ChildWatcher::add_child_handler), called with the pid and
+/// asyncio's return code: the exit code, or the negative number of the signal; or with the reason
+/// why the status is unknown.
 ///
 /// ```
 /// let callback: policy_core::ChildCallback = Box::new(|pid, code| match code {
@@ -105,8 +105,7 @@ pub trait ChildWatcher: Debug + Send + Sync + 'static {
 /// ```
 pub type ChildCallback = Box<dyn FnOnce(u32, Result<i32, Error>) + Send>;
 
-/// A child, by identity: its pid, and a descriptor that no other process can come
-/// to mean.
+/// Identifies a child: by its pid, and by a descriptor that never refers to another process.
 ///
 /// ```
 /// let child = policy_core::ChildId::from_pid(4711);
@@ -120,7 +119,7 @@ pub struct ChildId {
 }
 
 impl ChildId {
-    /// Names a child by its number alone: right while nobody else reaps it.
+    /// Identifies a child by its pid alone: correct as long as no other code reaps it.
     ///
     /// ```
     /// assert_eq!(policy_core::ChildId::from_pid(4711).pid(), 4711);
@@ -133,7 +132,7 @@ impl ChildId {
         }
     }
 
-    /// Names a child by its number and its pidfd.
+    /// Identifies a child by its pid and its pidfd.
     ///
     /// ```
     /// use policy_core::ChildId;
@@ -150,7 +149,7 @@ impl ChildId {
         Self { pid, pidfd: Some(pidfd) }
     }
 
-    /// Returns the number of the process.
+    /// Returns the process id.
     ///
     /// ```
     /// assert_eq!(policy_core::ChildId::from_pid(1).pid(), 1);
@@ -159,7 +158,7 @@ impl ChildId {
         self.pid
     }
 
-    /// Returns the pidfd, where there is one.
+    /// Returns the pidfd, if there is one.
     ///
     /// ```
     /// assert!(policy_core::ChildId::from_pid(1).pidfd().is_none());
@@ -169,7 +168,7 @@ impl ChildId {
         self.pidfd.as_ref()
     }
 
-    /// Borrows the pidfd, where there is one.
+    /// Borrows the pidfd, if there is one.
     ///
     /// ```
     /// assert!(policy_core::ChildId::from_pid(1).as_pidfd().is_none());
@@ -186,7 +185,7 @@ impl fmt::Debug for ChildId {
     }
 }
 
-/// A future of the exit status of a child.
+/// A future that resolves to the exit status of a child.
 ///
 /// ```
 /// # fn example(watcher: &dyn policy_core::ChildWatcher) -> Result<(), policy_core::Error> {
@@ -207,7 +206,7 @@ pub struct ExitFuture {
 }
 
 impl ExitFuture {
-    /// Wraps what a watcher waits with.
+    /// Wraps the future with which a watcher waits.
     ///
     /// ```
     /// use policy_core::{ErrorKind, ExitFuture};

@@ -1,4 +1,4 @@
-//! What a user calls to have functions called: soon, later, at a time.
+//! The calls that schedule callbacks: soon, later, at a time.
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -26,14 +26,14 @@ use crate::{Error, ErrorKind, context};
 /// [`set_exception_handler`](#method.set_exception_handler). asyncio's `context=`
 /// and its context variables have no counterpart: a closure captures what it needs.
 impl dyn EventLoop {
-    /// Has `callback` called in the loop's next batch, once (asyncio's `call_soon`).
+    /// Schedules `callback` to run once, in the loop's next batch (asyncio's `call_soon`).
     ///
-    /// May be called from any thread, and wakes a loop that sleeps, so it is the same
-    /// as [`call_soon_threadsafe`](#method.call_soon_threadsafe); except that in debug
-    /// mode it says so in the log when another thread than the loop's calls it.
+    /// May be called from any thread, and wakes a sleeping loop, so it is the same as
+    /// [`call_soon_threadsafe`](#method.call_soon_threadsafe). Only in debug mode does it differ:
+    /// it logs a call from another thread than the loop's.
     ///
-    /// On a closed loop the callback is dropped, and the handle says that it was
-    /// cancelled; [`try_call_soon`](#method.try_call_soon) says why.
+    /// On a closed loop the callback is dropped, and the handle reports that it was cancelled;
+    /// [`try_call_soon`](#method.try_call_soon) returns the reason.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -55,12 +55,13 @@ impl dyn EventLoop {
         self.soon(callback, location).0
     }
 
-    /// As [`call_soon`](#method.call_soon), with an error where the loop takes no
+    /// Like [`call_soon`](#method.call_soon), but returns an error if the loop does not take the
     /// callback.
     ///
     /// # Errors
-    /// [`ErrorKind::LoopClosed`]; [`ErrorKind::Forked`]; in debug mode
-    /// [`ErrorKind::WrongThread`], if the loop runs on another thread.
+    /// Returns [`ErrorKind::LoopClosed`] if the loop was closed, [`ErrorKind::Forked`] in a child
+    /// of `fork`, and, in debug mode, [`ErrorKind::WrongThread`] if the loop runs on another
+    /// thread.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -80,11 +81,11 @@ impl dyn EventLoop {
         added.map(|()| handle)
     }
 
-    /// Has `callback` called in the loop's next batch, from any thread (asyncio's
-    /// `call_soon_threadsafe`): a loop that sleeps wakes up. What one thread gives is
-    /// called in its order.
+    /// Schedules `callback` to run in the loop's next batch, from any thread (asyncio's
+    /// `call_soon_threadsafe`), and wakes a sleeping loop. The callbacks of one thread run in the
+    /// order of its calls.
     ///
-    /// On a closed loop as [`call_soon`](#method.call_soon).
+    /// On a closed loop it behaves like [`call_soon`](#method.call_soon).
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -105,11 +106,12 @@ impl dyn EventLoop {
         self.soon(callback, Location::caller()).0
     }
 
-    /// As [`call_soon_threadsafe`](#method.call_soon_threadsafe), with an error where
-    /// the loop takes no callback.
+    /// Like [`call_soon_threadsafe`](#method.call_soon_threadsafe), but returns an error if the
+    /// loop does not take the callback.
     ///
     /// # Errors
-    /// [`ErrorKind::LoopClosed`]; [`ErrorKind::Forked`].
+    /// Returns [`ErrorKind::LoopClosed`] if the loop was closed, and [`ErrorKind::Forked`] in a
+    /// child of `fork`.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -127,13 +129,12 @@ impl dyn EventLoop {
         added.map(|()| handle)
     }
 
-    /// Has `callback` called when `delay` has passed, by the loop's
-    /// [`time`](#method.time) (asyncio's `call_later`). After callbacks given by
-    /// [`call_soon`](#method.call_soon), also with a delay of nothing.
+    /// Schedules `callback` to run when `delay` has passed on the loop's clock,
+    /// [`time`](#method.time) (asyncio's `call_later`). It runs after callbacks scheduled by
+    /// [`call_soon`](#method.call_soon), even if `delay` is zero.
     ///
-    /// On a closed loop, or one without timers, the callback is dropped, and the
-    /// handle says that it was cancelled; [`try_call_later`](#method.try_call_later)
-    /// says why.
+    /// On a closed loop, or a loop without timers, the callback is dropped, and the handle reports
+    /// that it was cancelled; [`try_call_later`](#method.try_call_later) returns the reason.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -155,13 +156,13 @@ impl dyn EventLoop {
         self.timed(self.after(delay), callback, location).0
     }
 
-    /// As [`call_later`](#method.call_later), with an error where the loop takes no
+    /// Like [`call_later`](#method.call_later), but returns an error if the loop does not take the
     /// callback.
     ///
     /// # Errors
-    /// [`ErrorKind::LoopClosed`]; [`ErrorKind::Forked`]; what the loop's timers give,
-    /// as [`ErrorKind::Unsupported`]; in debug mode [`ErrorKind::WrongThread`], if the
-    /// loop runs on another thread.
+    /// Returns [`ErrorKind::LoopClosed`] if the loop was closed, [`ErrorKind::Forked`] in a child
+    /// of `fork`, the error of the loop's timers, such as [`ErrorKind::Unsupported`], and, in debug
+    /// mode, [`ErrorKind::WrongThread`] if the loop runs on another thread.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -186,8 +187,8 @@ impl dyn EventLoop {
         added.map(|()| handle)
     }
 
-    /// Has `callback` called when the loop's [`time`](#method.time) is `when`
-    /// (asyncio's `call_at`); else as [`call_later`](#method.call_later).
+    /// Schedules `callback` to run when the loop's [`time`](#method.time) is `when` (asyncio's
+    /// `call_at`). Otherwise like [`call_later`](#method.call_later).
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -211,10 +212,11 @@ impl dyn EventLoop {
         self.timed(when.into(), callback, location).0
     }
 
-    /// As [`call_at`](#method.call_at), with an error where the loop takes no callback.
+    /// Like [`call_at`](#method.call_at), but returns an error if the loop does not take the
+    /// callback.
     ///
     /// # Errors
-    /// As [`try_call_later`](#method.try_call_later).
+    /// Returns the errors of [`try_call_later`](#method.try_call_later).
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {

@@ -1,5 +1,5 @@
-//! What a user calls: the methods of `dyn EventLoop`. They do the checks that are the
-//! same for every executor, and then call what the adapter implements.
+//! The methods of `dyn EventLoop`, which users call. They make the checks that are the same for
+//! every executor, and then call the adapter's implementation.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
@@ -13,7 +13,7 @@ use crate::clock::Advance;
 use crate::heart::{Lane, Turn};
 use crate::{Error, ErrorKind, ProactorHandle, SelectorHandle, context};
 
-/// What was left when a loop shut down.
+/// Reports what was left when a loop shut down.
 ///
 /// ```
 /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -27,13 +27,13 @@ use crate::{Error, ErrorKind, ProactorHandle, SelectorHandle, context};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// Blocking jobs that ran on when the limit was over.
+    /// The number of blocking jobs that were still running at the time limit.
     pub blocking_jobs: usize,
 }
 
 /// What a user calls.
 impl dyn EventLoop {
-    /// Returns the name of the loop: the executor, and its flavour.
+    /// Returns the name of the loop: its executor and flavour.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -61,11 +61,10 @@ impl dyn EventLoop {
         self.state().kind()
     }
 
-    /// Returns what waits until descriptors are ready: `add_reader`, `readable` and so
-    /// on.
+    /// Returns a handle that waits until descriptors are ready: `add_reader`, `readable` and so on.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] if the loop has no such thing.
+    /// Returns [`ErrorKind::Unsupported`] if the loop is no selector.
     ///
     /// ```
     /// # async fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -77,12 +76,12 @@ impl dyn EventLoop {
         SelectorHandle::new(self.clone())
     }
 
-    /// Returns what performs operations with buffers that they own: `read`, `write`,
-    /// `accept` and so on. A loop that is a selector and no proactor has one that tries
-    /// and waits.
+    /// Returns a handle for completion-style I/O, whose operations own their buffers: `read`,
+    /// `write`, `accept` and so on. A loop that is only a selector emulates them: it tries each
+    /// operation and waits for readiness.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] if the loop is neither.
+    /// Returns [`ErrorKind::Unsupported`] if the loop is neither a proactor nor a selector.
     ///
     /// ```
     /// # async fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>, file: std::fs::File) -> std::io::Result<()> {
@@ -95,8 +94,8 @@ impl dyn EventLoop {
         ProactorHandle::new(self.clone())
     }
 
-    /// Returns the loop as the adapter's own type, for what only its loops have;
-    /// `None` if it is another, or its adapter shows nothing.
+    /// Returns the loop as the adapter's own type, for features that only its loops have. Returns
+    /// `None` if the loop is of another type, or its adapter does not expose its type.
     ///
     /// ```
     /// # fn example<MyEventLoop: policy_core::EventLoop>(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) {
@@ -109,8 +108,8 @@ impl dyn EventLoop {
         self.as_any()?.downcast_ref()
     }
 
-    /// Returns true if tasks make progress while nobody drives the loop, on threads of
-    /// its executor's own.
+    /// Returns true if tasks make progress while no thread drives the loop, on the executor's own
+    /// threads.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) {
@@ -123,7 +122,7 @@ impl dyn EventLoop {
         self.state().is_self_driving()
     }
 
-    /// Returns true while the loop is run, by any thread.
+    /// Returns true while any thread runs the loop.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -150,7 +149,7 @@ impl dyn EventLoop {
         self.state().is_closed()
     }
 
-    /// Returns the time by the loop's clock, which never goes back.
+    /// Returns the current time of the loop's clock, which is monotonic.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -164,20 +163,19 @@ impl dyn EventLoop {
         self.state().ready().now()
     }
 
-    /// Pauses the loop's clock: [`time`](#method.time) stands still, and when
-    /// everything else is idle, jumps to the next deadline of whoever waits for one.
+    /// Pauses the loop's clock: [`time`](#method.time) stands still and, when everything else is
+    /// idle, jumps to the next deadline that a task or callback waits for.
     ///
-    /// For tests: hours pass in no time, and in the right order. All of this loop
-    /// follows, what waited before, too: sleeps, intervals and timeouts. Sockets,
-    /// blocking jobs and children go on as ever; while a job runs or a child is
-    /// waited for, time does not jump. [`timer`](EventLoop::timer), the executor's
-    /// own, does not follow. Pauses nest: time goes on after as many calls of
-    /// [`resume`](#method.resume). Other loops are not concerned.
+    /// For tests: hours pass in no time, and in the right order. All sleeps, intervals and timeouts
+    /// of this loop follow the clock, also those that were waiting already. Sockets, blocking jobs
+    /// and children go on as ever; while a job runs or a task waits for a child, time does not
+    /// jump. The executor's own [`timer`](EventLoop::timer) does not follow. Pauses nest: time goes
+    /// on after as many calls of [`resume`](#method.resume). Other loops are not affected.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`], with nothing changed, if the loop can't know when
-    /// everything is idle ([`pause_without_jumping`](#method.pause_without_jumping)
-    /// works there); [`ErrorKind::LoopClosed`].
+    /// Returns [`ErrorKind::Unsupported`], and changes nothing, if the loop can't know when
+    /// everything is idle ([`pause_without_jumping`](#method.pause_without_jumping) works there),
+    /// and [`ErrorKind::LoopClosed`] if the loop was closed.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -191,11 +189,11 @@ impl dyn EventLoop {
         self.pause_clock(true)
     }
 
-    /// As [`pause`](#method.pause), on every loop: time moves by
+    /// Like [`pause`](#method.pause), but works on every loop: time moves by
     /// [`advance`](#method.advance) only.
     ///
     /// # Errors
-    /// [`ErrorKind::LoopClosed`].
+    /// Returns [`ErrorKind::LoopClosed`] if the loop was closed.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -212,11 +210,10 @@ impl dyn EventLoop {
         self.pause_clock(false)
     }
 
-    /// Takes back one [`pause`](#method.pause). With the last, time goes on, from where
-    /// it has come to.
+    /// Undoes one [`pause`](#method.pause). After the last one, time goes on from where it stands.
     ///
     /// # Errors
-    /// [`ErrorKind::NotPaused`].
+    /// Returns [`ErrorKind::NotPaused`] if the clock is not paused.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -228,16 +225,16 @@ impl dyn EventLoop {
         self.resume_clock()
     }
 
-    /// Moves the time of a paused loop on by `duration`.
+    /// Moves the time of a paused loop forward by `duration`.
     ///
-    /// Whoever waits for a deadline up to then is woken, in the order of deadlines
-    /// and, among equal ones, of coming; at each deadline time stands until the tasks
-    /// that were woken wait again. Tasks that have something to do come first: also
-    /// for a duration of zero.
+    /// Wakes the tasks whose deadlines are passed, in the order of their deadlines; among equal
+    /// deadlines, the one that began to wait first is woken first. Time stops at each deadline
+    /// until the woken tasks wait again. Tasks that are ready run first, even if the duration is
+    /// zero.
     ///
     /// # Errors
-    /// Awaiting it gives [`ErrorKind::NotPaused`], also if the clock is resumed
-    /// meanwhile; [`ErrorKind::InvalidInput`] for a time that no clock can hold.
+    /// Awaiting it returns [`ErrorKind::NotPaused`] if the clock is not paused, or is resumed
+    /// meanwhile, and [`ErrorKind::InvalidInput`] for a time that no clock can represent.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -252,21 +249,20 @@ impl dyn EventLoop {
         Advance::new(self.state(), duration)
     }
 
-    /// Runs the loop on this thread until `future` is done, and returns its result.
+    /// Runs the loop on this thread until `future` completes, and returns its output.
     ///
-    /// Other tasks make progress meanwhile and stay, suspended, for the next run
-    /// (on a loop with threads of its own they go on).
+    /// Other tasks make progress meanwhile. After that they stay, suspended, until the next run (on
+    /// a loop with its own threads they go on).
     ///
     /// # Errors
-    /// [`ErrorKind::LoopClosed`]; [`ErrorKind::AlreadyRunning`], if the loop is run
-    /// by this or another thread; [`ErrorKind::OtherLoopRunning`], if another loop
-    /// runs on this thread; [`ErrorKind::StoppedBeforeComplete`], after
-    /// [`stop`](#method.stop): `future` is dropped then. In all other cases it was
-    /// never polled.
+    /// Returns [`ErrorKind::LoopClosed`] if the loop was closed; [`ErrorKind::AlreadyRunning`] if
+    /// this or another thread runs the loop; [`ErrorKind::OtherLoopRunning`] if another loop runs
+    /// on this thread; [`ErrorKind::StoppedBeforeComplete`] after [`stop`](#method.stop), in which
+    /// case `future` is dropped. In all other cases it was never polled.
     ///
     /// # Panics
-    /// If `future` panics: with its payload, once the run is over. The loop stays
-    /// usable.
+    /// If `future` panics, the panic is resumed with its payload once the run is over. The loop
+    /// stays usable.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -280,11 +276,10 @@ impl dyn EventLoop {
         self.run_located(future, Location::caller())
     }
 
-    /// As [`run_until_complete`](#method.run_until_complete), for functions that wrap
-    /// it.
+    /// Like [`run_until_complete`](#method.run_until_complete), for functions that wrap it.
     ///
     /// # Errors
-    /// As [`run_until_complete`](#method.run_until_complete).
+    /// Returns the errors of [`run_until_complete`](#method.run_until_complete).
     #[doc(hidden)]
     pub fn run_located<F: Future>(
         self: &Arc<Self>,
@@ -313,10 +308,11 @@ impl dyn EventLoop {
 
     /// Runs the loop on this thread until [`stop`](#method.stop) is called.
     ///
-    /// A stop that was asked for before makes it run one turn.
+    /// If `stop` was called before, it runs one turn.
     ///
     /// # Errors
-    /// As [`run_until_complete`](#method.run_until_complete), but for the stop.
+    /// Returns the errors of [`run_until_complete`](#method.run_until_complete), except
+    /// [`ErrorKind::StoppedBeforeComplete`].
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -331,11 +327,11 @@ impl dyn EventLoop {
         self.run(|_| Poll::Pending, Location::caller())
     }
 
-    /// Runs one turn, without waiting: what is ready now, and what is due. For the host
-    /// of another main loop; see `policy::Guest`.
+    /// Runs one turn without waiting: everything that is ready now, and every timer that is due.
+    /// For the host of another main loop; see `policy::Guest`.
     ///
     /// # Errors
-    /// As [`run_forever`](#method.run_forever).
+    /// Returns the errors of [`run_forever`](#method.run_forever).
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -350,12 +346,12 @@ impl dyn EventLoop {
         self.run_forever()
     }
 
-    /// Has `host` called, from any thread, when there is something to do while nobody runs
-    /// the loop: once until the next run.
+    /// Sets a function that the loop calls, from any thread, when it has something to do while no
+    /// thread runs it: at most once until the next run.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] where the loop needs somebody who drives it to notice
-    /// that, or has threads of its own; [`ErrorKind::AlreadyRunning`] if it has a host.
+    /// Returns [`ErrorKind::Unsupported`] if the loop can only notice that while a thread drives
+    /// it, or has threads of its own, and [`ErrorKind::AlreadyRunning`] if it has a host already.
     #[doc(hidden)]
     pub fn set_host(&self, host: Box<dyn Fn() + Send + Sync>) -> Result<(), Error> {
         self.state().check_open()?;
@@ -374,7 +370,7 @@ impl dyn EventLoop {
         }
     }
 
-    /// Returns true if nothing is ready, and when the next timer is due.
+    /// Returns whether nothing is ready, and when the next timer is due.
     #[doc(hidden)]
     pub fn outlook(&self) -> (bool, Option<Instant>) {
         (self.state().ready().is_idle(), self.state().ready().next_alarm())
@@ -421,8 +417,8 @@ impl dyn EventLoop {
         context::scope(self, || self.drive(main.as_mut()))
     }
 
-    /// Asks the run of this loop to end, from any thread. Does nothing on a closed
-    /// loop; does not accumulate.
+    /// Asks the run of this loop to end, from any thread. Does nothing on a closed loop. Several
+    /// calls count as one.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -438,11 +434,11 @@ impl dyn EventLoop {
         }
     }
 
-    /// Closes the loop: drops the tasks that are left, does not wait for blocking
-    /// jobs. Closing twice does nothing the second time.
+    /// Closes the loop: drops the tasks that are left, and does not wait for blocking jobs. Closing
+    /// it again does nothing.
     ///
     /// # Errors
-    /// [`ErrorKind::CloseWhileRunning`], with nothing changed.
+    /// Returns [`ErrorKind::CloseWhileRunning`] if the loop is running, and changes nothing.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -456,11 +452,11 @@ impl dyn EventLoop {
         self.close_within(Duration::ZERO).map(drop)
     }
 
-    /// Closes the loop in the order of asyncio's `run`: cancels the tasks that are
-    /// left and waits for them, then waits for blocking jobs; at most for `limit`.
+    /// Closes the loop in the order of asyncio's `run`: cancels the tasks that are left and waits
+    /// for them, then waits for blocking jobs, for at most `limit`.
     ///
     /// # Errors
-    /// [`ErrorKind::CloseWhileRunning`], with nothing changed.
+    /// Returns [`ErrorKind::CloseWhileRunning`] if the loop is running, and changes nothing.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {

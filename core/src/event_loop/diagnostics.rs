@@ -1,4 +1,4 @@
-//! What a user calls to learn what goes wrong: the exception handler, and debug mode.
+//! The calls that show what goes wrong: the exception handler, and debug mode.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -9,17 +9,16 @@ use crate::{ExceptionContext, ExceptionHandler, task};
 
 /// Failures that nobody waits for, and debug mode.
 impl dyn EventLoop {
-    /// Sets what is called about failures that nobody waits for; `None` restores the
-    /// default, which writes an error into the log (crate `log`).
+    /// Sets the handler for failures that no code waits for; `None` restores the default, which
+    /// logs an error (crate `log`).
     ///
-    /// That is: a callback that panics; a task or a blocking job that panicked and
-    /// whose handle was dropped without being awaited (asyncio: "Task exception was
-    /// never retrieved"); and what is given to
-    /// [`call_exception_handler`](#method.call_exception_handler).
+    /// The loop calls it for a callback that panics, for a task or a blocking job that panicked and
+    /// whose handle was dropped without being awaited (asyncio: "Task exception was never
+    /// retrieved"), and for every [`call_exception_handler`](#method.call_exception_handler).
     ///
-    /// The handler is called on the thread where the failure is found, which may be
-    /// any; the loop may be closed by then. One that panics harms nobody: the log
-    /// tells of both failures. May be set from any thread.
+    /// The handler is called on the thread that finds the failure, which may be any; the loop may
+    /// be closed by then. If the handler itself panics, both failures are logged and nothing else
+    /// happens. May be set from any thread.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -38,7 +37,7 @@ impl dyn EventLoop {
         drop(self.state().handlers().replace(handler));
     }
 
-    /// Returns the handler that was set, if one was.
+    /// Returns the handler that was set, if any.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) {
@@ -49,7 +48,7 @@ impl dyn EventLoop {
         self.state().handlers().get()
     }
 
-    /// Calls the exception handler about a failure; the default one if none was set.
+    /// Calls the exception handler with a failure; calls the default one if none was set.
     ///
     /// May be called from any thread, also on a closed loop. Never panics.
     ///
@@ -78,8 +77,8 @@ impl dyn EventLoop {
         task::quietly(|| drop(handler));
     }
 
-    /// Writes a failure into the log: what the exception handler does if none was set.
-    /// A handler may call it for what it does not know.
+    /// Logs a failure, as the exception handler does if none was set. A handler may call it for
+    /// failures that it does not handle.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) {
@@ -113,15 +112,14 @@ impl dyn EventLoop {
 
     /// Turns debug mode on or off, from any thread.
     ///
-    /// In debug mode the log (crate `log`) names what holds the loop up: callbacks,
-    /// polls of the future that the loop is run for, and polls of tasks that were
-    /// spawned in debug mode, if they take longer than
-    /// [`slow_callback_duration`](#method.slow_callback_duration); each with the line
-    /// where it was scheduled. And calls that belong on the loop's thread are checked:
-    /// see [`call_soon`](#method.call_soon).
+    /// In debug mode the loop logs (crate `log`) what holds it up: callbacks, polls of the future
+    /// that the loop runs, and polls of tasks that were spawned in debug mode, if they take longer
+    /// than [`slow_callback_duration`](#method.slow_callback_duration), each with the line that
+    /// scheduled it. It also checks calls that belong on the loop's thread: see
+    /// [`call_soon`](#method.call_soon).
     ///
-    /// A loop starts in debug mode if the environment variable `EVENT_LOOP_DEBUG` is
-    /// set, and neither empty nor `0`, when it is made.
+    /// A new loop is in debug mode if the environment variable `EVENT_LOOP_DEBUG` is set, and is
+    /// neither empty nor `0`.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -133,8 +131,8 @@ impl dyn EventLoop {
         self.state().ready().set_debug(debug);
     }
 
-    /// Returns how long a callback or a poll may take before debug mode reports it:
-    /// 100 ms unless it was set.
+    /// Returns how long a callback or a poll may take before debug mode reports it: 100 ms by
+    /// default.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) {

@@ -1,4 +1,4 @@
-//! Callbacks for signals: the methods of `dyn EventLoop` around `crate::signal`.
+//! Signal callbacks: the methods of `dyn EventLoop` that use `crate::signal`.
 
 use std::sync::Arc;
 
@@ -8,26 +8,23 @@ use crate::signal::SignalKind;
 
 /// Signals of the process.
 impl dyn EventLoop {
-    /// Calls `callback` on this loop whenever the process gets a signal (asyncio's
-    /// `add_signal_handler`): once for each time that it came, from a task of the loop,
-    /// and so while the loop runs. A callback that is there for this signal is
-    /// replaced.
+    /// Calls `callback` on this loop whenever the process receives the signal (asyncio's
+    /// `add_signal_handler`): once for each time that it arrived, from a task of the loop, and so
+    /// while the loop runs. Replaces this loop's previous callback for the signal.
     ///
-    /// May be called on any thread: asyncio's rule that only the main thread's loop has
-    /// signals has no reason here. Several loops may each have a callback for one
-    /// signal, and a handler that was there before is called too. A panic goes to the
-    /// loop's exception handler, and the next signal calls the callback again. The
-    /// callback goes with the loop.
+    /// May be called on any thread: asyncio allows only the main thread's loop to handle signals,
+    /// and there is no reason for that here. Several loops may each have a callback for one signal,
+    /// and a handler that was installed before is called too. A panic goes to the loop's exception
+    /// handler, and the next signal calls the callback again. The callback is removed when the loop
+    /// closes.
     ///
     /// # Errors
-    /// [`ErrorKind::LoopClosed`](crate::ErrorKind::LoopClosed);
-    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for what is no
-    /// signal;
-    /// [`ErrorKind::UncatchableSignal`](crate::ErrorKind::UncatchableSignal) for
-    /// SIGKILL, SIGSTOP and those by which the system tells of faults;
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if no descriptors are left;
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) on Windows. Nothing
-    /// is changed then.
+    /// Returns [`ErrorKind::LoopClosed`](crate::ErrorKind::LoopClosed) if the loop was closed;
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the number is no signal;
+    /// [`ErrorKind::UncatchableSignal`](crate::ErrorKind::UncatchableSignal) for SIGKILL, SIGSTOP
+    /// and the signals that report faults; [`ErrorKind::Io`](crate::ErrorKind::Io) if no
+    /// descriptors are left; [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) on Windows.
+    /// An error changes nothing.
     ///
     /// ```
     /// # #[cfg(unix)]
@@ -59,11 +56,11 @@ impl dyn EventLoop {
         }
     }
 
-    /// Removes this loop's callback for a signal, at once: of signals that have come
-    /// and were not told yet, none is. Returns false if there is none.
+    /// Removes this loop's callback for a signal. It is not called any more, not even for signals
+    /// that have already arrived. Returns false if there is none.
     ///
-    /// With the last who listens, on any loop, the handler that was there before is
-    /// put back (asyncio sets the default).
+    /// When the last listener on any loop is removed, the previous handler is restored (asyncio
+    /// restores the default).
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {

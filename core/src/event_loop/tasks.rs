@@ -1,4 +1,4 @@
-//! What a user calls to have something done by a loop: tasks, and jobs that block.
+//! The calls that give work to a loop: tasks, and blocking jobs.
 
 use std::future::Future;
 use std::panic::Location;
@@ -10,11 +10,11 @@ use crate::{BlockingExecutor, Error, ErrorKind, Job, debug};
 
 /// Tasks, and jobs that block.
 impl dyn EventLoop {
-    /// Runs `future` as a task of this loop (asyncio's `create_task`). May be
-    /// called from any thread, also while the loop is not run.
+    /// Spawns `future` as a task of this loop (asyncio's `create_task`). May be called from any
+    /// thread, also while the loop is not running.
     ///
-    /// On a closed loop the handle says that the task was cancelled;
-    /// [`try_spawn`](#method.try_spawn) says why.
+    /// On a closed loop the handle reports that the task was cancelled;
+    /// [`try_spawn`](#method.try_spawn) returns the reason.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -33,8 +33,8 @@ impl dyn EventLoop {
         self.spawn_located(future, Location::caller())
     }
 
-    /// As [`spawn`](#method.spawn), for functions that wrap it: `location` is where
-    /// they were called, for debug mode.
+    /// Like [`spawn`](#method.spawn), for functions that wrap it: `location` is where they were
+    /// called, for debug mode.
     #[doc(hidden)]
     pub fn spawn_located<F>(
         &self,
@@ -49,10 +49,11 @@ impl dyn EventLoop {
         self.start(future, location).0
     }
 
-    /// As [`spawn`](#method.spawn), with an error where the loop takes no task.
+    /// Like [`spawn`](#method.spawn), but returns an error if the loop does not take the task.
     ///
     /// # Errors
-    /// [`ErrorKind::LoopClosed`]; [`ErrorKind::Forked`].
+    /// Returns [`ErrorKind::LoopClosed`] if the loop was closed, and [`ErrorKind::Forked`] in a
+    /// child of `fork`.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -75,10 +76,10 @@ impl dyn EventLoop {
         self.try_spawn_located(future, Location::caller())
     }
 
-    /// As [`try_spawn`](#method.try_spawn), for functions that wrap it.
+    /// Like [`try_spawn`](#method.try_spawn), for functions that wrap it.
     ///
     /// # Errors
-    /// As [`try_spawn`](#method.try_spawn).
+    /// Returns the errors of [`try_spawn`](#method.try_spawn).
     #[doc(hidden)]
     pub fn try_spawn_located<F>(
         &self,
@@ -126,12 +127,11 @@ impl dyn EventLoop {
         (handle, open.and_then(|()| self.submit(task)))
     }
 
-    /// Runs `future`, which need not be `Send`, on this thread.
+    /// Spawns `future`, which need not be `Send`, on this thread.
     ///
     /// # Errors
-    /// [`ErrorKind::LoopClosed`]; [`ErrorKind::WrongThread`], if this thread is not
-    /// the one that runs the loop; [`ErrorKind::Unsupported`], if the loop has no
-    /// such tasks.
+    /// Returns [`ErrorKind::LoopClosed`] if the loop was closed; [`ErrorKind::WrongThread`] if
+    /// another thread runs the loop; [`ErrorKind::Unsupported`] if the loop has no such tasks.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -156,10 +156,10 @@ impl dyn EventLoop {
         self.try_spawn_local_located(future, Location::caller())
     }
 
-    /// As [`try_spawn_local`](#method.try_spawn_local), for functions that wrap it.
+    /// Like [`try_spawn_local`](#method.try_spawn_local), for functions that wrap it.
     ///
     /// # Errors
-    /// As [`try_spawn_local`](#method.try_spawn_local).
+    /// Returns the errors of [`try_spawn_local`](#method.try_spawn_local).
     #[doc(hidden)]
     pub fn try_spawn_local_located<F>(
         &self,
@@ -174,8 +174,8 @@ impl dyn EventLoop {
         accepted.map(|()| handle)
     }
 
-    /// As [`try_spawn_local`](#method.try_spawn_local); where that gives an error,
-    /// the handle says that the task was cancelled.
+    /// Like [`try_spawn_local`](#method.try_spawn_local), but where that returns an error, the
+    /// handle reports that the task was cancelled.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -214,9 +214,8 @@ impl dyn EventLoop {
 
     /// Runs `f` on a thread where it may block (asyncio's `run_in_executor`).
     ///
-    /// A job that has begun can't be cancelled: aborting it, or dropping the
-    /// handle, lets it run to its end. On a closed loop the handle says that the
-    /// job was cancelled.
+    /// A job that has begun can't be cancelled: if you abort it, or drop the handle, it still runs
+    /// to its end. On a closed loop the handle reports that the job was cancelled.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -237,11 +236,12 @@ impl dyn EventLoop {
         handle
     }
 
-    /// As [`spawn_blocking`](#method.spawn_blocking), with an error where the loop
-    /// takes no job.
+    /// Like [`spawn_blocking`](#method.spawn_blocking), but returns an error if the loop does not
+    /// take the job.
     ///
     /// # Errors
-    /// [`ErrorKind::LoopClosed`]; [`ErrorKind::Io`], if no thread can be had.
+    /// Returns [`ErrorKind::LoopClosed`] if the loop was closed, and [`ErrorKind::Io`] if no thread
+    /// is available.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -261,15 +261,15 @@ impl dyn EventLoop {
         Ok(handle)
     }
 
-    /// Runs the loop's blocking jobs by `executor` from now on, in place of its own
-    /// threads (asyncio's `set_default_executor`). Jobs that were given before stay
-    /// where they are.
+    /// Runs the loop's blocking jobs on `executor` from now on, in place of its own threads
+    /// (asyncio's `set_default_executor`). Jobs that were submitted before stay where they are.
     ///
-    /// The loop waits for jobs as before when it closes, and then drops the executor.
-    /// May be called from any thread.
+    /// A closing loop waits for its jobs as before, and then drops the executor. May be called from
+    /// any thread.
     ///
     /// # Errors
-    /// [`ErrorKind::LoopClosed`]; [`ErrorKind::Forked`].
+    /// Returns [`ErrorKind::LoopClosed`] if the loop was closed, and [`ErrorKind::Forked`] in a
+    /// child of `fork`.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {

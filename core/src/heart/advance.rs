@@ -18,7 +18,7 @@ const TURNS: u32 = 64;
 /// A future that moves the time of a loop: see
 /// [`advance`](crate::EventLoop#method.advance).
 ///
-/// Dropped, it leaves time where it has come to.
+/// If you drop it, time stays where it is by then.
 #[must_use = "time does not move unless this is awaited"]
 pub struct Advance {
     ready: Arc<Ready>,

@@ -1,4 +1,4 @@
-//! One callback: called once, or cancelled.
+//! A callback: called once, or cancelled.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -81,7 +81,7 @@ impl<F: FnOnce() + Send> Callback for Slot<F> {
 
 /// A callback that was given to a loop (asyncio's `Handle`).
 ///
-/// Dropping it changes nothing. It may be used on any thread, also when the loop has
+/// Dropping it does not cancel the callback. It may be used on any thread, also after the loop is
 /// gone.
 ///
 /// ```
@@ -103,8 +103,7 @@ impl Handle {
         Self { entry }
     }
 
-    /// Drops the callback, unless it was called or is being called. Cancelling twice
-    /// does nothing the second time.
+    /// Drops the callback, unless it was called or is being called. Cancelling again does nothing.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -120,8 +119,8 @@ impl Handle {
         self.entry.cancel();
     }
 
-    /// Returns true if [`cancel`](Self::cancel) was called, also when that was too
-    /// late; and if the loop was closed first.
+    /// Returns true if [`cancel`](Self::cancel) was called, even too late, or if the loop was
+    /// closed first.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -136,7 +135,7 @@ impl Handle {
         self.entry.is_cancelled()
     }
 
-    /// Returns where the callback was given to the loop.
+    /// Returns the source location where the callback was scheduled.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -160,8 +159,8 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// A callback that was given to a loop for later (asyncio's `TimerHandle`): a
-/// [`Handle`] that knows its time.
+/// A callback that was scheduled for later (asyncio's `TimerHandle`): a [`Handle`] that knows its
+/// time.
 ///
 /// ```
 /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -225,8 +224,7 @@ impl TimerHandle {
         self.handle.cancelled()
     }
 
-    /// Returns when the callback is due, by the loop's clock; also when it was
-    /// cancelled.
+    /// Returns when the callback is due, by the loop's clock, even if it was cancelled.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -242,7 +240,7 @@ impl TimerHandle {
         self.when
     }
 
-    /// Returns where the callback was given to the loop.
+    /// Returns the source location where the callback was scheduled.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {

@@ -1,10 +1,10 @@
-//! The clock of a loop: the system's, until somebody pauses it.
+//! The clock of a loop: the system's, until a caller pauses it.
 //!
 //! While a clock is paused, time stands still for its loop. It moves when
-//! [`advance`](crate::EventLoop#method.advance) says so, or, on a loop that was paused
-//! with jumps, to the next deadline when everything is idle: the place where the run
-//! would go to sleep, after a look at the reactor that found nothing. Deadlines are in
-//! the loop's time, so a timer that waits need not know of any of this.
+//! [`advance`](crate::EventLoop#method.advance) is called or, on a loop that was paused with jumps,
+//! to the next deadline when everything is idle: that is when the run would go to sleep, after a
+//! look at the reactor that found nothing. Deadlines are in the loop's time, so a waiting timer
+//! need not know about this.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::*};
@@ -293,7 +293,7 @@ impl Request {
     }
 }
 
-/// Work outside of a loop that its time must not jump over.
+/// Work outside a loop, over which its time must not jump.
 ///
 /// ```
 /// use policy_core::{LoopKind, LoopState};

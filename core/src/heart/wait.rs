@@ -11,7 +11,7 @@ use super::Ready;
 use super::schedule::{Due, Key};
 use crate::{Error, EventLoop, Timer};
 
-/// What became of a wait.
+/// The state of a wait.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Waited {
@@ -19,11 +19,11 @@ pub enum Waited {
     Over,
     /// The waker will be woken.
     Pending,
-    /// There is no loop that could wake it: none was named, or it is closed.
+    /// No loop can wake it: none was named, or it is closed.
     Nowhere,
 }
 
-/// A place in the timer queue of a loop: what a sleep has. Dropping it ends the wait.
+/// A place in the timer queue of a loop, which a sleep holds. Dropping it ends the wait.
 ///
 /// It keeps no loop open. It may be polled, moved and dropped on any thread.
 ///
@@ -41,7 +41,7 @@ pub struct Wait {
 }
 
 impl Wait {
-    /// Makes one with a loop.
+    /// Makes a wait on a loop.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) {
@@ -57,7 +57,7 @@ impl Wait {
         Self { ready: Some(ready.clone()), key: None, alarm: None }
     }
 
-    /// Returns the time of the loop, if there is one.
+    /// Returns the time of the loop, if there is a loop.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) {
@@ -70,11 +70,11 @@ impl Wait {
         Some(self.ready.as_ref()?.clock().now())
     }
 
-    /// Waits until it is `deadline`, which is the same in each call, but for those of
-    /// [`reset`](Self::reset). `is_ahead`: the deadline was ahead just now.
+    /// Waits until `deadline`, which must be the same in each call, unless [`reset`](Self::reset)
+    /// changes it. `is_ahead`: the deadline was ahead just now.
     ///
     /// # Errors
-    /// What the executor's timers give.
+    /// Returns the error of the executor's timers.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) {
@@ -142,7 +142,7 @@ impl Wait {
         Ok(Waited::Pending)
     }
 
-    /// Moves the moment to `deadline`. Whoever waits is woken then.
+    /// Moves the moment to `deadline`, and wakes the waiting task.
     ///
     /// ```
     /// policy_core::clock::Wait::default().reset(std::time::Instant::now());

@@ -1,4 +1,4 @@
-//! A policy made of two things: what makes loops, and what names the context.
+//! A policy made of two parts: one creates loops, the other names the context.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -12,7 +12,7 @@ use super::{Context, ContextKey, CurrentLoop, EventLoopPolicy, IntoContext};
 use crate::watcher::make_provided;
 use crate::{ChildWatcher, Error, ErrorKind, EventLoop, WatcherSlot, local, task};
 
-/// Makes event loops.
+/// Creates event loops.
 ///
 /// ```
 /// use policy_core::{Context, ContextPolicy, Error, ErrorKind, EventLoop, LoopFactory};
@@ -31,10 +31,10 @@ use crate::{ChildWatcher, Error, ErrorKind, EventLoop, WatcherSlot, local, task}
 /// let _policy = ContextPolicy::new(Loops { threads: 4 }, Context::process());
 /// ```
 pub trait LoopFactory: Send + Sync + 'static {
-    /// Makes one.
+    /// Creates one.
     ///
     /// # Errors
-    /// If the executor can't be started.
+    /// Returns an error if the executor can't be started.
     fn new_event_loop(&self) -> Result<Arc<dyn EventLoop>, Error>;
 
     /// Returns true if its loops run by themselves; see
@@ -44,8 +44,8 @@ pub trait LoopFactory: Send + Sync + 'static {
     }
 }
 
-/// What [`ContextPolicy::new`] takes to make loops: a closure, or a policy. The
-/// parameter only tells the two apart.
+/// The first argument of [`ContextPolicy::new`], which creates loops: a closure, or a policy. The
+/// type parameter only distinguishes the two.
 ///
 /// ```
 /// use policy_core::{Context, ContextPolicy, EventLoopPolicy};
@@ -111,9 +111,9 @@ impl<F: LoopFactory> IntoLoopFactory<FactoryMarker> for F {
 
 /// A policy that keeps one loop per context.
 ///
-/// The policies of all adapters are this one with another factory. Entries go with
-/// what named them: that of a thread when the thread ends, that of a task when the
-/// task ends, that of an [`Arc`] when the `Arc` has gone.
+/// The policies of all adapters are this one with another factory. An entry is removed with its
+/// context: a thread's when the thread ends, a task's when the task ends, an [`Arc`]'s when the
+/// `Arc` is dropped.
 ///
 /// ```
 /// use policy_core::{Context, ContextPolicy, Error, ErrorKind, EventLoop, EventLoopPolicy};
@@ -151,7 +151,7 @@ struct Table {
 const LOOKS: usize = 4;
 
 impl ContextPolicy {
-    /// Makes a policy whose loops are made by `loops` and kept per `context`.
+    /// Makes a policy whose loops are created by `loops` and kept per `context`.
     ///
     /// ```
     /// use policy_core::{Context, ContextPolicy, Error, ErrorKind, EventLoop, EventLoopPolicy};
@@ -176,7 +176,7 @@ impl ContextPolicy {
         }
     }
 
-    /// Returns how many contexts have a loop, or had one cleared.
+    /// Returns how many contexts have a loop, or had one that was cleared.
     ///
     /// ```
     /// use policy_core::{Context, ContextPolicy, Error, ErrorKind, EventLoop, EventLoopPolicy};

@@ -9,7 +9,7 @@ use std::thread::{self, ThreadId};
 
 use crate::task;
 
-/// Names the context of the calling code: each context has a loop of its own.
+/// Names the context of the calling code: each context has its own loop.
 ///
 /// ```
 /// use policy_core::Context;
@@ -27,8 +27,8 @@ pub struct Context {
 }
 
 impl Context {
-    /// The current thread: asyncio's default. A loop is made by itself on the main
-    /// thread only.
+    /// The current thread: asyncio's default. Only on the main thread does the policy create a loop
+    /// by itself.
     ///
     /// ```
     /// use policy_core::Context;
@@ -62,7 +62,7 @@ impl Context {
         }
     }
 
-    /// The current task, and outside any task the current thread.
+    /// The current task, or the current thread outside any task.
     ///
     /// ```
     /// use policy_core::Context;
@@ -84,8 +84,8 @@ impl Context {
     /// Whatever `name` returns: a number, a string, or an [`Arc`] that stands for a
     /// tenant, a request or a test.
     ///
-    /// The loop of an `Arc` goes when the last other reference to the `Arc` has
-    /// gone; those of numbers and strings stay until the policy goes.
+    /// The loop of an `Arc` is dropped when the last other reference to the `Arc` is dropped; the
+    /// loops of numbers and strings stay until the policy is dropped.
     ///
     /// ```
     /// use policy_core::Context;
@@ -134,8 +134,8 @@ impl fmt::Debug for Context {
     }
 }
 
-/// What [`ContextPolicy::new`](crate::ContextPolicy::new) takes as its context: a
-/// [`Context`], or a closure that returns a key.
+/// The second argument of [`ContextPolicy::new`](crate::ContextPolicy::new): a [`Context`], or a
+/// closure that returns a key.
 ///
 /// ```
 /// use policy_core::{Context, IntoContext};

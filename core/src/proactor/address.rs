@@ -1,4 +1,4 @@
-//! Whom a socket talks to.
+//! Addresses of peers.
 
 use std::fmt;
 use std::io;
@@ -9,11 +9,10 @@ use socket2::{SockAddr, SockAddrStorage, SockRef};
 use crate::os::BorrowedIo;
 use crate::{Error, ErrorKind};
 
-/// The address of a socket: of the internet, or a Unix socket's.
+/// The address of a socket: an internet address or a Unix socket's.
 ///
-/// Equal to a [`SocketAddr`] that means the same, so that what
-/// [`recv_from`](crate::ProactorHandle::recv_from) tells can be compared with what
-/// std's sockets say.
+/// Equal to a [`SocketAddr`] that means the same, so that you can compare an address from
+/// [`recv_from`](crate::ProactorHandle::recv_from) with an address of std's sockets.
 ///
 /// ```
 /// use policy_core::Address;
@@ -28,19 +27,19 @@ use crate::{Error, ErrorKind};
 pub enum Address {
     /// An internet address and a port.
     Inet(SocketAddr),
-    /// A path, an abstract name, or nothing.
+    /// A path, an abstract name, or no name.
     ///
-    /// Nothing also stands for a name that std can't say: Linux lets a peer bind a path of
+    /// No name also stands for a name that std can't represent: Linux lets a peer bind a path of
     /// 108 bytes.
     #[cfg(unix)]
     Unix(std::os::unix::net::SocketAddr),
-    /// One of another family, or of nobody. Only what is received has it: nothing can be
-    /// sent there.
+    /// An address of another family, or none. Only a received address can be unknown: you can't
+    /// send to it.
     Unknown,
 }
 
 impl Address {
-    /// Returns the internet address, if it is one.
+    /// Returns the internet address, if this is one.
     ///
     /// ```
     /// # #[cfg(unix)] {
@@ -57,7 +56,7 @@ impl Address {
         }
     }
 
-    /// Returns the address of a Unix socket, if it is one.
+    /// Returns the address of a Unix socket, if this is one.
     ///
     /// ```
     /// let local = std::net::SocketAddr::from(([127, 0, 0, 1], 80));
@@ -72,10 +71,10 @@ impl Address {
         }
     }
 
-    /// Says an address that the system told.
+    /// Converts an address that the system reported.
     ///
-    /// Never fails, whatever a peer has bound: an error here would take an accepted
-    /// connection, or bytes that were read, away from who waits for them.
+    /// Never fails, whatever a peer has bound: an error here would lose an accepted connection, or
+    /// bytes that were read.
     #[doc(hidden)]
     pub fn from_system(address: &SockAddr) -> Self {
         // One that was cut off (no Linux does that): socket2 would read beyond its end.
@@ -92,9 +91,10 @@ impl Address {
         Self::Unknown
     }
 
-    /// Says who sent what was received by this socket, if the system told.
+    /// Converts the sender's address of a message that this socket received, if the system reported
+    /// it.
     ///
-    /// Never fails, as [`from_system`](Self::from_system) does not.
+    /// Never fails, like [`from_system`](Self::from_system).
     #[doc(hidden)]
     pub fn of_sender(io: BorrowedIo<'_>, told: Option<&SockAddr>) -> Self {
         match told.map(Self::from_system) {
@@ -111,10 +111,10 @@ impl Address {
         socket.peer_addr().map_or(Self::Unknown, |address| Self::from_system(&address))
     }
 
-    /// Returns the address as system calls take it.
+    /// Returns the address in the form that system calls take.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for what has no name.
+    /// Returns [`ErrorKind::InvalidInput`] for an unknown address.
     #[doc(hidden)]
     pub fn to_system(&self) -> io::Result<SockAddr> {
         match self {

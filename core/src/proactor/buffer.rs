@@ -1,4 +1,4 @@
-//! Buffers that an operation owns while it lasts.
+//! Buffers that an operation owns until it ends.
 #![allow(unsafe_code, reason = "memory that is not yet filled is lent to the system")]
 
 use std::fmt;
@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 /// Bytes that can be written: [`Vec<u8>`], `Box<[u8]>`, `&'static [u8]`, `Arc<[u8]>`.
 ///
-/// Sealed: what an operation holds must stay where it is while the system reads it,
-/// whatever its owner does, and these do.
+/// Sealed: while the system reads the buffer, it must stay where it is, whatever its owner does,
+/// and these types do.
 ///
 /// ```
 /// use policy_core::{EventLoop, IoBuf, Resource};
@@ -25,22 +25,21 @@ use std::sync::Arc;
 /// assert_eq!(len(vec![1, 2, 3]), 3);
 /// ```
 pub trait IoBuf: sealed::Sealed + Send + Sized + 'static {
-    /// Forgets the type.
+    /// Erases the type.
     fn into_buffer(self) -> Buffer;
 
-    /// Remembers the type: gives back what [`into_buffer`](Self::into_buffer) took.
+    /// Restores the type: returns what [`into_buffer`](Self::into_buffer) took.
     ///
-    /// A buffer of another type, which only a mistake of an adapter's can bring here,
-    /// gives a copy of its bytes.
+    /// For a buffer of another type, which only a faulty adapter can pass, it returns a copy of the
+    /// bytes.
     fn from_buffer(buffer: Buffer) -> Self;
 
-    /// Makes what is given back if a loop that broke down kept the buffer.
+    /// Makes the buffer that is returned if a loop broke down and kept the original.
     #[doc(hidden)]
     fn nothing() -> Self;
 }
 
-/// Bytes that can be filled: [`Vec<u8>`], from the beginning up to its capacity, and
-/// `Box<[u8]>`.
+/// Bytes that can be filled: [`Vec<u8>`], from the start up to its capacity, and `Box<[u8]>`.
 ///
 /// ```
 /// use policy_core::IoBufMut;
@@ -53,9 +52,9 @@ pub trait IoBuf: sealed::Sealed + Send + Sized + 'static {
 /// ```
 pub trait IoBufMut: IoBuf {}
 
-/// A buffer of any of the types of [`IoBuf`], as an adapter sees it.
+/// A buffer of any [`IoBuf`] type, as an adapter sees it.
 ///
-/// The bytes do not move when the buffer does: they are on the heap, or static.
+/// The bytes do not move when the buffer moves: they are on the heap, or static.
 ///
 /// ```
 /// use policy_core::Buffer;
@@ -77,8 +76,8 @@ enum Inner {
 }
 
 impl Buffer {
-    /// Returns the bytes that are there: what a write writes, if it is not the rest of
-    /// a longer one.
+    /// Returns the initialised bytes: a write writes these, unless it writes the rest of a longer
+    /// one.
     ///
     /// ```
     /// # use policy_core::Buffer;
@@ -94,8 +93,7 @@ impl Buffer {
         all.get(self.written..).unwrap_or_default()
     }
 
-    /// Returns how many bytes a read can put into it: none into one that is only for
-    /// writing.
+    /// Returns how many bytes a read can put into it: 0 for a buffer that is only for writing.
     ///
     /// ```
     /// # use policy_core::{Buffer, IoBuf};
@@ -110,11 +108,11 @@ impl Buffer {
         }
     }
 
-    /// Lends all of its [capacity](Self::capacity), filled or not, for a read.
+    /// Lends the whole [capacity](Self::capacity), initialised or not, for a read.
     ///
     /// # Safety
-    /// Whoever writes through it writes initialised bytes only: a part of it is
-    /// initialised, and is still seen as such by [`as_slice`](Self::as_slice).
+    /// The caller must write only initialised bytes through it: a part of it is initialised, and
+    /// [`as_slice`](Self::as_slice) still exposes that part.
     ///
     /// ```
     /// use policy_core::Buffer;
@@ -139,11 +137,11 @@ impl Buffer {
         unsafe { std::slice::from_raw_parts_mut(start.cast(), room) }
     }
 
-    /// Says that a read has filled the first `len` bytes: a vector has that length
-    /// now; a boxed slice keeps its own.
+    /// Records that a read has filled the first `len` bytes: a vector now has that length; a boxed
+    /// slice keeps its own.
     ///
     /// # Safety
-    /// The first `len` bytes are initialised. More than the capacity counts as the
+    /// The first `len` bytes must be initialised. A `len` above the capacity counts as the
     /// capacity.
     ///
     /// ```
@@ -161,11 +159,11 @@ impl Buffer {
         }
     }
 
-    /// Says that a vectored read has filled the first `len` bytes of `buffers`, taken
-    /// one after the other.
+    /// Records that a vectored read has filled the first `len` bytes of `buffers`, taken one after
+    /// the other.
     ///
     /// # Safety
-    /// They are initialised.
+    /// These bytes must be initialised.
     ///
     /// ```
     /// use policy_core::Buffer;

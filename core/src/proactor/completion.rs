@@ -9,15 +9,14 @@ use std::task::{Context, Poll, Waker};
 
 use crate::{Error, ErrorKind, Operation, wakers};
 
-/// How an operation ended, and the operation: `None` only if the loop broke down and
-/// kept it.
+/// The result of an operation, and the operation: `None` only if the loop broke down and kept it.
 pub type Completed = (io::Result<usize>, Option<Operation>);
 
-/// The future of an operation's end. Polled and dropped by any thread.
+/// The future of an operation's result. May be polled and dropped on any thread.
 ///
-/// Dropping it abandons the operation: an executor that has it in the kernel cancels
-/// it there, and keeps its buffers until the kernel has let go of them. What it had
-/// read by then is lost.
+/// Dropping it abandons the operation. An executor that has submitted it to the kernel cancels it
+/// there, and keeps its buffers until the kernel has released them. Bytes that it had read by then
+/// are lost.
 ///
 /// ```
 /// use policy_core::{Buffer, Completion, Operation};
@@ -42,7 +41,7 @@ enum Inner {
 }
 
 impl Completion {
-    /// Wraps a future that can travel, in a box.
+    /// Wraps a `Send` future, in a box.
     ///
     /// ```
     /// use policy_core::{Buffer, Completion, Operation};
@@ -54,7 +53,8 @@ impl Completion {
         Self(Inner::Future(Box::pin(future)))
     }
 
-    /// Makes one that has ended: for what an adapter can do, or refuse, at once.
+    /// Makes a completion that has ended: for an operation that an adapter performs, or refuses, at
+    /// once.
     ///
     /// ```
     /// use policy_core::{Buffer, Completion, Error, ErrorKind, Operation};
@@ -68,7 +68,7 @@ impl Completion {
         Self(Inner::Ready(Some((result, Some(operation)))))
     }
 
-    /// Makes a pair: the promise goes to where the operation runs. One allocation.
+    /// Makes a pair; the promise goes to the thread that runs the operation. One allocation.
     ///
     /// ```
     /// use policy_core::{Buffer, Completion, Operation};
@@ -121,8 +121,8 @@ impl fmt::Debug for Completion {
     }
 }
 
-/// The half of a [`Completion`] that tells it. If it is dropped, the completion tells
-/// that the loop was closed.
+/// The half of a [`Completion`] that completes it. If it is dropped, the completion reports that
+/// the loop was closed.
 ///
 /// ```
 /// use policy_core::Completion;
@@ -136,7 +136,7 @@ impl fmt::Debug for Completion {
 pub struct Promise(Arc<Shared>);
 
 impl Promise {
-    /// Tells the end of the operation, and gives it back.
+    /// Completes the operation with its result, and returns the operation to the caller.
     ///
     /// ```
     /// use policy_core::{Buffer, Completion, Operation};
@@ -148,8 +148,8 @@ impl Promise {
         self.0.complete((result, Some(operation)));
     }
 
-    /// Returns true once nobody waits for the end any more: an operation that has not
-    /// begun need not begin.
+    /// Returns true once the completion was dropped: an operation that has not begun need not
+    /// begin.
     ///
     /// ```
     /// let (promise, _completion) = policy_core::Completion::channel();
@@ -159,8 +159,8 @@ impl Promise {
         self.0.lock().abandoned
     }
 
-    /// Is ready once nobody waits for the end any more: then the operation should be
-    /// cancelled. One task waits for it.
+    /// Returns `Ready` once the completion was dropped: then the operation should be cancelled.
+    /// Only one task may wait for it.
     ///
     /// ```
     /// use std::task::{Context, Waker};

@@ -1,4 +1,4 @@
-//! The operations that a user calls.
+//! The operations that users call.
 
 use std::io;
 use std::sync::Arc;
@@ -9,28 +9,27 @@ use crate::{
     budget,
 };
 
-/// The operations of a loop's proactor, with buffers that they own meanwhile; from
+/// The operations of a loop's proactor, which own their buffers until they end; from
 /// [`event_loop.proactor()`](trait.EventLoop.html#method.proactor).
 ///
-/// Every operation takes its buffer by value and gives it back, whatever happens: with
-/// the result of the system, or with the reason why it was not asked (a loop that is
-/// closed; that reason is an [`Error`] inside of the [`io::Error`]).
+/// Every operation takes its buffer by value and returns it, whatever happens: with the result of
+/// the system, or with the reason why the system was not asked (for example a closed loop; that
+/// reason is an [`Error`] inside the [`io::Error`]).
 ///
-/// On a loop that completes operations ([`is_native`](Self::is_native)) the system
-/// works with the buffer itself. On one that waits for readiness the operation is
-/// tried, without blocking, and tried again when the resource is ready; files are read
-/// and written by the loop's blocking jobs, since they are always "ready".
+/// On a loop that completes operations ([`is_native`](Self::is_native)) the system works on the
+/// buffer itself. On a loop that waits for readiness the operation is tried, without blocking, and
+/// tried again when the resource is ready; the loop's blocking jobs read and write files, because
+/// files are always "ready".
 ///
-/// Any number of operations may wait for one resource, on any number of loops; which of
-/// two reads gets which bytes is not said. Clones are cheap, futures are `Send`.
+/// Any number of operations may wait for one resource, on any number of loops; the order in which
+/// two reads get their bytes is unspecified. Clones are cheap, and futures are `Send`.
 ///
 /// # Cancel safety
-/// Dropping a future abandons its operation; the buffer goes with it, once the system
-/// has let go of it. On a loop that waits for readiness nothing else is lost: what was
-/// not read stays to be read, and a connection that was not accepted waits. On one that
-/// completes, a read or an accept may have happened when it is abandoned, and its bytes
-/// or its connection are lost; a write may have been made, in part. A blocking job on a
-/// file runs to its end.
+/// Dropping a future abandons its operation; the buffer is dropped once the system has released it.
+/// On a loop that waits for readiness nothing else is lost: unread bytes stay to be read, and an
+/// unaccepted connection stays in the queue. On a loop that completes operations, a read or an
+/// accept may have happened when it is abandoned, and its bytes or its connection are lost; a write
+/// may have happened in part. A blocking job on a file runs to its end.
 ///
 /// ```
 /// use policy_core::{EventLoop, Resource};
@@ -67,8 +66,8 @@ impl ProactorHandle {
         Ok(Self { event_loop })
     }
 
-    /// Returns true if the system completes operations (io_uring, IOCP), false if they
-    /// are tried and waited for.
+    /// Returns true if the system completes operations (io_uring, IOCP), and false if the loop
+    /// tries them and waits.
     ///
     /// ```
     /// # fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -81,8 +80,8 @@ impl ProactorHandle {
         self.event_loop.as_proactor().is_ok_and(|proactor| proactor.is_native())
     }
 
-    /// Returns what completes operations: `io_uring`, `iocp`, `polling`; `readiness`
-    /// where they are emulated on the loop's selector.
+    /// Returns the name of the mechanism that completes operations: `io_uring`, `iocp`, `polling`;
+    /// `readiness` if they are emulated on the loop's selector.
     ///
     /// ```
     /// # fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -96,10 +95,11 @@ impl ProactorHandle {
         self.event_loop.as_proactor().map_or("readiness", |proactor| proactor.driver())
     }
 
-    /// Performs any operation: what the others are made of.
+    /// Performs any operation; the other methods use it.
     ///
     /// # Errors
-    /// In the result: what the system says; [`ErrorKind::LoopClosed`] inside.
+    /// The result contains the error of the system, or [`ErrorKind::LoopClosed`] if the loop was
+    /// closed.
     ///
     /// ```
     /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>, file: policy_core::Resource) -> std::io::Result<()> {
@@ -135,9 +135,10 @@ impl ProactorHandle {
         emulated::perform(&self.event_loop, resource, operation).await
     }
 
-    /// Reads into the buffer, from its beginning, once; gives 0 at the end.
+    /// Reads into the buffer, from its start, once; returns 0 at the end.
     ///
-    /// From a file where it stands, from a stream or a socket what has come.
+    /// Reads a file at its current position, and from a stream or a socket the bytes that have
+    /// arrived.
     ///
     /// ```
     /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>, resource: policy_core::Resource) -> std::io::Result<()> {
@@ -158,7 +159,7 @@ impl ProactorHandle {
         }
     }
 
-    /// Reads from a position of a file, wherever it stands (`pread`).
+    /// Reads at a position of a file, whatever its current position (`pread`).
     ///
     /// ```
     /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>, resource: policy_core::Resource) -> std::io::Result<()> {
@@ -180,10 +181,10 @@ impl ProactorHandle {
         }
     }
 
-    /// Writes from the buffer, once, and gives how much was written.
+    /// Writes from the buffer, once, and returns how many bytes were written.
     ///
-    /// A pipe nobody reads gives `BrokenPipe`, and no signal where Rust's runtime ignores
-    /// SIGPIPE, as it does by default.
+    /// A pipe without a reader returns `BrokenPipe`, and raises no signal while SIGPIPE is ignored,
+    /// as Rust's runtime does by default.
     ///
     /// ```
     /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>, resource: policy_core::Resource) -> std::io::Result<()> {
@@ -200,7 +201,7 @@ impl ProactorHandle {
         }
     }
 
-    /// Writes at a position of a file, wherever it stands (`pwrite`).
+    /// Writes at a position of a file, whatever its current position (`pwrite`).
     ///
     /// ```
     /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>, resource: policy_core::Resource) -> std::io::Result<()> {
@@ -222,7 +223,7 @@ impl ProactorHandle {
         }
     }
 
-    /// Receives from a socket into the buffer, from its beginning; gives 0 at the end.
+    /// Receives from a socket into the buffer, from its start; returns 0 at the end.
     ///
     /// ```
     /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>, resource: policy_core::Resource) -> std::io::Result<()> {
@@ -243,9 +244,9 @@ impl ProactorHandle {
         }
     }
 
-    /// Sends from the buffer to a socket, once, and gives how much was sent.
+    /// Sends from the buffer to a socket, once, and returns how many bytes were sent.
     ///
-    /// A peer that has gone gives `BrokenPipe` or `ConnectionReset`, never a signal.
+    /// If the peer has gone, returns `BrokenPipe` or `ConnectionReset`, and never raises a signal.
     ///
     /// ```
     /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>, resource: policy_core::Resource) -> std::io::Result<()> {
@@ -262,11 +263,11 @@ impl ProactorHandle {
         }
     }
 
-    /// Writes all of the buffer, by as many writes as it takes.
+    /// Writes the whole buffer, in as many writes as it takes.
     ///
     /// # Errors
-    /// As [`write`](Self::write); how much was written before the error is not said. One
-    /// that writes nothing, and no error, is `WriteZero`.
+    /// Returns the errors of [`write`](Self::write), without the number of bytes that were written
+    /// before, and `WriteZero` if a write writes nothing.
     ///
     /// # Cancel safety
     /// A part may have been written when the future is dropped.
@@ -288,10 +289,10 @@ impl ProactorHandle {
         (result, operation.map_or_else(B::nothing, take))
     }
 
-    /// Writes all of the buffer at a position of a file, by as many writes as it takes.
+    /// Writes the whole buffer at a position of a file, in as many writes as it takes.
     ///
     /// # Errors
-    /// As [`write_all`](Self::write_all).
+    /// Returns the errors of [`write_all`](Self::write_all).
     ///
     /// # Cancel safety
     /// A part may have been written when the future is dropped.
@@ -314,12 +315,11 @@ impl ProactorHandle {
         (result, operation.map_or_else(B::nothing, take))
     }
 
-    /// Sends all of the buffer to a socket, by as many calls as it takes (asyncio's
-    /// `sock_sendall`).
+    /// Sends the whole buffer to a socket, in as many calls as it takes (asyncio's `sock_sendall`).
     ///
     /// # Errors
-    /// As [`send`](Self::send); how much was written before the error is not said. One
-    /// that writes nothing, and no error, is `WriteZero`.
+    /// Returns the errors of [`send`](Self::send), without the number of bytes that were sent
+    /// before, and `WriteZero` if a call sends nothing.
     ///
     /// # Cancel safety
     /// A part may have been written when the future is dropped.
@@ -362,7 +362,7 @@ impl ProactorHandle {
         }
     }
 
-    /// Writes from several buffers, in their order (`writev`).
+    /// Writes from several buffers, in order (`writev`).
     ///
     /// ```
     /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>, resource: policy_core::Resource) -> std::io::Result<()> {
@@ -404,7 +404,7 @@ impl ProactorHandle {
         }
     }
 
-    /// Sends from several buffers to a socket, in their order.
+    /// Sends from several buffers to a socket, in order.
     ///
     /// ```
     /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>, resource: policy_core::Resource) -> std::io::Result<()> {
@@ -425,7 +425,7 @@ impl ProactorHandle {
         }
     }
 
-    /// Receives one datagram, and tells who sent it. What the buffer has no room for is
+    /// Receives one datagram, and returns its sender. Bytes that do not fit into the buffer are
     /// lost.
     ///
     /// ```
@@ -479,11 +479,11 @@ impl ProactorHandle {
         }
     }
 
-    /// Accepts a connection, close-on-exec; tells who made it.
+    /// Accepts a connection, close-on-exec, and returns it with the address of its peer.
     ///
     /// # Errors
-    /// What the system says. EMFILE leaves the connection in the queue of the listener:
-    /// close something, or wait, before the next call.
+    /// Returns the error of the system. After EMFILE the connection stays in the listener's queue:
+    /// close a descriptor, or wait, before the next call.
     ///
     /// ```
     /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>, resource: policy_core::Resource) -> std::io::Result<()> {
@@ -503,10 +503,10 @@ impl ProactorHandle {
         }
     }
 
-    /// Connects a socket, and returns when the connection is made.
+    /// Connects a socket, and returns when the connection is established.
     ///
     /// # Errors
-    /// What the system says: `ConnectionRefused`, `TimedOut` …
+    /// Returns the error of the system: `ConnectionRefused`, `TimedOut` …
     ///
     /// ```
     /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>, resource: policy_core::Resource) -> std::io::Result<()> {

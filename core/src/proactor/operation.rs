@@ -1,12 +1,12 @@
-//! One operation, with all that it owns while the system works on it.
+//! One operation, with everything that it owns while the system works on it.
 
 use crate::os::OwnedIo;
 use crate::{Address, Buffer, Interest};
 
-/// What a [`Proactor`](crate::Proactor) is asked to do, and what it hands back when
-/// that is done: the buffers, and what was found out.
+/// An operation for a [`Proactor`](crate::Proactor), which the proactor returns when it is done,
+/// with the buffers and the results.
 ///
-/// Operations whose result is a number of bytes put them into their buffers by
+/// An operation whose result is a number of bytes puts them into its buffers with
 /// [`Buffer::set_filled`].
 ///
 /// ```
@@ -27,7 +27,7 @@ pub enum Operation {
         /// The position in a file; `None` is where the file stands, or a stream.
         at: Option<u64>,
     },
-    /// `write`, or `pwrite` with a position. May write less.
+    /// `write`, or `pwrite` with a position. May write fewer bytes.
     Write {
         /// What is written.
         buffer: Buffer,
@@ -82,7 +82,7 @@ pub enum Operation {
         /// To whom.
         to: Address,
     },
-    /// `accept` on a socket that listens. The result is 0.
+    /// `accept` on a listening socket. The result is 0.
     Accept {
         /// The connection, close-on-exec, and who made it: put here when it is done.
         accepted: Option<(OwnedIo, Address)>,
@@ -95,7 +95,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Returns what has to be waited for when it would block.
+    /// Returns what to wait for if the operation would block.
     ///
     /// ```
     /// use policy_core::{Interest, Operation};

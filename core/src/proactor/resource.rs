@@ -1,4 +1,4 @@
-//! What a proactor works on.
+//! Resources that a proactor works on.
 
 use std::any::Any;
 use std::fmt;
@@ -18,15 +18,15 @@ use socket2::{Domain, SockRef, Socket, Type};
 use crate::os::OwnedIo;
 use crate::{Address, LoopId, LoopState};
 
-/// An open file, socket or pipe that a proactor works on; a cheap clone of it is the
-/// same one.
+/// An open file, socket or pipe that a proactor works on; its clones are cheap and mean the same
+/// resource.
 ///
-/// Made of std's types. It belongs to no loop: operations on it may be asked of
-/// several, and it is closed when the last clone is gone and no operation has it.
-/// The mode of the open file is left alone, blocking or not, because other processes
-/// may share it (a terminal, an inherited pipe), but for two operations: a loop
-/// that emulates [`accept`](crate::ProactorHandle::accept) or
-/// [`connect`](crate::ProactorHandle::connect) makes the socket non-blocking.
+/// Made from std's types. It belongs to no loop: you can start operations on it on several loops,
+/// and it is closed when the last clone is dropped and no operation uses it. The mode of the open
+/// file, blocking or not, stays as it is, because other processes may share it (a terminal, an
+/// inherited pipe). There are two exceptions: a loop that emulates
+/// [`accept`](crate::ProactorHandle::accept) or [`connect`](crate::ProactorHandle::connect) makes
+/// the socket non-blocking.
 ///
 /// ```
 /// use policy_core::{Resource, ResourceKind};
@@ -55,13 +55,13 @@ struct Attached {
 
 #[derive(Debug)]
 enum Io {
-    /// On Unix everything; on Windows a socket.
+    /// Any descriptor on Unix; a socket on Windows.
     Io(Arc<OwnedIo>),
     #[cfg(windows)]
     Handle(Arc<OwnedHandle>),
 }
 
-/// What sort of thing a [`Resource`] is, which decides how it is read and written.
+/// The kind of a [`Resource`], which decides how to read and write it.
 ///
 /// ```
 /// use policy_core::{Resource, ResourceKind};
@@ -77,17 +77,16 @@ pub enum ResourceKind {
     Socket,
     /// A regular file, a directory or a disk: always ready, and slow.
     File,
-    /// A pipe, a terminal, another device, or something of the kernel's: bytes come
-    /// when they come.
+    /// A pipe, a terminal, another device, or a kernel object: bytes arrive at any time.
     Stream,
 }
 
 impl Resource {
-    /// Makes a stream socket that can be [connected](crate::ProactorHandle::connect) to
-    /// the address, close-on-exec: std has none that is not connected yet.
+    /// Makes a stream socket that you can [connect](crate::ProactorHandle::connect) to the address,
+    /// close-on-exec: std has no unconnected stream socket.
     ///
     /// # Errors
-    /// What the system says: no such family of addresses, EMFILE.
+    /// Returns the error of the system: an unknown address family, EMFILE.
     ///
     /// ```
     /// # async fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>) -> std::io::Result<()> {
@@ -111,7 +110,7 @@ impl Resource {
         Ok(Self::new(Io::Io(Arc::new(socket)), Some(ResourceKind::Socket)))
     }
 
-    /// Returns what sort of thing it is; asks the system once.
+    /// Returns the kind of the resource; asks the system once.
     ///
     /// ```
     /// use policy_core::{Resource, ResourceKind};
@@ -142,7 +141,7 @@ impl Resource {
         }
     }
 
-    /// Returns the handle, if it is no socket.
+    /// Returns the handle, if it is not a socket.
     #[cfg(windows)]
     pub fn handle(&self) -> Option<&Arc<OwnedHandle>> {
         match &self.0.io {
@@ -151,12 +150,12 @@ impl Resource {
         }
     }
 
-    /// Returns what the loop keeps with the resource, made by `make` the first time: its
-    /// registration with a reactor, or with a completion port. It is dropped with the
-    /// resource, or when the loop has gone and another one asks.
+    /// Returns what the loop keeps with the resource, created by `make` the first time: its
+    /// registration with a reactor, or with a completion port. It is dropped with the resource, or
+    /// when the loop has gone and another one calls this.
     ///
     /// # Errors
-    /// What `make` says; it is asked again the next time.
+    /// Returns the error of `make`, which is called again the next time.
     ///
     /// ```
     /// use policy_core::{LoopKind, LoopState, Resource};
@@ -223,10 +222,10 @@ impl Resource {
         self.0.attached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends one direction of a connected socket, or both: the peer sees an end.
+    /// Shuts down one direction of a connected socket, or both: the peer reads an end.
     ///
     /// # Errors
-    /// What the system says: not a socket, not connected.
+    /// Returns the error of the system: not a socket, not connected.
     ///
     /// ```
     /// # #[cfg(unix)] {
@@ -248,11 +247,11 @@ impl Resource {
         }
     }
 
-    /// Gives the descriptor back (on Windows the socket), if nothing else has it: no
-    /// clone, no operation. What loops keep with it is let go of.
+    /// Returns the descriptor (on Windows the socket), if no clone and no operation uses it. Drops
+    /// what loops keep with it.
     ///
     /// # Errors
-    /// The resource itself.
+    /// Returns the resource itself if a clone or an operation uses it.
     ///
     /// ```
     /// use policy_core::Resource;

@@ -1,4 +1,4 @@
-//! What a user calls of a loop's selector.
+//! The selector's calls for users.
 
 use std::fmt;
 use std::future::Future;
@@ -19,23 +19,23 @@ use crate::{Error, ErrorKind, EventLoop, Interest, Source};
 ///
 /// The rules are those of asyncio's loops:
 ///
-/// - A callback is called in every turn of the loop while the descriptor is ready; an
-///   end and an error count as ready.
-/// - Adding another callback for the same number replaces the first. Reader and writer
-///   of a number are independent, and so are waits.
-/// - A callback that panics is told to the loop's
-///   [exception handler](trait.EventLoop.html#method.set_exception_handler), and stays.
+/// - The loop calls a callback in every turn while the descriptor is ready; an end and an error
+///   count as ready.
+/// - Adding another callback for the same number replaces the first. The reader and the writer of a
+///   number are independent, and so are waits.
+/// - A callback that panics stays; the loop reports the panic to its [exception
+///   handler](trait.EventLoop.html#method.set_exception_handler).
 /// - Closing the loop removes all callbacks.
 ///
-/// And these are not, or are left open there:
+/// These rules differ from asyncio's, or asyncio leaves them open:
 ///
-/// - All of this may be called from any thread, where asyncio may break. A callback that
-///   is being called while another thread removes it runs to its end.
-/// - What is watched is a duplicate of the descriptor: a number that is closed and given
-///   to another file is never mistaken for it. So the file stays open until the
-///   callback is removed or the wait is over; remove it before closing, as in asyncio.
+/// - You may call all of this from any thread, where asyncio may break. If another thread removes a
+///   callback during its call, the call runs to its end.
+/// - The selector watches a duplicate of the descriptor, so it never confuses a file with another
+///   one that later gets the same number. The file therefore stays open until the callback is
+///   removed or the wait is over; remove the callback before you close the file, as in asyncio.
 ///
-/// A regular file is always ready, so it is refused as by epoll; it is read by
+/// A regular file is always ready, so it is refused, as by epoll; read it with
 /// [`proactor()`](trait.EventLoop.html#method.proactor), or in a blocking job.
 ///
 /// ```
@@ -70,16 +70,16 @@ impl SelectorHandle {
         Ok(Self { event_loop })
     }
 
-    /// Calls `callback` in every turn of the loop while there is something to read, to
-    /// accept, or an end; in the place of the one that was added before.
+    /// Calls `callback` in every turn of the loop while there is something to read, a connection to
+    /// accept, or an end. Replaces the previous reader of this descriptor.
     ///
     /// `io` is a reference to anything with a descriptor, a `BorrowedFd`, or a number.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for a number below 0; [`ErrorKind::Io`] with EBADF for
-    /// one that is not open, with EPERM for a regular file or a directory, with EMFILE
-    /// and ENOSPC at the system's limits; [`ErrorKind::LoopClosed`]. The former callback
-    /// stays then.
+    /// Returns [`ErrorKind::InvalidInput`] for a number below 0; [`ErrorKind::Io`] with EBADF for a
+    /// number that is not open, with EPERM for a regular file or a directory, and with EMFILE or
+    /// ENOSPC at the system's limits; [`ErrorKind::LoopClosed`] if the loop was closed. After an
+    /// error the previous callback stays.
     ///
     /// ```
     /// # #[cfg(unix)]
@@ -103,10 +103,10 @@ impl SelectorHandle {
         self.add(io.raw_io(), Interest::Readable, Box::new(callback))
     }
 
-    /// Removes the callback of [`add_reader`](Self::add_reader), and returns true if
-    /// there was one. It is not called any more, and its descriptor is closed.
+    /// Removes the callback of [`add_reader`](Self::add_reader), and returns true if there was one.
+    /// It is not called any more, and the duplicate descriptor is closed.
     ///
-    /// On a closed loop there is none.
+    /// A closed loop has none.
     ///
     /// ```
     /// # fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -119,11 +119,11 @@ impl SelectorHandle {
         self.remove(io.raw_io(), Interest::Readable)
     }
 
-    /// Calls `callback` in every turn of the loop while there is room to write, or a
-    /// connection is made; in the place of the one that was added before.
+    /// Calls `callback` in every turn of the loop while there is room to write, or a connection is
+    /// established. Replaces the previous writer of this descriptor.
     ///
     /// # Errors
-    /// As [`add_reader`](Self::add_reader).
+    /// Returns the errors of [`add_reader`](Self::add_reader).
     ///
     /// ```
     /// # #[cfg(unix)]
@@ -160,14 +160,14 @@ impl SelectorHandle {
         self.remove(io.raw_io(), Interest::Writable)
     }
 
-    /// Waits until there is something to read, to accept, or an end.
+    /// Waits until there is something to read, a connection to accept, or an end.
     ///
-    /// Any number of waits may be for one descriptor, and all end when it is ready.
-    /// Dropping one loses nothing.
+    /// Any number of tasks may wait for one descriptor, and all are woken when it is ready.
+    /// Dropping a wait loses nothing.
     ///
     /// # Errors
-    /// As [`add_reader`](Self::add_reader); and if the loop is closed meanwhile, on
-    /// loops whose reactor ends with them.
+    /// Returns the errors of [`add_reader`](Self::add_reader), and an error if the loop is closed
+    /// meanwhile, on loops whose reactor closes with them.
     ///
     /// ```
     /// # #[cfg(unix)]
@@ -184,10 +184,10 @@ impl SelectorHandle {
         self.readiness(io.raw_io(), Interest::Readable)
     }
 
-    /// Waits until there is room to write, or a connection is made.
+    /// Waits until there is room to write, or a connection is established.
     ///
     /// # Errors
-    /// As [`readable`](Self::readable).
+    /// Returns the errors of [`readable`](Self::readable).
     ///
     /// ```
     /// # #[cfg(unix)]
@@ -205,8 +205,8 @@ impl SelectorHandle {
     /// [`Selector::register`](crate::Selector::register).
     ///
     /// # Errors
-    /// [`ErrorKind::Io`]: EPERM for a regular file, EEXIST for a descriptor that is
-    /// registered already, ENOSPC and EMFILE at the system's limits.
+    /// Returns [`ErrorKind::Io`] with EPERM for a regular file, EEXIST for a descriptor that is
+    /// registered already, and ENOSPC or EMFILE at the system's limits.
     ///
     /// ```
     /// # #[cfg(unix)]
@@ -289,8 +289,7 @@ impl SelectorHandle {
     }
 }
 
-/// The wait for a descriptor; see [`SelectorHandle::readable`]. It watches from when it
-/// is made.
+/// A wait for a descriptor; see [`SelectorHandle::readable`]. It watches from its creation on.
 ///
 /// ```
 /// # #[cfg(unix)]

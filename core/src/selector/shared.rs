@@ -1,4 +1,4 @@
-//! A source that any number of tasks wait for.
+//! A source that any number of tasks can wait for.
 
 use std::fmt;
 use std::io;
@@ -8,11 +8,11 @@ use super::waiters::Waiters;
 use crate::os::BorrowedIo;
 use crate::{Error, ErrorKind, Interest, Source};
 
-/// A [`Source`], which knows one waker per direction, shared by any number of tasks.
+/// Shares a [`Source`], which knows one waker per direction, among any number of tasks.
 ///
-/// Of two tasks that accept from one listener none is forgotten: when it becomes ready
-/// all are woken, and whoever comes too late waits again. A single task costs next to
-/// nothing; a waker that panics harms no other task.
+/// If two tasks accept from one listener, neither is forgotten: when it becomes ready both are
+/// woken, and the one that comes too late waits again. With a single task it costs next to nothing;
+/// a waker that panics affects no other task.
 ///
 /// ```
 /// use policy_core::{Interest, SharedSource};
@@ -53,16 +53,16 @@ impl SharedSource {
         Self { source, readers: Waiters::new(), writers: Waiters::new() }
     }
 
-    /// Tries `op` until it gives anything but `WouldBlock`, as [`Source::poll_io`] does,
-    /// for one of many tasks.
+    /// Tries `op` until it returns anything but `WouldBlock`, like [`Source::poll_io`], for one of
+    /// many tasks.
     ///
-    /// What this returns is what `op` itself returned, and not the word of the source,
-    /// which any crate can implement in safe code: a number of bytes can be relied on, for
-    /// memory that `op` has filled too. Once `op` has succeeded it is not called again.
+    /// Returns what `op` itself returned, and not what the source claims, because any crate can
+    /// implement a source in safe code: you can rely on the number of bytes, also for memory that
+    /// `op` has filled. Once `op` has succeeded it is not called again.
     ///
     /// # Errors
-    /// Those of `op` and of the source; and if a source says that an operation is done which
-    /// it has not tried.
+    /// Returns the errors of `op` and of the source, and an error if the source reports that an
+    /// operation is done which it has not tried.
     ///
     /// ```
     /// # use policy_core::{Interest, SharedSource, os::BorrowedIo};

@@ -1,4 +1,4 @@
-//! What a signal handler rings, and a thread or a loop hears.
+//! How a signal handler reaches a thread or a loop.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -12,16 +12,18 @@ use super::handler;
 use super::hub::lock;
 use crate::local::fork_generation;
 
-/// Rung by SIGCHLD, while anything holds that: for a thread that waits for children.
+/// SIGCHLD rings it while a [`Hold`](super::Hold) or [`Listener`](super::Listener) for SIGCHLD
+/// exists: for a thread that waits for children.
 pub static CHILDREN: Bell = Bell::new();
 
 /// Rung by every signal that has a listener.
 pub(super) static LISTENERS: Bell = Bell::new();
 
-/// A pair of sockets: a signal handler writes a byte to one, others wait at the other.
+/// A pair of sockets: a signal handler writes a byte to one, and a thread or a loop waits at the
+/// other.
 ///
-/// It does nothing until it is [opened](Self::open). Its descriptors are never closed,
-/// because a handler may be about to write; a child of `fork` opens a pair of its own.
+/// It does nothing until it is [opened](Self::open). Its descriptors are never closed, because a
+/// handler may be about to write; a forked child opens a pair of its own.
 ///
 /// ```
 /// use policy_core::signal::Bell;
@@ -68,10 +70,10 @@ impl Bell {
         }
     }
 
-    /// Makes the descriptors, unless this process has them.
+    /// Opens the descriptors, unless this process has them already.
     ///
     /// # Errors
-    /// If there are none left.
+    /// Returns an error if no descriptors are left.
     ///
     /// ```
     /// use policy_core::signal::Bell;
@@ -96,7 +98,7 @@ impl Bell {
         Ok(())
     }
 
-    /// Rings. Async-signal-safe, and never blocks: a bell that rings already stays so.
+    /// Rings. Async-signal-safe, and never blocks; has no effect on a bell that already rings.
     ///
     /// ```
     /// # use policy_core::signal::Bell;
@@ -111,8 +113,8 @@ impl Bell {
         }
     }
 
-    /// Waits on this thread until it rings, or so long at most; -1 is for ever. Returns
-    /// true if it rang. May return early without that.
+    /// Blocks this thread until the bell rings, for at most that many milliseconds; -1 waits for
+    /// ever. Returns true if it rang. May return false early.
     ///
     /// ```
     /// # use policy_core::signal::Bell;

@@ -345,8 +345,8 @@ fn check(result: libc::c_int) -> io::Result<()> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Ends the process as SIGINT would have done, so that its parent sees that: a shell
-/// then stops its script. What was printed is written first.
+/// Ends the process as SIGINT would, so that its parent sees that: a shell then stops its script.
+/// Flushes standard output first.
 ///
 /// ```no_run
 /// # let interrupted = true;
@@ -364,12 +364,12 @@ pub fn die_of_interrupt() -> ! {
     std::process::exit(130)
 }
 
-/// Keeps signals away from this thread but for some: for threads of ours, since
-/// handlers belong to the program's.
+/// Blocks signals on this thread, except for `signals`: for our own threads, because signal
+/// handlers belong on the program's.
 ///
-/// Those that a thread causes itself (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP,
-/// SIGSYS) still come: blocked, they would end the process before its handler says why,
-/// as std's does of a stack overflow.
+/// The signals that a thread causes itself (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP,
+/// SIGSYS) stay unblocked: blocked, they would end the process before their handler can report why,
+/// as std's does for a stack overflow.
 ///
 /// ```
 /// use policy_core::signal::{SignalKind, block_all_but};

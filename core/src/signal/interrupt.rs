@@ -9,15 +9,14 @@ use super::listener::{open_bell, poll};
 use super::table::Hold;
 use crate::{Error, EventLoop, local};
 
-/// Waits for the first Ctrl-C of a run; the second ends the process.
+/// Waits for the first Ctrl-C of a run; the second one ends the process.
 ///
-/// It is there only where nobody has said what SIGINT means: on the main thread, while
-/// the signal has its default action. Whoever comes later wins: as long as there is a
-/// [`Listener`](super::Listener), or a handler that others put in place, this hears
-/// nothing.
+/// It works only where nothing else handles SIGINT: on the main thread, while the signal has its
+/// default action. A later handler wins: while there is a [`Listener`](super::Listener), or a
+/// handler that other code installed, this receives nothing.
 ///
-/// When the signal comes the handler itself puts the default back. So the second one
-/// works also while the loop is stuck, or cleans up.
+/// When the signal arrives, the handler itself restores the default. So the second Ctrl-C works
+/// even while the loop is stuck, or cleans up.
 ///
 /// ```
 /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -42,11 +41,11 @@ pub struct Interrupt {
 type Registered = (usize, usize);
 
 impl Interrupt {
-    /// Begins to wait; `None` where SIGINT means something already, or another thread
-    /// than the main one asks.
+    /// Starts to wait. Returns `None` if SIGINT is already handled or ignored, or if this is not
+    /// the main thread.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if there are no descriptors left.
+    /// Returns [`ErrorKind::Io`](crate::ErrorKind::Io) if no descriptors are left.
     ///
     /// ```
     /// use policy_core::signal::Interrupt;
@@ -66,10 +65,10 @@ impl Interrupt {
         Ok(Some(Self { place, _hold: hold, begun, registered: None }))
     }
 
-    /// Waits for it. Costs two loads where nothing has changed since the last poll.
+    /// Polls for the signal. Costs two loads if nothing has changed since the last poll.
     ///
     /// # Errors
-    /// As [`Listener::recv`](super::Listener::recv).
+    /// Returns the errors of [`Listener::recv`](super::Listener::recv).
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>, cx: &mut std::task::Context<'_>) -> Result<(), policy_core::Error> {

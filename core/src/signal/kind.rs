@@ -1,10 +1,10 @@
-//! Which signal.
+//! Names of signals.
 
 use std::fmt;
 
 /// A signal, by its number.
 ///
-/// Not every number can be listened to: what takes a kind says so by error.
+/// Not every number can be listened to; functions that take a kind return an error for those.
 ///
 /// ```
 /// use policy_core::signal::SignalKind;
@@ -16,7 +16,7 @@ use std::fmt;
 pub struct SignalKind(i32);
 
 impl SignalKind {
-    /// Names a signal by the system's number, such as `libc::SIGUSR1`.
+    /// Makes a kind from the system's number, such as `libc::SIGUSR1`.
     ///
     /// ```
     /// use policy_core::signal::SignalKind;

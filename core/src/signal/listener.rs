@@ -1,4 +1,4 @@
-//! Hearing of one signal.
+//! Listening to one signal.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use super::table::Hold;
 use super::{SignalKind, reader};
 use crate::{Error, ErrorKind, EventLoop, budget};
 
-/// Hears of a signal of the process, from the moment that it is made.
+/// Receives a signal of the process, from its creation on.
 ///
-/// Any number of listeners, on any loops and threads, each hear of every signal.
-/// Signals that come before one looks are told as one, with their number; and the
-/// system itself may deliver several that wait as one. While there is a listener the
-/// signal does not do what it does by default.
+/// Any number of listeners, on any loops and threads, each receive every signal. Signals that
+/// arrive before a listener is polled are reported together, with their number; the system itself
+/// may also merge several pending signals into one. While there is a listener, the signal's default
+/// action does not happen.
 ///
 /// ```
 /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -41,12 +41,11 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens from now on.
+    /// Starts to listen.
     ///
     /// # Errors
-    /// Those of [`Hold::new`]; [`ErrorKind::Io`] if there are no descriptors left, or
-    /// no thread can be had where the signal is blocked: it is unblocked in a thread of
-    /// ours then.
+    /// Returns the errors of [`Hold::new`], and [`ErrorKind::Io`] if no descriptors are left, or if
+    /// the signal is blocked and the thread in which we unblock it can't be started.
     ///
     /// ```
     /// use policy_core::signal::{Listener, SignalKind};
@@ -64,7 +63,7 @@ impl Listener {
         Ok(Self { kind, place, _unblocked: unblocked, _hold: hold })
     }
 
-    /// Returns what it listens to.
+    /// Returns the signal that it listens to.
     ///
     /// ```
     /// use policy_core::signal::{Listener, SignalKind};
@@ -77,15 +76,15 @@ impl Listener {
         self.kind
     }
 
-    /// Waits until the signal has come, and returns how often it did since it was told
-    /// last; once at least. Cancel safe.
+    /// Waits until the signal arrives, and returns how often it arrived since the last call; at
+    /// least 1. Cancel safe.
     ///
-    /// `home` is the loop that runs this: it reads for all who listen on it. Without
-    /// one a thread does.
+    /// `home` is the loop that runs this future: it reads for all listeners on it. Without one a
+    /// thread reads.
     ///
     /// # Errors
-    /// [`ErrorKind::Forked`] in a child of `fork`: make another there.
-    /// [`ErrorKind::Io`] if a thread is needed and can't be had.
+    /// Returns [`ErrorKind::Forked`] in a child of `fork`: make another listener there. Returns
+    /// [`ErrorKind::Io`] if it needs a thread and none can be started.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), policy_core::Error> {
@@ -101,7 +100,7 @@ impl Listener {
         poll_fn(|cx| self.poll_recv(cx, home)).await
     }
 
-    /// As [`recv`](Self::recv), one poll of it.
+    /// Polls once what [`recv`](Self::recv) waits for.
     ///
     /// ```
     /// use policy_core::signal::{Listener, SignalKind};

@@ -1,19 +1,18 @@
-//! Signals of the process: one handler for all who listen.
+//! Signals of the process: one handler for all listeners.
 //!
-//! Users call `policy::signal`; this is what it, the loops' `add_signal_handler` and
-//! child watchers on SIGCHLD stand on, because two mechanisms in one process would
-//! take each other's handlers away.
+//! Users call `policy::signal`. It, the loops' `add_signal_handler` and the child watchers that use
+//! SIGCHLD all build on this module, because two mechanisms in one process would replace each
+//! other's handlers.
 //!
 //! | I want to … | use |
 //! |---|---|
-//! | hear of a signal on a loop | `Listener` |
-//! | have a signal handled for a thread of mine | `Hold`, and `Bell` for SIGCHLD |
+//! | receive a signal on a loop | `Listener` |
+//! | keep a signal handled for a thread of mine | `Hold`, and `Bell` for SIGCHLD |
 //! | let Ctrl-C end a run | `Interrupt` |
 //!
-//! The handler is put in place when the first of them comes and put back when the last
-//! goes, and calls whoever was there before. It touches atomics and writes one byte;
-//! that byte is read by a task on each loop that waits, or by a thread
-//! (`policy-signal`) where a loop can't wait for descriptors.
+//! The handler is installed for the first of them and removed after the last, and calls the
+//! previous handler too. It touches atomics and writes one byte. A task on each loop that waits
+//! reads that byte, or a thread (`policy-signal`) where a loop can't wait for descriptors.
 
 #[cfg(unix)]
 mod bell;

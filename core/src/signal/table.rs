@@ -25,20 +25,20 @@ struct Place {
     has_warned: bool,
 }
 
-/// Keeps a signal handled, until it is dropped.
+/// Keeps a signal handled until it is dropped.
 ///
-/// The handler calls whoever was there before. The last to go puts that back.
+/// The handler calls the previous handler too. Dropping the last hold restores that handler.
 ///
-/// | of a former handler | while the signal is held |
+/// | the previous handler's | while the signal is held |
 /// |---|---|
-/// | its stack (`SA_ONSTACK`, or the thread's own) | as it was |
-/// | `SA_RESTART`, or interrupted system calls | as it was |
-/// | `SA_NODEFER`, `sa_mask` | as they were |
-/// | `SA_RESETHAND` | called once; then the default is what the last to go puts back |
-/// | `SA_SIGINFO` with its context, `SA_NOCLDSTOP` | as they were |
-/// | `SA_NOCLDWAIT`, and SIGCHLD that is ignored | not kept, which is logged where there is a handler: children that exit wait to be reaped |
-/// | what `sigaction` says | ours, until the last to go |
-/// | another handler that comes over ours, and does not call it | takes the signal; the next hold puts ours over it, once. Over another after that it is not put, which is logged |
+/// | stack (`SA_ONSTACK`, or the thread's own) | unchanged |
+/// | `SA_RESTART`, or interrupted system calls | unchanged |
+/// | `SA_NODEFER`, `sa_mask` | unchanged |
+/// | `SA_RESETHAND` | called once; then the last hold restores the default |
+/// | `SA_SIGINFO` with its context, `SA_NOCLDSTOP` | unchanged |
+/// | `SA_NOCLDWAIT`, and an ignored SIGCHLD | not kept, and logged if there is a handler: children that exit wait to be reaped |
+/// | entry in `sigaction` | ours, until the last hold is dropped |
+/// | successor, a handler installed over ours that does not call it | takes the signal; the next hold installs ours over it, once. It is not installed over another one after that, which is logged |
 ///
 /// ```
 /// use policy_core::signal::{Hold, SignalKind, is_first};
@@ -78,13 +78,12 @@ impl Wanted {
 }
 
 impl Hold {
-    /// Puts the handler in place, unless it is.
+    /// Installs the handler, unless it is installed already.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for what is no signal;
-    /// [`ErrorKind::UncatchableSignal`] for SIGKILL and SIGSTOP, which the system keeps
-    /// for itself, and for SIGSEGV, SIGBUS, SIGILL and SIGFPE, where a handler that
-    /// returns repeats the fault.
+    /// Returns [`ErrorKind::InvalidInput`] if the number is no signal, and
+    /// [`ErrorKind::UncatchableSignal`] for SIGKILL and SIGSTOP, which the system reserves, and for
+    /// SIGSEGV, SIGBUS, SIGILL and SIGFPE, where a handler that returns repeats the fault.
     ///
     /// ```
     /// use policy_core::{ErrorKind, signal::{Hold, SignalKind}};
@@ -148,9 +147,8 @@ impl Hold {
         }
     }
 
-    /// Gives the signal up. Returns false if this was the last hold and what was there
-    /// before could not be put back, because somebody has put another handler in place
-    /// of ours; that is left as it is.
+    /// Releases the signal. Returns false if this was the last hold and the previous handler could
+    /// not be restored, because other code has installed a handler over ours; that handler stays.
     ///
     /// ```
     /// use policy_core::signal::{Hold, SignalKind};
@@ -194,7 +192,7 @@ impl fmt::Debug for Hold {
     }
 }
 
-/// Returns true while a signal calls our handler, and calls it first.
+/// Returns true while the signal calls our handler first, before any other.
 ///
 /// ```
 /// use policy_core::signal::{SignalKind, is_first};

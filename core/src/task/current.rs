@@ -1,4 +1,4 @@
-//! Which task runs on this thread, and what is told when it ends.
+//! The task that runs on this thread, and what happens when it ends.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::header::quietly;
 
-/// The identity of a task: never used twice in a process.
+/// The identity of a task, never reused within a process.
 ///
 /// ```
 /// use policy_core::task;
@@ -70,8 +70,7 @@ impl fmt::Debug for Id {
     }
 }
 
-/// Returns the task that runs on this thread, if one does (asyncio's
-/// `current_task`).
+/// Returns the task that runs on this thread, if any (asyncio's `current_task`).
 ///
 /// ```
 /// assert!(policy_core::task::try_id().is_none());

@@ -1,4 +1,4 @@
-//! Why a task gave no result.
+//! Why a task has no result.
 
 use std::any::Any;
 use std::fmt;
@@ -8,7 +8,7 @@ use super::Id;
 use crate::exception::message_of;
 use crate::{EventLoop, ExceptionContext, context, foreign};
 
-/// Says why awaiting a [`JoinHandle`](super::JoinHandle) gave no result.
+/// Explains why awaiting a [`JoinHandle`](super::JoinHandle) returned no output.
 ///
 /// ```
 /// use policy_core::task;
@@ -101,7 +101,7 @@ impl JoinError {
         self.inner.id
     }
 
-    /// Returns true if the task was aborted, or its loop closed first.
+    /// Returns true if the task was aborted, or its loop was closed before it finished.
     ///
     /// ```
     /// # use policy_core::task::{self, JoinError};
@@ -145,10 +145,10 @@ impl JoinError {
         matches!(self.inner.repr, Repr::Panicked(..))
     }
 
-    /// Returns the payload of the panic, or the error itself if there was none.
+    /// Returns the payload of the panic, or the error itself if the task did not panic.
     ///
     /// # Errors
-    /// The error itself, if the task did not panic.
+    /// Returns the error itself if the task did not panic.
     ///
     /// ```
     /// # use policy_core::task::{self, JoinError};
@@ -180,7 +180,7 @@ impl JoinError {
     /// Returns the payload of the panic.
     ///
     /// # Panics
-    /// If the task did not panic; [`try_into_panic`](Self::try_into_panic) does not.
+    /// Panics if the task did not panic; [`try_into_panic`](Self::try_into_panic) does not.
     ///
     /// ```
     /// # use policy_core::task::{self, JoinError};

@@ -1,4 +1,4 @@
-//! What the owner of a task keeps.
+//! The owner's side of a task.
 
 use std::fmt;
 use std::future::Future;
@@ -10,14 +10,13 @@ use super::halves::{Aborter, Joiner};
 use super::{Id, JoinError};
 use crate::budget::Once;
 
-/// The owner's half of a task: a future of its result.
+/// The owner's half of a task: a future that resolves to its output.
 ///
-/// It may be awaited on any executor, whichever loop runs the task. Dropping it
-/// *detaches* the task, on every loop: the task runs on, its result is dropped.
+/// You may await it on any executor, whichever loop runs the task. Dropping it *detaches* the task,
+/// on every loop: the task continues, and its output is dropped.
 ///
-/// Awaiting is cancel safe: a handle whose wait was dropped can be awaited again,
-/// by `&mut handle`. A result is given once; after that, a poll gives a
-/// [`JoinError`] that says so.
+/// Awaiting is cancel safe: after a dropped wait you can await the handle again, with
+/// `&mut handle`. It returns the output once; later polls return a [`JoinError`] that says so.
 ///
 /// ```
 /// use policy_core::task;
@@ -48,11 +47,10 @@ impl<T> JoinHandle<T> {
         self.joiner.id()
     }
 
-    /// Asks for the task to be cancelled, from any thread.
+    /// Cancels the task, from any thread.
     ///
-    /// The future is dropped where it runs, the next time that its loop looks; a
-    /// task that finishes first keeps its result. Calling it twice, or after the
-    /// task has finished, does nothing.
+    /// The loop drops the future where it runs, on its next turn; a task that finishes first keeps
+    /// its output. Calling it twice, or after the task has finished, does nothing.
     ///
     /// ```
     /// use policy_core::task;
@@ -67,7 +65,7 @@ impl<T> JoinHandle<T> {
         self.joiner.abort();
     }
 
-    /// Returns a handle that can only abort; it does not keep the result alive.
+    /// Returns a handle that can only abort the task; it does not keep the output alive.
     ///
     /// ```
     /// use policy_core::task;
@@ -84,7 +82,7 @@ impl<T> JoinHandle<T> {
         AbortHandle::new(self.joiner.aborter())
     }
 
-    /// Returns true once the result, or the error, is there.
+    /// Returns true once the output, or the error, is available.
     ///
     /// ```
     /// use policy_core::task;
@@ -123,7 +121,7 @@ impl<T> fmt::Debug for JoinHandle<T> {
     }
 }
 
-/// Aborts a task, from any thread, and knows whether it has ended.
+/// Aborts a task, from any thread, and can tell whether it has ended.
 ///
 /// ```
 /// use policy_core::task;
@@ -145,7 +143,7 @@ impl AbortHandle {
         Self { aborter }
     }
 
-    /// Asks for the task to be cancelled; see [`JoinHandle::abort`].
+    /// Cancels the task; see [`JoinHandle::abort`].
     ///
     /// ```
     /// use policy_core::task;

@@ -1,12 +1,12 @@
-//! Tasks: what carries a future through an executor, and what its owner keeps.
+//! Tasks: the half that an executor runs, and the half that the owner keeps.
 //!
-//! [`new`] splits a future in two: a [`Task`], which an adapter hands to its
-//! executor, and a [`JoinHandle`], which the caller keeps. Both share *one*
-//! allocation, so that a spawn costs one allocation over the executor's own.
+//! [`new`] splits a future in two: a [`Task`], which an adapter gives to its executor, and a
+//! [`JoinHandle`], which the caller keeps. Both share *one* allocation, so that a spawn costs one
+//! allocation on top of the executor's own.
 //!
-//! One contract on every executor: dropping a handle detaches the task,
-//! [`abort`](JoinHandle::abort) cancels it, a panic is a value, and a task that
-//! the executor drops (because the loop closed) counts as cancelled.
+//! The contract is the same on every executor: dropping a handle detaches the task,
+//! [`abort`](JoinHandle::abort) cancels it, a panic becomes a value, and a task that the executor
+//! drops (because the loop closed) counts as cancelled.
 
 mod cell;
 mod current;
@@ -35,7 +35,7 @@ pub(crate) use scheduled::{Home, Scheduled, is_cells};
 use cell::Run;
 use halves::Runner;
 
-/// Splits `future` into what the executor runs and what the caller keeps.
+/// Splits `future` into a task for the executor and a handle for the caller.
 ///
 /// ```
 /// use policy_core::task;
@@ -53,10 +53,10 @@ where
     (Task { runner }, JoinHandle::new(joiner))
 }
 
-/// A future of any type, on its way through an executor.
+/// A future of any type, for an executor to run.
 ///
-/// An adapter spawns it as the `Future<Output = ()>` that it is, and needs to
-/// know nothing more: it never panics, and dropping it cancels the task.
+/// An adapter spawns it as a `Future<Output = ()>`, and needs to know nothing more: it never
+/// panics, and dropping it cancels the task.
 ///
 /// ```
 /// use policy_core::task;

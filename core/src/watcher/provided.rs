@@ -1,5 +1,4 @@
-//! The watcher that a policy has while nobody has set one. This crate has none: the
-//! facade does.
+//! The watcher that a policy has until one is set. This crate has none; the facade provides it.
 
 use std::sync::{Arc, OnceLock};
 
@@ -11,11 +10,11 @@ type Make = fn() -> Result<Arc<dyn ChildWatcher>, Error>;
 
 static MAKE: OnceLock<Make> = OnceLock::new();
 
-/// Says how the default watcher is made, once per process. Returns false if somebody was
-/// first.
+/// Sets the function that makes the default watcher, once per process. Returns false if it was set
+/// before.
 ///
-/// From then on [`ContextPolicy`](crate::ContextPolicy) makes one when it is asked for its
-/// watcher and has none. The crate `policy` calls this wherever a program may begin.
+/// From then on a [`ContextPolicy`](crate::ContextPolicy) that has no watcher calls it to make one.
+/// The crate `policy` calls this wherever a program may begin.
 ///
 /// ```
 /// use policy_core::{Context, ContextPolicy, Error, ErrorKind, EventLoop, EventLoopPolicy};

@@ -1,4 +1,4 @@
-//! Where a policy keeps its child watcher.
+//! Storage for a policy's child watcher.
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::ChildWatcher;
 use crate::Error;
 
-/// What `policy::set_child_watcher` takes: a watcher, a shared watcher, or `None`
-/// for the default.
+/// The argument of `policy::set_child_watcher`: a watcher, a shared watcher, or `None` for the
+/// default.
 ///
 /// ```
 /// # use policy_core::{ChildCallback, ChildId, ChildWatcher, Error, ErrorKind, EventLoop, ExitFuture};
@@ -40,7 +40,7 @@ use crate::Error;
 /// assert!(None.into_watcher().is_none());
 /// ```
 pub trait IntoWatcher {
-    /// Converts, where `None` means the default watcher.
+    /// Converts; `None` stands for the default watcher.
     fn into_watcher(self) -> Option<Arc<dyn ChildWatcher>>;
 }
 
@@ -62,7 +62,7 @@ impl IntoWatcher for Option<Arc<dyn ChildWatcher>> {
     }
 }
 
-/// The place where a policy keeps its child watcher.
+/// Holds the child watcher of a policy.
 ///
 /// ```
 /// # use policy_core::{ChildCallback, ChildId, ChildWatcher, Error, ErrorKind, EventLoop, ExitFuture};
@@ -110,11 +110,11 @@ impl WatcherSlot {
         self.lock().clone()
     }
 
-    /// Returns the watcher, made by `make` if there is none: once, however many
-    /// threads ask. `make` must not ask the slot.
+    /// Returns the watcher; calls `make` if there is none, once, however many threads call this.
+    /// `make` must not use the slot.
     ///
     /// # Errors
-    /// What `make` gives.
+    /// Returns the error of `make`.
     ///
     /// ```
     /// # use policy_core::{ChildCallback, ChildId, ChildWatcher, Error, ErrorKind, EventLoop, ExitFuture};
@@ -160,7 +160,7 @@ impl WatcherSlot {
         Ok(watcher)
     }
 
-    /// Sets the watcher and closes the one before, unless it is the same.
+    /// Sets the watcher and closes the previous one, unless it is the same.
     ///
     /// ```
     /// # use policy_core::{ChildCallback, ChildId, ChildWatcher, Error, ErrorKind, EventLoop, ExitFuture};
