@@ -130,12 +130,36 @@ pub(crate) fn duplicate(io: RawIo) -> io::Result<OwnedIo> {
     }
     #[cfg(windows)]
     {
-        if io == RawIo::MAX {
-            return Err(io::ErrorKind::InvalidInput.into());
+        use std::os::windows::io::FromRawSocket;
+
+        use windows_sys::Win32::Networking::WinSock;
+
+        let mut info = std::mem::MaybeUninit::<WinSock::WSAPROTOCOL_INFOW>::uninit();
+        // SAFETY: there is room for the answer, and an unknown number is an error. Not by
+        // std's `BorrowedSocket`, which may not be made of a number that is not open.
+        let refused = unsafe {
+            WinSock::WSADuplicateSocketW(io as usize, std::process::id(), info.as_mut_ptr())
+        };
+        if refused != 0 {
+            return Err(io::Error::last_os_error());
         }
-        // SAFETY: not the one invalid value; it is used for one system call, which
-        // answers numbers that are no sockets with an error.
-        unsafe { BorrowedIo::borrow_raw(io) }.try_clone_to_owned()
+        // SAFETY: filled, since the call said so, and for this process.
+        let number = unsafe {
+            let info = info.assume_init();
+            WinSock::WSASocketW(
+                info.iAddressFamily,
+                info.iSocketType,
+                info.iProtocol,
+                &raw const info,
+                0,
+                WinSock::WSA_FLAG_OVERLAPPED | WinSock::WSA_FLAG_NO_HANDLE_INHERIT,
+            )
+        };
+        if number == WinSock::INVALID_SOCKET {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: just made, so nobody else's.
+        Ok(unsafe { OwnedIo::from_raw_socket(number as RawIo) })
     }
 }
 

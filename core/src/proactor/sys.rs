@@ -2,6 +2,8 @@
 #![allow(unsafe_code, reason = "the system fills buffers that are not yet initialised")]
 
 use std::ffi::c_int;
+#[cfg(target_os = "linux")]
+use std::ffi::c_long;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::slice;
@@ -142,17 +144,13 @@ fn vectored(
             return Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP));
             // By its number: the function is not in every libc that Rust runs on.
             #[cfg(target_os = "linux")]
-            // SAFETY: as above; a position of -1 is where the file stands.
+            // SAFETY: as above; a position of -1 is where the file stands. Each argument is
+            // a whole register, as the kernel reads them: the position is two.
             match unsafe {
-                libc::syscall(
-                    calls.flagged,
-                    fd,
-                    first,
-                    count as libc::c_long,
-                    -1_i64,
-                    -1_i64,
-                    libc::RWF_NOWAIT,
-                )
+                const HERE: c_long = -1;
+                let (fd, count) = (c_long::from(fd), c_long::from(count));
+                let flags = c_long::from(libc::RWF_NOWAIT);
+                libc::syscall(calls.flagged, fd, first, count, HERE, HERE, flags)
             } {
                 -1 => {
                     let error = io::Error::last_os_error();
