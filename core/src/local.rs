@@ -142,6 +142,46 @@ pub fn is_main_thread() -> bool {
     return std::thread::current().name() == Some("main");
 }
 
+/// In which process something was made: a child of `fork` has its memory, and none of the
+/// threads that belong to it. Not the number of the process, which comes again: 1 in each
+/// namespace.
+///
+/// ```
+/// use policy_core::local::Generation;
+///
+/// let made = Generation::current();
+/// assert!(!made.is_past()); // as long as nobody forks
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Generation(#[cfg(unix)] u64);
+
+impl Generation {
+    /// Returns that of this process.
+    ///
+    /// ```
+    /// use policy_core::local::Generation;
+    ///
+    /// assert_eq!(Generation::current(), Generation::current());
+    /// ```
+    #[inline]
+    pub fn current() -> Self {
+        Self(
+            #[cfg(unix)]
+            fork_generation(),
+        )
+    }
+
+    /// Returns true in a forked child of the process that this is of.
+    ///
+    /// ```
+    /// assert!(!policy_core::local::Generation::current().is_past());
+    /// ```
+    #[inline]
+    pub fn is_past(self) -> bool {
+        self != Self::current()
+    }
+}
+
 /// Returns a number that differs between a process and its forked children. One relaxed load: cheap
 /// enough for every use of a loop.
 ///

@@ -11,10 +11,11 @@
 //! Users call the crate `policy`.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use policy_core::local::Generation;
 use policy_core::{Error, Job};
 
 /// As many as `blocking` and tokio would start: jobs wait for disks and children,
@@ -24,9 +25,11 @@ const MAX_THREADS: usize = 500;
 /// How long a thread waits for another job before it ends.
 const KEEP_ALIVE: Duration = Duration::from_millis(500);
 
-static POOL: Pool = Pool { inner: Mutex::new(Inner::new()), more: Condvar::new() };
+/// The first pool of the process, and after it those of forked children.
+static POOLS: OnceLock<Pool> = OnceLock::new();
 
-/// Gives a job to a thread of the pool, which all loops share.
+/// Gives a job to a thread of the pool, which all loops share. A child of `fork` has a pool
+/// of its own.
 ///
 /// # Errors
 /// [`ErrorKind::Io`](policy_core::ErrorKind::Io), if there is no thread and none
@@ -43,17 +46,18 @@ static POOL: Pool = Pool { inner: Mutex::new(Inner::new()), more: Condvar::new()
 /// # Ok::<(), policy_core::Error>(())
 /// ```
 pub fn submit(job: Job) -> Result<(), Error> {
-    let mut inner = POOL.lock();
+    let pool = Pool::of_this_process();
+    let mut inner = pool.lock();
     inner.queue.push_back(job);
     if inner.idle >= inner.queue.len() {
         drop(inner);
-        POOL.more.notify_one();
+        pool.more.notify_one();
         return Ok(());
     }
     if inner.threads < MAX_THREADS {
         // Under the lock: a thread that starts takes it next, and no second
         // thread is started for the same job.
-        match thread::Builder::new().name("policy-blocking".into()).spawn(work) {
+        match thread::Builder::new().name("policy-blocking".into()).spawn(|| work(pool)) {
             Ok(_detached) => inner.threads += 1,
             Err(error) if inner.threads == 0 => {
                 let refused = inner.queue.pop_back();
@@ -82,8 +86,13 @@ pub fn no_thread(error: std::io::Error) -> Error {
 }
 
 struct Pool {
+    /// Of the process whose threads these are. In a forked child they are not there, and
+    /// perhaps a lock that nobody opens any more.
+    generation: Generation,
     inner: Mutex<Inner>,
     more: Condvar,
+    /// That of the child. The parent's jobs are neither run there nor dropped.
+    next: OnceLock<Box<Pool>>,
 }
 
 struct Inner {
@@ -99,24 +108,42 @@ impl Inner {
 }
 
 impl Pool {
+    const fn new(generation: Generation) -> Self {
+        Self {
+            generation,
+            inner: Mutex::new(Inner::new()),
+            more: Condvar::new(),
+            next: OnceLock::new(),
+        }
+    }
+
+    fn of_this_process() -> &'static Self {
+        let generation = Generation::current();
+        let mut pool = POOLS.get_or_init(|| Self::new(generation));
+        while pool.generation != generation {
+            pool = pool.next.get_or_init(|| Box::new(Self::new(generation)));
+        }
+        pool
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn work() {
-    let mut inner = POOL.lock();
+fn work(pool: &Pool) {
+    let mut inner = pool.lock();
     loop {
         if let Some(job) = inner.queue.pop_front() {
             drop(inner);
             // Never panics: the job's handle has the payload.
             job.run();
-            inner = POOL.lock();
+            inner = pool.lock();
             continue;
         }
         inner.idle += 1;
         let (next, waited) =
-            POOL.more.wait_timeout(inner, KEEP_ALIVE).unwrap_or_else(PoisonError::into_inner);
+            pool.more.wait_timeout(inner, KEEP_ALIVE).unwrap_or_else(PoisonError::into_inner);
         inner = next;
         inner.idle -= 1;
         // Counted out under the lock under which the queue was seen to be empty:
