@@ -49,8 +49,6 @@ pub struct LoopState {
     alive: Arc<()>,
     executor: Executor,
     is_adopted: bool,
-    #[cfg(unix)]
-    generation: u64,
 }
 
 const IDLE: u8 = 0;
@@ -98,8 +96,6 @@ impl LoopState {
             alive: Arc::new(()),
             executor: Executor::default(),
             is_adopted: false,
-            #[cfg(unix)]
-            generation: crate::local::fork_generation(),
         }
     }
 
@@ -291,10 +287,7 @@ impl LoopState {
     /// ```
     #[inline]
     pub fn is_forked(&self) -> bool {
-        #[cfg(unix)]
-        return self.generation != crate::local::fork_generation();
-        #[cfg(not(unix))]
-        false
+        self.ready.is_forked()
     }
 
     /// Returns what can no longer be upgraded when the loop has gone.

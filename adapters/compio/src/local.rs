@@ -17,6 +17,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use compio_runtime::Runtime;
+use policy_core::local::Generation;
 use policy_core::{Error, ErrorKind, LoopId};
 
 #[cfg(any(target_os = "linux", windows))]
@@ -60,8 +61,7 @@ pub(crate) struct Part {
     /// Has a clone in each operation that the system has memory of.
     #[cfg(any(target_os = "linux", windows))]
     alive: Rc<Number>,
-    #[cfg(unix)]
-    generation: u64,
+    generation: Generation,
 }
 
 /// Calls `run` with this thread's part of the loop, made if there is none.
@@ -172,8 +172,7 @@ impl Part {
             watch: crate::selector::Watch::default(),
             #[cfg(any(target_os = "linux", windows))]
             alive: Rc::new(Number::next()),
-            #[cfg(unix)]
-            generation: policy_core::local::fork_generation(),
+            generation: Generation::current(),
         }
     }
 
@@ -208,19 +207,12 @@ impl Part {
         }
         true
     }
-
-    fn is_forked(&self) -> bool {
-        #[cfg(unix)]
-        return self.generation != policy_core::local::fork_generation();
-        #[cfg(not(unix))]
-        false
-    }
 }
 
 impl Drop for Part {
     fn drop(&mut self) {
         let Some(runtime) = self.runtime.take() else { return };
-        if self.is_forked() {
+        if self.generation.is_past() {
             // The ring is the parent's, and its memory is not even mapped here.
             mem::forget(runtime);
             #[cfg(unix)]

@@ -257,8 +257,9 @@ impl dyn EventLoop {
     /// # Errors
     /// Returns [`ErrorKind::LoopClosed`] if the loop was closed; [`ErrorKind::AlreadyRunning`] if
     /// this or another thread runs the loop; [`ErrorKind::OtherLoopRunning`] if another loop runs
-    /// on this thread; [`ErrorKind::StoppedBeforeComplete`] after [`stop`](#method.stop), in which
-    /// case `future` is dropped. In all other cases it was never polled.
+    /// on this thread; [`ErrorKind::StoppedBeforeComplete`] after [`stop`](#method.stop), and
+    /// [`ErrorKind::Forked`] in a child that the future or a task has forked, in which cases
+    /// `future` is dropped. In all other cases it was never polled.
     ///
     /// # Panics
     /// If `future` panics, the panic is resumed with its payload once the run is over. The loop
@@ -414,7 +415,9 @@ impl dyn EventLoop {
         let _running = self.state().begin_run()?;
         let lane = Lane::new(self.state().ready());
         let mut main = pin!(Turn::new(self, &lane, poll, location));
-        context::scope(self, || self.drive(main.as_mut()))
+        let driven = context::scope(self, || self.drive(main.as_mut()));
+        // It was forked meanwhile: the run goes on in the parent.
+        if self.state().is_forked() { Err(ErrorKind::Forked.into()) } else { driven }
     }
 
     /// Asks the run of this loop to end, from any thread. Does nothing on a closed loop. Several

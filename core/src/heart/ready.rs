@@ -21,6 +21,7 @@ use super::lane::{self, Lane};
 use super::schedule::{Due, Schedule};
 use crate::EventLoop;
 use crate::debug::Slow;
+use crate::local::Generation;
 use crate::task::{Home, Homed, JoinHandle, Scheduled, quietly};
 
 /// The run should end.
@@ -31,6 +32,7 @@ const DEBUG: u8 = 1 << 1;
 /// The ready queue of a loop.
 pub(crate) struct Ready {
     bits: AtomicU8,
+    generation: Generation,
     slow: Slow,
     /// The loop's tasks are run from here, by the thread that drives it; else by an
     /// executor with threads.
@@ -99,6 +101,7 @@ impl Ready {
     pub(crate) fn new(runs_tasks: bool, debug: bool) -> Arc<Self> {
         Arc::new(Self {
             bits: AtomicU8::new(if debug { DEBUG } else { 0 }),
+            generation: Generation::current(),
             slow: Slow::default(),
             runs_tasks: AtomicBool::new(runs_tasks),
             driven: AtomicBool::new(false),
@@ -245,8 +248,19 @@ impl Ready {
         }
     }
 
+    /// Returns true in a child of `fork`, which has none of the loop's threads.
+    #[inline]
+    pub(crate) fn is_forked(&self) -> bool {
+        self.generation.is_past()
+    }
+
     #[cold]
     fn post(&self, entry: Entry) -> Result<(), Entry> {
+        if self.is_forked() {
+            // Nobody runs it, nor is the lock sure to be opened.
+            mem::forget(entry);
+            return Ok(());
+        }
         let mut mail = self.lock();
         if mail.closed {
             return Err(entry);

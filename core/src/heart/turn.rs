@@ -6,6 +6,7 @@
 //! when this future is pending.
 
 use std::future::Future;
+use std::mem;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -114,6 +115,17 @@ impl<'a, P: FnMut(&mut Context<'_>) -> Poll<()>> Turn<'a, P> {
             self.ready.collect(self.lane);
         }
         self.left = self.lane.len();
+    }
+
+    /// Ends the run in a child of `fork`, at once: what is waited for comes to the parent,
+    /// and the reactor is the parent's.
+    #[inline]
+    fn is_forked(&mut self) -> bool {
+        let is_forked = self.ready.is_forked();
+        if is_forked {
+            (self.progress, self.left) = (Progress::Done, 0);
+        }
+        is_forked
     }
 
     fn run(&mut self, entry: Entry) {
@@ -246,6 +258,19 @@ impl<'a, P: FnMut(&mut Context<'_>) -> Poll<()>> Turn<'a, P> {
     }
 }
 
+impl<P> Turn<'_, P> {
+    /// Leaves all that the run has to itself: it goes on in the parent.
+    #[cold]
+    fn forget(&mut self) {
+        mem::forget(mem::take(&mut self.living));
+        mem::forget(mem::take(&mut self.strays));
+        mem::forget(self.lane.queue.take());
+        mem::forget(self.lane.part.take());
+        mem::forget(mem::take(&mut self.alarm));
+        mem::forget(self.idle.probe.take());
+    }
+}
+
 impl<P> Unpin for Turn<'_, P> {}
 
 impl<P: FnMut(&mut Context<'_>) -> Poll<()>> Future for Turn<'_, P> {
@@ -256,6 +281,9 @@ impl<P: FnMut(&mut Context<'_>) -> Poll<()>> Future for Turn<'_, P> {
         match this.driving {
             Some(_) => this.looked = true,
             None => this.begin(),
+        }
+        if this.is_forked() {
+            return Poll::Ready(());
         }
         this.ready.awake();
         if this.progress == Progress::Done && this.left == 0 {
@@ -278,6 +306,9 @@ impl<P: FnMut(&mut Context<'_>) -> Poll<()>> Future for Turn<'_, P> {
                 polls += 1;
                 if let Some(entry) = this.lane.pop() {
                     this.run(entry);
+                }
+                if this.is_forked() {
+                    return Poll::Ready(());
                 }
                 if budget::take_pended() {
                     // It was ready all the time, and took its time: the others are late.
@@ -316,8 +347,11 @@ impl<P> Drop for Turn<'_, P> {
         let Some(driving) = self.driving.take() else { return };
         // What is woken by what is dropped here goes into the mail.
         drop(driving);
+        if self.ready.is_forked() {
+            return self.forget();
+        }
         self.lane.queue.borrow_mut().extend(self.strays.drain(..).map(Entry::Woken));
-        let living = std::mem::take(&mut self.living);
+        let living = mem::take(&mut self.living);
         let pump = self.ready.end_run(self.lane, living);
         if let Some(part) = self.lane.part.take() {
             local::leave(self.event_loop.state().id(), &part);

@@ -2,14 +2,15 @@
 
 use std::fmt;
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Instant;
 
-use super::Ready;
 use super::schedule::{Due, Key};
-use crate::{Error, EventLoop, Timer};
+use super::{Ready, lane};
+use crate::{Error, ErrorKind, EventLoop, Timer};
 
 /// The state of a wait.
 #[derive(Debug)]
@@ -74,7 +75,8 @@ impl Wait {
     /// changes it. `is_ahead`: the deadline was ahead just now.
     ///
     /// # Errors
-    /// Returns the error of the executor's timers.
+    /// Returns the error of the executor's timers, and [`ErrorKind::Forked`] in a child of `fork`,
+    /// outside of a run, which ends there.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) {
@@ -93,6 +95,13 @@ impl Wait {
         waker: &Waker,
     ) -> Result<Waited, Error> {
         let Some(ready) = &self.ready else { return Ok(Waited::Nowhere) };
+        if ready.is_forked() {
+            // The time comes to the parent. A run that goes on here ends by itself.
+            return match lane::with(ready, |_| ()) {
+                Some(()) => Ok(Waited::Pending),
+                None => Err(ErrorKind::Forked.into()),
+            };
+        }
         match self.key {
             Some(key) if ready.schedule().renew(key, waker) => {
                 // Without a wake: somebody else polls, or the executor's own timer has
@@ -148,6 +157,9 @@ impl Wait {
     /// policy_core::clock::Wait::default().reset(std::time::Instant::now());
     /// ```
     pub fn reset(&mut self, deadline: Instant) {
+        if self.ready.as_ref().is_some_and(|ready| ready.is_forked()) {
+            return self.leave();
+        }
         self.alarm = None;
         if let (Some(ready), Some(key)) = (&self.ready, self.key) {
             if ready.schedule().reset(key, deadline) {
@@ -159,6 +171,11 @@ impl Wait {
     }
 
     fn leave(&mut self) {
+        if self.ready.as_ref().is_some_and(|ready| ready.is_forked()) {
+            // Nobody else is here to open a lock that is held.
+            self.key = None;
+            return mem::forget(self.alarm.take());
+        }
         self.alarm = None;
         if let (Some(ready), Some(key)) = (&self.ready, self.key.take()) {
             ready.schedule().remove(key);
@@ -169,7 +186,7 @@ impl Wait {
 impl Drop for Wait {
     #[inline]
     fn drop(&mut self) {
-        if self.key.is_some() {
+        if self.key.is_some() || self.alarm.is_some() {
             self.leave();
         }
     }

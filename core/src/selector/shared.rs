@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::io;
+use std::mem;
 use std::task::{Context, Poll, Waker};
 
 use super::waiters::Waiters;
+use crate::local::Generation;
 use crate::os::BorrowedIo;
 use crate::{Error, ErrorKind, Interest, Source};
 
@@ -32,6 +34,7 @@ use crate::{Error, ErrorKind, Interest, Source};
 /// # let _readable = readable;
 /// ```
 pub struct SharedSource {
+    generation: Generation,
     source: Box<dyn Source>,
     readers: Waiters,
     writers: Waiters,
@@ -50,7 +53,12 @@ impl SharedSource {
     /// # let _share = share;
     /// ```
     pub fn new(source: Box<dyn Source>) -> Self {
-        Self { source, readers: Waiters::new(), writers: Waiters::new() }
+        Self {
+            generation: Generation::current(),
+            source,
+            readers: Waiters::new(),
+            writers: Waiters::new(),
+        }
     }
 
     /// Tries `op` until it returns anything but `WouldBlock`, like [`Source::poll_io`], for one of
@@ -61,8 +69,8 @@ impl SharedSource {
     /// `op` has filled. Once `op` has succeeded it is not called again.
     ///
     /// # Errors
-    /// Returns the errors of `op` and of the source, and an error if the source reports that an
-    /// operation is done which it has not tried.
+    /// Returns the errors of `op` and of the source; an error if the source reports that an operation
+    /// is done which it has not tried; and [`ErrorKind::Forked`] inside, in a child of `fork`.
     ///
     /// ```
     /// # use policy_core::{Interest, SharedSource, os::BorrowedIo};
@@ -86,6 +94,9 @@ impl SharedSource {
     where
         Op: FnMut(BorrowedIo<'_>) -> io::Result<usize> + ?Sized,
     {
+        if self.generation.is_past() {
+            return Poll::Ready(Err(forked()));
+        }
         let waiters = self.waiters(interest);
         if let Some(version) = waiters.knows(cx.waker()) {
             let polled = self.ask(cx, interest, op);
@@ -149,6 +160,36 @@ impl SharedSource {
             Interest::Writable => &self.writers,
         }
     }
+}
+
+impl Drop for SharedSource {
+    fn drop(&mut self) {
+        if self.generation.is_past() {
+            // The system's part of a reactor is shared with the parent, which would not
+            // hear of the descriptor any more. It stays open here.
+            mem::forget(mem::replace(&mut self.source, Box::new(Gone)));
+        }
+    }
+}
+
+/// In place of a source that is left to itself.
+#[derive(Debug)]
+struct Gone;
+
+impl Source for Gone {
+    fn poll_io(
+        &self,
+        _cx: &mut Context<'_>,
+        _interest: Interest,
+        _op: &mut dyn FnMut(BorrowedIo<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Err(forked()))
+    }
+}
+
+#[cold]
+fn forked() -> io::Error {
+    Error::from(ErrorKind::Forked).into()
 }
 
 #[cold]

@@ -51,6 +51,11 @@ impl Proactor for ProactorEventLoop {
         let (promise, completion) = Completion::channel();
         let place = Place::of(resource, self.state());
         let submission = Submission { resource: resource.clone(), place, operation, promise };
+        if self.state().is_forked() {
+            // The ring is the parent's, and not even mapped here.
+            submission.refuse(ErrorKind::Forked);
+            return completion;
+        }
         let id = self.state().id();
         if let Some(submission) = local::perform(id, submission) {
             // In order with others: operations that one thread asks for begin in turn.
