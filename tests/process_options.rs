@@ -179,7 +179,7 @@ alone! {
         }
     }
 
-    fn thieves_get_no_status_of_a_race_free_child() {
+    fn thieves_get_no_status_of_a_child() {
         let stop = Arc::new(AtomicBool::new(false));
         let thieves: Vec<_> = (0..2)
             .map(|_| {
@@ -203,7 +203,7 @@ alone! {
             runner.run(async {
                 for round in 0..300 {
                     let code = round % 256;
-                    let child = sh(format!("exit {code}")).race_free(true).spawn().unwrap();
+                    let child = sh(format!("exit {code}")).spawn().unwrap();
                     match child.wait().await {
                         Ok(status) => assert_eq!(status.code(), Some(code)),
                         Err(error) => {
@@ -247,10 +247,10 @@ alone! {
     fn children_with_plans_leave_nothing() {
         nothing_is_left_everywhere(|| async {
             let mut command = sh("exit 3");
-            command.session().rlimit(libc::RLIMIT_CORE, 0, 0).race_free(true);
+            command.session().rlimit(libc::RLIMIT_CORE, 0, 0);
             assert_eq!(command.status().await.unwrap().code(), Some(3));
             assert_eq!(command.spawn().unwrap().wait().await.unwrap().code(), Some(3));
-            let error = Command::new("no-such").race_free(true).spawn().unwrap_err();
+            let error = Command::new("no-such").spawn().unwrap_err();
             assert_eq!(error.io_kind(), Some(std::io::ErrorKind::NotFound));
         });
     }

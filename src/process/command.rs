@@ -7,14 +7,13 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command as StdCommand, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::process::Command as StdCommand;
+use std::sync::Arc;
 
 use policy_core::{ChildWatcher, Error, ErrorKind};
 
-use super::start::Plan;
 use super::start::launch::{self, Setup};
-use super::wakers::lock;
+use super::start::{Folder, Given, Recipe, Stdio, Stream, Taken};
 
 /// A builder of children, as [`std::process::Command`] is one.
 ///
@@ -23,8 +22,16 @@ use super::wakers::lock;
 /// ([`start`](Self::start), [`status`](Self::status), [`output`](Self::output)) do
 /// that on another thread, so that the loop goes on.
 ///
-/// The child gets nothing that it was not given: each descriptor but 0, 1 and 2 is
-/// close-on-exec, its signal mask is empty, and SIGPIPE ends it.
+/// The child gets nothing that it was not given: no descriptor but 0, 1, 2 and those that
+/// are [passed](Self::pass_fd), an empty signal mask, no handlers, and the default for
+/// SIGPIPE. Signals that this process ignores are ignored there, too.
+///
+/// On Linux a child is known by its pidfd from birth, so that no `waitpid(-1)` elsewhere
+/// in this process, and no ignored SIGCHLD, loses its status (Linux 6.15). Where the
+/// kernel or a sandbox refuses `clone3` or `close_range`, on other systems, and for a
+/// command or a stream that std made, std starts the child. Such a child may be stolen
+/// before it is known, and also gets descriptors that others have opened without
+/// close-on-exec.
 ///
 /// ```
 /// use policy::process::Command;
@@ -36,21 +43,11 @@ use super::wakers::lock;
 /// # Ok::<(), policy::Error>(())
 /// ```
 pub struct Command {
-    // Shared with the starter thread while an awaited form starts a child: a future
-    // that is dropped in between leaves the command as it was.
-    pub(super) inner: Arc<Mutex<StdCommand>>,
+    // A future that is dropped while it starts a child leaves the command as it was: both
+    // share what it says, and who changes that has a copy of his own.
     pub(super) setup: Setup,
-    pub(super) set: Streams,
     /// The first environment variable that no environment can hold.
     bad_key: Option<String>,
-}
-
-/// Which standard streams were set.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Streams {
-    pub(super) stdin: bool,
-    pub(super) stdout: bool,
-    pub(super) stderr: bool,
 }
 
 impl Command {
@@ -67,30 +64,19 @@ impl Command {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn new(program: impl AsRef<OsStr>) -> Self {
-        let program = program.as_ref();
         let setup = Setup {
-            program: program.to_string_lossy().into_owned(),
-            folder: None,
+            recipe: Arc::new(Recipe::new(program.as_ref())),
+            taken: None,
             kill_on_drop: false,
             reap_on_drop: true,
             kill_tree: false,
-            process_group: None,
-            session: false,
             wait_delay: None,
             max_output: None,
             timeout: None,
             input: None,
-            race_free: false,
-            has_plan: false,
             on_keeper: false,
-            plan: Arc::default(),
         };
-        Self {
-            inner: Arc::new(Mutex::new(StdCommand::new(program))),
-            setup,
-            set: Streams::default(),
-            bad_key: None,
-        }
+        Self { setup, bad_key: None }
     }
 
     /// Makes a command that runs a command line by the shell `/bin/sh`.
@@ -123,8 +109,8 @@ impl Command {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn arg(&mut self, arg: impl AsRef<OsStr>) -> &mut Self {
-        self.std().arg(arg);
-        self
+        let arg = arg.as_ref();
+        self.tell(|recipe| recipe.args.push(arg.to_owned()), |std| std.arg(arg))
     }
 
     /// Adds arguments.
@@ -140,7 +126,9 @@ impl Command {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn args(&mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> &mut Self {
-        self.std().args(args);
+        for arg in args {
+            self.arg(arg);
+        }
         self
     }
 
@@ -157,8 +145,8 @@ impl Command {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn arg0(&mut self, arg: impl AsRef<OsStr>) -> &mut Self {
-        self.std().arg0(arg);
-        self
+        let arg = arg.as_ref();
+        self.tell(|recipe| recipe.arg0 = Some(arg.to_owned()), |std| std.arg0(arg))
     }
 
     /// Sets an environment variable. A name that is empty or contains `=` makes the
@@ -182,8 +170,8 @@ impl Command {
             self.bad_key.get_or_insert_with(|| key.to_string_lossy().into_owned());
             return self;
         }
-        self.std().env(key, value);
-        self
+        let value = value.as_ref();
+        self.tell(|recipe| recipe.vars.set(key, value), |std| std.env(key, value))
     }
 
     /// Sets environment variables; see [`env`](Self::env).
@@ -221,8 +209,8 @@ impl Command {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn env_remove(&mut self, key: impl AsRef<OsStr>) -> &mut Self {
-        self.std().env_remove(key);
-        self
+        let key = key.as_ref();
+        self.tell(|recipe| recipe.vars.remove(key), |std| std.env_remove(key))
     }
 
     /// Starts with an empty environment.
@@ -238,8 +226,7 @@ impl Command {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn env_clear(&mut self) -> &mut Self {
-        self.std().env_clear();
-        self
+        self.tell(|recipe| recipe.vars.clear(), |std| std.env_clear())
     }
 
     /// Sets the folder that the child runs in.
@@ -255,9 +242,10 @@ impl Command {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn current_dir(&mut self, folder: impl AsRef<Path>) -> &mut Self {
-        self.setup.folder = Some(folder.as_ref().to_owned());
-        self.std().current_dir(folder);
-        self
+        let folder = folder.as_ref();
+        // For messages, too.
+        self.recipe().folder = Some(Folder::At(folder.to_owned()));
+        self.tell(|_| {}, |std| std.current_dir(folder))
     }
 
     /// Sets the child's standard input.
@@ -275,10 +263,8 @@ impl Command {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn stdin(&mut self, stdio: impl Into<Stdio>) -> &mut Self {
-        self.set.stdin = true;
         self.setup.input = None;
-        self.std().stdin(stdio);
-        self
+        self.stream(0, stdio.into())
     }
 
     /// Sets the child's standard output.
@@ -297,9 +283,7 @@ impl Command {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn stdout(&mut self, stdio: impl Into<Stdio>) -> &mut Self {
-        self.set.stdout = true;
-        self.std().stdout(stdio);
-        self
+        self.stream(1, stdio.into())
     }
 
     /// Sets the child's standard error.
@@ -317,9 +301,7 @@ impl Command {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn stderr(&mut self, stdio: impl Into<Stdio>) -> &mut Self {
-        self.set.stderr = true;
-        self.std().stderr(stdio);
-        self
+        self.stream(2, stdio.into())
     }
 
     /// Sets the user that the child runs as.
@@ -332,7 +314,7 @@ impl Command {
     /// command.uid(65534);
     /// ```
     pub fn uid(&mut self, id: u32) -> &mut Self {
-        self.std().uid(id);
+        self.recipe().own.uid = Some(id);
         self
     }
 
@@ -346,7 +328,7 @@ impl Command {
     /// command.gid(65534);
     /// ```
     pub fn gid(&mut self, id: u32) -> &mut Self {
-        self.std().gid(id);
+        self.recipe().own.gid = Some(id);
         self
     }
 
@@ -367,20 +349,53 @@ impl Command {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn process_group(&mut self, group: i32) -> &mut Self {
-        self.setup.process_group = Some(group);
+        self.recipe().own.group = Some(group);
         self
     }
 
-    pub(super) fn std(&self) -> MutexGuard<'_, StdCommand> {
-        lock(&self.inner)
+    /// What the command says, to be changed.
+    pub(super) fn recipe(&mut self) -> &mut Recipe {
+        Arc::make_mut(&mut self.setup.recipe)
     }
 
-    fn plan(&mut self, change: impl FnOnce(&mut Plan)) {
-        self.setup.has_plan = true;
-        // With the command, which whoever starts a child holds: the child finds the
-        // plan unlocked.
-        let _command = lock(&self.inner);
-        change(&mut lock(&self.setup.plan));
+    /// Says something, in whichever way the command is kept.
+    fn tell(
+        &mut self,
+        recipe: impl FnOnce(&mut Recipe),
+        std: impl FnOnce(&mut StdCommand) -> &mut StdCommand,
+    ) -> &mut Self {
+        match &self.setup.taken {
+            Some(taken) => taken.change(std),
+            None => recipe(self.recipe()),
+        }
+        self
+    }
+
+    fn stream(&mut self, number: usize, stdio: Stdio) -> &mut Self {
+        let given = stdio.into_given();
+        if matches!(given, Given::Std(_)) && self.setup.taken.is_none() {
+            // Only std knows what it is.
+            self.setup.taken = Some(Arc::new(Taken::new(self.setup.recipe.to_std())));
+        }
+        let known = match (&given, &self.setup.taken) {
+            (Given::Ours(stream), None) => stream.clone(),
+            // Said to std, and noted as set.
+            _ => Stream::Inherit,
+        };
+        if let Some(place) = self.recipe().streams.get_mut(number) {
+            *place = Some(known);
+        }
+        let Some(taken) = &self.setup.taken else { return self };
+        let stdio = match given {
+            Given::Std(stdio) => stdio,
+            Given::Ours(stream) => stream.into_std(),
+        };
+        taken.change(|std| match number {
+            0 => std.stdin(stdio),
+            1 => std.stdout(stdio),
+            _ => std.stderr(stdio),
+        });
+        self
     }
 
     pub(super) fn prepare(&self) -> Result<Arc<dyn ChildWatcher>, Error> {
@@ -408,17 +423,19 @@ impl Command {
 impl From<StdCommand> for Command {
     fn from(std: StdCommand) -> Self {
         let mut command = Self::new(std.get_program());
-        command.setup.folder = std.get_current_dir().map(Path::to_owned);
-        command.inner = Arc::new(Mutex::new(std));
+        let folder = std.get_current_dir().map(|folder| Folder::At(folder.to_owned()));
+        command.recipe().folder = folder;
+        command.setup.taken = Some(Arc::new(Taken::new(std)));
         command
     }
 }
 
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.inner.try_lock() {
-            Ok(command) => command.fmt(f),
-            Err(_) => self.setup.program.fmt(f),
+        match &self.setup.taken {
+            Some(taken) => taken.describe(f),
+            // As std's: a line that could be typed.
+            None => self.setup.recipe.to_std().fmt(f),
         }
     }
 }

@@ -2,14 +2,14 @@
 //! whoever starts it need not write while it runs, and can't be in its way.
 
 use std::io;
-use std::process::Stdio;
+use std::os::fd::OwnedFd;
 
 /// A file in memory, without a name. It holds as much as may be, and reads as a file does.
 ///
 /// # Errors
 /// If there are no descriptors left, or no memory.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(super) fn stdio(input: &[u8]) -> io::Result<Stdio> {
+pub(super) fn open(input: &[u8]) -> io::Result<OwnedFd> {
     use std::fs::File;
     use std::io::{Seek, Write};
 
@@ -18,7 +18,7 @@ pub(super) fn stdio(input: &[u8]) -> io::Result<Stdio> {
     let mut file = File::from(memfd_create("policy-input", MemfdFlags::CLOEXEC)?);
     file.write_all(input)?;
     file.rewind()?;
-    Ok(file.into())
+    super::sys::above_standard(file.into())
 }
 
 /// A pipe, and a thread that fills it. No file with a name: what is given to a program in
@@ -27,7 +27,7 @@ pub(super) fn stdio(input: &[u8]) -> io::Result<Stdio> {
 /// # Errors
 /// If there are no descriptors left, or there can be no thread.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(super) fn stdio(input: &[u8]) -> io::Result<Stdio> {
+pub(super) fn open(input: &[u8]) -> io::Result<OwnedFd> {
     use std::fs::File;
     use std::io::Write;
 
@@ -43,5 +43,5 @@ pub(super) fn stdio(input: &[u8]) -> io::Result<Stdio> {
         // A child that reads no more is none of our business.
         let _unread = pipe.write_all(&input);
     })?;
-    Ok(read.into())
+    super::sys::above_standard(read)
 }

@@ -50,7 +50,7 @@ pub mod watcher;
 
 use std::ffi::OsStr;
 
-pub use std::process::{ExitStatus, Stdio};
+pub use std::process::ExitStatus;
 
 pub use child::{Child, Starting, watch};
 pub use command::Command;
@@ -60,6 +60,7 @@ pub use on_loop::EventLoopExt;
 pub use output::{Output, PartialOutput};
 pub use pipe::{ChildStderr, ChildStdin, ChildStdout};
 pub use shell::quote;
+pub use start::Stdio;
 
 /// Starts a program with arguments, with this process's standard streams (asyncio's
 /// `create_subprocess_exec`). The program is started on another thread, so that the

@@ -5,7 +5,6 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
-use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
@@ -14,6 +13,7 @@ use policy_core::{Interest, budget};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use super::anchor::Anchor;
+use super::start::Stdio;
 use crate::io::bridge::PollRead;
 
 /// Our end of a pipe.

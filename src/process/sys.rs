@@ -69,6 +69,9 @@ fn waitid(target: Target<'_>, take: Take, flags: libc::c_int) -> io::Result<Opti
         Target::Any => (libc::P_ALL, 0),
     };
     let keep = if take == Take::Look { libc::WNOWAIT } else { 0 };
+    // One that is named may not be its program yet, and has no signal for its end then.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let keep = if matches!(target, Target::Any) { keep } else { keep | libc::__WALL };
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     loop {
         // SAFETY: `info` is valid for writes; the other arguments are numbers.
@@ -253,7 +256,7 @@ pub(super) fn set_subreaper(_on: bool) -> io::Result<bool> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// A resource that [`set_limit`] limits: `libc::RLIMIT_…`.
+/// A resource that can be limited: `libc::RLIMIT_…`.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(super) type Resource = libc::__rlimit_resource_t;
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
@@ -264,37 +267,6 @@ pub(super) type Resource = libc::c_int;
 pub(super) struct Limit {
     pub(super) soft: u64,
     pub(super) hard: u64,
-}
-
-/// Limits a resource of this process. Async-signal-safe.
-pub(super) fn set_limit(resource: Resource, limit: Limit) -> io::Result<()> {
-    let cut = |limit: u64| match limit {
-        u64::MAX => libc::RLIM_INFINITY,
-        limit => limit as libc::rlim_t,
-    };
-    let limit = libc::rlimit { rlim_cur: cut(limit.soft), rlim_max: cut(limit.hard) };
-    // SAFETY: a valid structure.
-    check(unsafe { libc::setrlimit(resource, &raw const limit) }.into())
-}
-
-/// Asks for a signal when the thread that started this process ends.
-/// Async-signal-safe.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub(super) fn set_death_signal(signal: i32) -> io::Result<()> {
-    // SAFETY: takes a number.
-    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal as libc::c_ulong) }.into())
-}
-
-/// No such thing here.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(super) fn set_death_signal(_signal: i32) -> io::Result<()> {
-    Err(io::Error::from_raw_os_error(libc::ENOSYS))
-}
-
-/// Returns the parent of this process. Async-signal-safe.
-pub(super) fn parent() -> u32 {
-    // SAFETY: takes nothing and can't fail.
-    unsafe { libc::getppid() as u32 }
 }
 
 /// Returns true if a descriptor can be read from without waiting.
@@ -325,6 +297,50 @@ pub(super) fn wait_any_readable(fds: &[Arc<OwnedFd>], limit: Duration) -> bool {
     let milliseconds = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX);
     // SAFETY: as many valid entries as it says.
     unsafe { libc::poll(polls.as_mut_ptr(), polls.len() as libc::nfds_t, milliseconds) > 0 }
+}
+
+/// Returns the descriptor under a number that is no standard stream's: a program that has
+/// closed those may open them anew, and a child be given them.
+pub(super) fn above_standard(fd: OwnedFd) -> io::Result<OwnedFd> {
+    if fd.as_raw_fd() > libc::STDERR_FILENO {
+        return Ok(fd);
+    }
+    Ok(rustix::io::fcntl_dupfd_cloexec(&fd, libc::STDERR_FILENO + 1)?)
+}
+
+/// Makes a pipe, which no child inherits: the end to read from, and the end to write to.
+pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    #[cfg(not(target_vendor = "apple"))]
+    let (reading, writing) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    #[cfg(target_vendor = "apple")]
+    let (reading, writing) = {
+        let (reading, writing) = rustix::pipe::pipe()?;
+        rustix::io::fcntl_setfd(&reading, rustix::io::FdFlags::CLOEXEC)?;
+        rustix::io::fcntl_setfd(&writing, rustix::io::FdFlags::CLOEXEC)?;
+        (reading, writing)
+    };
+    Ok((above_standard(reading)?, above_standard(writing)?))
+}
+
+/// Returns true if this process has closed one of its standard streams.
+pub(super) fn any_standard_closed() -> bool {
+    // SAFETY: takes numbers; one that means nothing is an error.
+    (0..=libc::STDERR_FILENO).any(|fd| unsafe { libc::fcntl(fd, libc::F_GETFD) } == -1)
+}
+
+/// Returns true if this thread lets all signals through.
+pub(super) fn blocks_no_signal() -> bool {
+    // The kernel's own, those between and libc's are nobody's to block.
+    const LAST: libc::c_int = 31;
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: `sigemptyset` initializes the set, and the call only writes there.
+    let set = unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), set.as_mut_ptr());
+        set.assume_init()
+    };
+    // SAFETY: an initialized set.
+    (1..=LAST).all(|signal| unsafe { libc::sigismember(&raw const set, signal) } != 1)
 }
 
 /// Keeps signals away from this thread, which is ours: their handlers belong to

@@ -1,7 +1,8 @@
 //! Code in this process that reaps children which are not its own: `waitpid(-1)`.
 //!
-//! A status that was taken can be had back by the pidfd, if that was open before. So
-//! once a theft was seen, children open their own before they can exit.
+//! A status that was taken can be had back by the pidfd, if that was open before. On Linux
+//! children have one from birth. One that std starts has not; so once a theft was seen,
+//! such children open their own before they can exit.
 
 use std::collections::VecDeque;
 use std::io;
@@ -33,7 +34,7 @@ pub(super) fn note_if_gone(error: &io::Error) {
     }
 }
 
-/// Looks whether children that were started lately have been stolen, so that the next
+/// Looks whether children that std started lately have been stolen, so that the next
 /// are safe from that. Most that are stolen have a pidfd by then and lose nothing.
 pub(super) fn watch_for_thieves() {
     if THEFT.load(Ordering::Relaxed) {

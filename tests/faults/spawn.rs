@@ -103,7 +103,7 @@ fn i1_among_thieves(place: &Place) -> Outcome {
         let thieves = Thieves::new(2);
         for _ in 0..50 {
             let mut command = Command::new("/no/such/program");
-            let error = command.race_free(true).spawn().unwrap_err();
+            let error = command.spawn().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Io, "{error:?}");
             let error = command.start().await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Io, "{error:?}");

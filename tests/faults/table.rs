@@ -1,7 +1,7 @@
 //! The table: what a row is, and all of them.
 
 use crate::inside::Place;
-use crate::{busy, exhaustion, input, kill, lifecycle, load, loops, spawn, status, time};
+use crate::{busy, exhaustion, input, kill, lifecycle, load, loops, spawn, start, status, time};
 
 /// A fault, and what must survive it.
 pub struct Row {
@@ -118,6 +118,7 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
         lifecycle::ROWS,
         loops::ROWS,
         spawn::ROWS,
+        start::ROWS,
         input::ROWS,
         load::ROWS,
         time::ROWS,

@@ -8,13 +8,14 @@ use crate::process::start::launch::Setup;
 /// # Errors
 /// [`ErrorKind::InvalidInput`], which names both.
 pub(super) fn check(setup: &Setup) -> Result<(), Error> {
-    let group = setup.process_group.filter(|&group| group != 0);
+    let own = &setup.recipe.own;
+    let group = own.group.filter(|&group| group != 0);
     let Some(group) = group else { return Ok(()) };
     let group = format!("process_group({group})");
     if setup.kill_tree {
         return Err(exclude("kill_tree", &group, "a tree is killed by a group of its own"));
     }
-    if setup.session {
+    if own.session {
         return Err(exclude("session", &group, "a session's leader leads a group of its own"));
     }
     Ok(())

@@ -1,9 +1,10 @@
 //! What a command has beyond std's.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::Command;
+use super::{Command, Folder, Stdio};
 use crate::process::sys::{Limit, Resource};
 
 impl Command {
@@ -69,7 +70,9 @@ impl Command {
         self
     }
 
-    /// Makes the child the leader of a new session, without a terminal.
+    /// Makes the child the leader of a new session, without a terminal, and so of a
+    /// process group. One that is to join the group of others can't: the start fails with
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput).
     ///
     /// ```
     /// use policy::process::Command;
@@ -81,8 +84,7 @@ impl Command {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn session(&mut self) -> &mut Self {
-        self.setup.session = true;
-        self.plan(|plan| plan.session = true);
+        self.recipe().own.session = true;
         self
     }
 
@@ -104,14 +106,14 @@ impl Command {
     /// ```
     pub fn pdeathsig(&mut self, signal: i32) -> &mut Self {
         self.setup.on_keeper = true;
-        self.plan(|plan| plan.death_signal = Some(signal));
+        self.recipe().own.death_signal = Some(signal);
         self
     }
 
     /// Limits a resource of the child, softly and hard: `libc::RLIMIT_NOFILE` and so
     /// on. `u64::MAX` is no limit.
     pub fn rlimit(&mut self, resource: Resource, soft: u64, hard: u64) -> &mut Self {
-        self.plan(|plan| plan.limits.push((resource, Limit { soft, hard })));
+        self.recipe().own.limits.push((resource, Limit { soft, hard }));
         self
     }
 
@@ -129,30 +131,75 @@ impl Command {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn pass_fd(&mut self, fd: impl Into<OwnedFd>) -> &mut Self {
-        let fd = fd.into();
-        self.plan(|plan| plan.passed.push(fd));
+        self.recipe().own.passed.push(Arc::new(fd.into()));
         self
     }
 
-    /// Lets the child open its own pidfd before it executes the program, so that no
-    /// `waitpid(-1)` elsewhere in this process can be quicker: for programs that live
-    /// with such code. Its status is then right on Linux 6.15 and later, whoever takes
-    /// it.
+    /// Sets the supplementary groups of users that the child is in.
     ///
-    /// Costs a slower start (`fork` and not `posix_spawn`). Done by itself where SIGCHLD
-    /// is ignored, and once a status was seen to be taken by others.
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// // As root: in the group of nobody alone.
+    /// let mut command = Command::new("id");
+    /// command.gid(65534).groups([65534]);
+    /// ```
+    pub fn groups(&mut self, ids: impl IntoIterator<Item = u32>) -> &mut Self {
+        self.recipe().own.groups = Some(ids.into_iter().collect());
+        self
+    }
+
+    /// Sets the child's priority, from -20 to 19: the more, the nicer to others. Only root
+    /// may ask for less than this process has.
     ///
     /// ```
     /// use policy::process::Command;
     ///
     /// policy::run(async {
-    ///     assert!(Command::new("true").race_free(true).status().await?.success());
+    ///     let output = Command::new("nice").nice(19).output().await?;
+    ///     assert_eq!(output.stdout, b"19\n");
     ///     Ok::<(), policy::Error>(())
     /// })?;
     /// # Ok::<(), policy::Error>(())
     /// ```
-    pub fn race_free(&mut self, race_free: bool) -> &mut Self {
-        self.setup.race_free = race_free;
+    pub fn nice(&mut self, nice: i32) -> &mut Self {
+        self.recipe().own.nice = Some(nice);
+        self
+    }
+
+    /// Sets which permissions are taken from the files that the child makes.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let output = Command::shell("umask").umask(0o077).output().await?;
+    ///     assert_eq!(output.stdout, b"0077\n");
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub fn umask(&mut self, mask: u32) -> &mut Self {
+        self.recipe().own.umask = Some(mask);
+        self
+    }
+
+    /// Sets the folder that the child runs in, by a descriptor: that folder is meant,
+    /// whatever has its name by then.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// let root = std::fs::File::open("/").expect("it is there");
+    /// policy::run(async {
+    ///     let output = Command::new("pwd").current_dir_fd(root).output().await?;
+    ///     assert_eq!(output.stdout, b"/\n");
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub fn current_dir_fd(&mut self, folder: impl Into<OwnedFd>) -> &mut Self {
+        self.recipe().folder = Some(Folder::Open(Arc::new(folder.into())));
         self
     }
 
@@ -228,7 +275,7 @@ impl Command {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn input(&mut self, bytes: impl Into<Vec<u8>>) -> &mut Self {
-        self.set.stdin = true;
+        self.stream(0, Stdio::null());
         self.setup.input = Some(bytes.into().into());
         self
     }

@@ -1,17 +1,14 @@
 //! A command becomes a child: on this thread, or on another.
 
 use std::future::Future;
-use std::process::{Command as StdCommand, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::process::ExitStatus;
 
 use policy_core::Error;
 
-use super::launch::{self, Setup};
-use super::starter;
+use super::{Defaults, launch, starter};
 use crate::process::child::{Child, Starting};
-use crate::process::command::{Command, Streams};
+use crate::process::command::Command;
 use crate::process::output::Output;
-use crate::process::wakers::lock;
 
 impl Command {
     /// Starts a child, on this thread.
@@ -36,12 +33,12 @@ impl Command {
     pub fn spawn(&mut self) -> Result<Child, Error> {
         let watcher = self.prepare()?;
         if self.setup.on_keeper {
-            let (command, setup) = (self.inner.clone(), self.setup.clone());
+            let setup = self.setup.clone();
             return starter::run_on_keeper(move || {
-                launch::launch(&mut lock(&command), &setup, watcher)
+                launch::launch(&setup, Defaults::Inherit, watcher)
             })?;
         }
-        launch::launch(&mut self.std(), &self.setup, watcher)
+        launch::launch(&self.setup, Defaults::Inherit, watcher)
     }
 
     /// As [`spawn`](Self::spawn), on another thread: the loop goes on meanwhile.
@@ -57,11 +54,7 @@ impl Command {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn start(&mut self) -> Starting {
-        let (checked, launcher) = (self.check(), self.launcher(Defaults::Inherit));
-        Starting::new(async move {
-            checked?;
-            launcher.launch().await
-        })
+        Starting::new(self.launch_elsewhere(Defaults::Inherit))
     }
 
     /// Starts a child, with this process's standard streams unless they were set, and
@@ -118,62 +111,20 @@ impl Command {
     pub fn output(
         &mut self,
     ) -> impl Future<Output = Result<Output, Error>> + Send + 'static + use<> {
-        let (checked, launcher) = (self.check(), self.launcher(Defaults::Collect));
+        let starting = self.launch_elsewhere(Defaults::Collect);
+        async move { starting.await?.wait_with_output().await }
+    }
+
+    /// Starts a child as the command says now, whatever becomes of it.
+    fn launch_elsewhere(
+        &self,
+        defaults: Defaults,
+    ) -> impl Future<Output = Result<Child, Error>> + Send + 'static + use<> {
+        let (checked, setup) = (self.check(), self.setup.clone());
         async move {
             checked?;
-            launcher.launch().await?.wait_with_output().await
-        }
-    }
-
-    fn launcher(&self, defaults: Defaults) -> Launcher {
-        Launcher { command: self.inner.clone(), setup: self.setup.clone(), set: self.set, defaults }
-    }
-}
-
-/// A command, on its way to a starter thread.
-struct Launcher {
-    command: Arc<Mutex<StdCommand>>,
-    setup: Setup,
-    set: Streams,
-    defaults: Defaults,
-}
-
-/// What the streams are that were not set.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Defaults {
-    Inherit,
-    Collect,
-}
-
-impl Launcher {
-    async fn launch(self) -> Result<Child, Error> {
-        let Self { command, setup, set, defaults } = self;
-        let watcher = launch::prepare()?;
-        launch::launch_elsewhere(setup, watcher, move |setup, watcher| {
-            let mut command = lock(&command);
-            if defaults == Defaults::Inherit {
-                return launch::launch(&mut command, setup, watcher);
-            }
-            set.fill(&mut command, Stdio::null, Stdio::piped);
-            let child = launch::launch(&mut command, setup, watcher);
-            // As it was, for the next start.
-            set.fill(&mut command, Stdio::inherit, Stdio::inherit);
-            child
-        })
-        .await
-    }
-}
-
-impl Streams {
-    fn fill(self, command: &mut StdCommand, input: fn() -> Stdio, output: fn() -> Stdio) {
-        if !self.stdin {
-            command.stdin(input());
-        }
-        if !self.stdout {
-            command.stdout(output());
-        }
-        if !self.stderr {
-            command.stderr(output());
+            let watcher = launch::prepare()?;
+            launch::launch_elsewhere(setup, defaults, watcher).await
         }
     }
 }

@@ -1,19 +1,22 @@
 //! From a command to a child, with nothing left behind when a step fails.
 
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
-use std::process::{Command as StdCommand, Stdio};
-use std::sync::{Arc, Mutex};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use policy_core::{ChildWatcher, Error, ErrorKind};
 
-use super::in_child::{self, Plan, Report};
+use super::Defaults;
+use super::by_std::{self, Begun, Taken, Unbegun};
+use super::pipes::Ends;
+use super::plan::Plan;
+use super::recipe::Recipe;
+use super::refusal::Refusal;
 use super::starter::{self, Where};
 use super::starts::Start;
+use super::stdio::Stream;
+use super::vfork::{self, Stillborn};
 use crate::ambient;
 use crate::process::child::Child;
 use crate::process::exit::reap_soon;
@@ -21,32 +24,25 @@ use crate::process::identity::{Claim, Record};
 use crate::process::limit::Permit;
 use crate::process::output::Bounds;
 use crate::process::pipe::{ChildStderr, ChildStdin, ChildStdout};
-use crate::process::sys::Whom;
+use crate::process::sys::{self, Whom};
 use crate::process::{background, hub, input, pidfd, thieves};
 
-/// What a child is told apart from what std's command holds.
-#[derive(Clone, Debug)]
+/// All that is needed to start children, and to keep them.
+#[derive(Clone)]
 pub(in crate::process) struct Setup {
-    pub(in crate::process) program: String,
-    pub(in crate::process) folder: Option<std::path::PathBuf>,
+    pub(in crate::process) recipe: Arc<Recipe>,
+    /// A command of std's, which has what the recipe lacks.
+    pub(in crate::process) taken: Option<Arc<Taken>>,
     pub(in crate::process) kill_on_drop: bool,
     pub(in crate::process) reap_on_drop: bool,
     /// Signals that end it go to its process group.
     pub(in crate::process) kill_tree: bool,
-    /// The process group that was asked for; see [`Setup::group`].
-    pub(in crate::process) process_group: Option<i32>,
-    pub(in crate::process) session: bool,
     pub(in crate::process) wait_delay: Option<Duration>,
     pub(in crate::process) max_output: Option<usize>,
     pub(in crate::process) timeout: Option<Duration>,
     pub(in crate::process) input: Option<Arc<[u8]>>,
-    /// The child sends its own pidfd.
-    pub(in crate::process) race_free: bool,
-    /// There is something to do in the child.
-    pub(in crate::process) has_plan: bool,
     /// It is started by a thread that stays.
     pub(in crate::process) on_keeper: bool,
-    pub(in crate::process) plan: Arc<Mutex<Plan>>,
 }
 
 impl Setup {
@@ -60,12 +56,6 @@ impl Setup {
             max_output,
             deadline,
         })
-    }
-
-    /// Returns the process group that the child goes to, if not its parent's; 0 is one of
-    /// its own.
-    fn group(&self) -> Option<i32> {
-        if self.kill_tree { Some(0) } else { self.process_group }
     }
 }
 
@@ -85,56 +75,95 @@ pub(in crate::process) fn prepare() -> Result<Arc<dyn ChildWatcher>, Error> {
 
 /// Starts a child on this thread, which blocks until the program is executed.
 pub(in crate::process) fn launch(
-    command: &mut StdCommand,
     setup: &Setup,
+    defaults: Defaults,
     watcher: Arc<dyn ChildWatcher>,
 ) -> Result<Child, Error> {
     background::sweep();
     let permit = Permit::take()?;
-    thieves::watch_for_thieves();
-    let race_free = setup.race_free || thieves::needs_race_free();
-    let report = if race_free { Report::expect(&setup.plan) } else { None };
-    if report.is_some() || setup.has_plan {
-        in_child::hook(command, &setup.plan);
-    }
-    if let Some(group) = setup.group() {
-        command.process_group(group);
-    }
-    if let Some(input) = &setup.input {
-        command.stdin(input::stdio(input).map_err(no_input)?);
-    }
     let starting = Start::begin();
-    let started = start(command).map_err(|error| cannot_start(setup, error));
-    if setup.input.is_some() {
-        // The next child gets one of its own.
-        command.stdin(Stdio::null());
-    }
-    let sent = report.and_then(|report| report.take(&setup.plan));
-    let mut started = started?;
-    hub::forget_recent(started.id());
-    let fresh = Fresh::new(identify(started.id(), sent), setup);
+    let Started { record, ends } = start(setup, defaults)?;
+    let fresh = Fresh::new(record, setup);
     drop(starting);
     fresh.record().count(permit);
-    thieves::started_lately(fresh.record());
     if setup.kill_tree {
         fresh.record().keep_pidfd();
     }
+    let [stdin, stdout, stderr] = ends;
     let pipes = Pipes {
-        stdin: open(started.stdin.take().map(OwnedFd::from), ChildStdin::new)?,
-        stdout: open(started.stdout.take().map(OwnedFd::from), ChildStdout::new)?,
-        stderr: open(started.stderr.take().map(OwnedFd::from), ChildStderr::new)?,
+        stdin: open(stdin, ChildStdin::new)?,
+        stdout: open(stdout, ChildStdout::new)?,
+        stderr: open(stderr, ChildStderr::new)?,
     };
     let exit = watcher.watch(&fresh.record().id())?;
     Ok(Child::new(fresh.keep(), pipes, watcher, exit, setup))
 }
 
-/// Starts a child with std, which asserts that nobody else reaps one whose program
-/// can't be executed. Where thieves are, somebody may.
-fn start(command: &mut StdCommand) -> io::Result<std::process::Child> {
-    catch_unwind(AssertUnwindSafe(|| command.spawn())).unwrap_or_else(|_| {
-        thieves::note();
-        Err(io::Error::other("it was reaped by somebody else before it could say why it failed"))
-    })
+/// A process with its record, and our ends of its pipes.
+struct Started {
+    record: Arc<Record>,
+    ends: [Option<OwnedFd>; 3],
+}
+
+fn start(setup: &Setup, defaults: Defaults) -> Result<Started, Error> {
+    let recipe = &*setup.recipe;
+    let placing = recipe.own.placing(setup.kill_tree);
+    let refused = |plan: Option<&Plan>, refusal: Refusal| refusal.into_error(recipe, plan);
+    let input = setup.input.as_deref().map(input::open).transpose().map_err(no_input)?;
+    if let Some(taken) = &setup.taken {
+        let plan = Arc::new(Plan::own(recipe, placing));
+        thieves::watch_for_thieves();
+        let begun = taken.start(recipe, defaults, input, plan.clone());
+        return Ok(known(begun.map_err(|error| refused(Some(&plan), error.into()))?));
+    }
+    let mut streams = defaults.fill(&recipe.streams);
+    if let (Some(input), [stdin, ..]) = (input, &mut streams) {
+        *stdin = Stream::Fd(Arc::new(input));
+    }
+    let ends = Ends::open(&streams).map_err(|error| refused(None, error.into()))?;
+    let plan = Plan::new(recipe, placing, ends.sources(&streams));
+    let plan = Arc::new(plan.map_err(|error| refused(None, error.into()))?);
+    match vfork::start(&plan) {
+        Ok(born) => {
+            hub::forget_recent(born.pid);
+            let pidfd = born.pidfd.filter(|pidfd| pidfd::can_wait_by(pidfd.as_fd()));
+            // Without one for want of descriptors, a thread waits for it.
+            let pidfd = pidfd.and_then(|pidfd| sys::above_standard(pidfd).ok());
+            let record = Record::new(born.pid, pidfd.map(Arc::new));
+            Ok(Started { record, ends: ends.ours })
+        }
+        Err(Stillborn::Failed(failed)) => Err(refused(Some(&plan), Refusal::At(failed))),
+        Err(Stillborn::Refused(error)) => Err(refused(None, error.into())),
+        Err(Stillborn::Unsupported) => {
+            thieves::watch_for_thieves();
+            let begun = by_std::start(recipe, placing, &streams, &ends, &plan);
+            let begun = begun.map_err(|error| refused(Some(&plan), error.into()))?;
+            Ok(Started { ends: ends.ours, ..known(begun) })
+        }
+    }
+}
+
+impl From<Unbegun> for Refusal {
+    fn from(unbegun: Unbegun) -> Self {
+        match unbegun {
+            Unbegun::Refused(error) => Self::Somewhere(error),
+            Unbegun::Failed(failed) => Self::At(failed),
+        }
+    }
+}
+
+/// Makes the record of a child that std has just started.
+fn known(begun: Begun) -> Started {
+    let Begun { mut child, pidfd } = begun;
+    hub::forget_recent(child.id());
+    let record = identify(child.id(), pidfd);
+    thieves::started_lately(&record);
+    let ends = [
+        child.stdin.take().map(OwnedFd::from),
+        child.stdout.take().map(OwnedFd::from),
+        child.stderr.take().map(OwnedFd::from),
+    ];
+    Started { record, ends }
 }
 
 /// As [`launch`], on a starter thread.
@@ -142,13 +171,14 @@ fn start(command: &mut StdCommand) -> io::Result<std::process::Child> {
 /// Cancel safe: a child that nobody came to take is killed and reaped.
 pub(in crate::process) async fn launch_elsewhere(
     setup: Setup,
+    defaults: Defaults,
     watcher: Arc<dyn ChildWatcher>,
-    start: impl FnOnce(&Setup, Arc<dyn ChildWatcher>) -> Result<Child, Error> + Send + 'static,
 ) -> Result<Child, Error> {
     // It takes real time, so a paused clock does not jump.
     let _outside = ambient::outside();
     let on = if setup.on_keeper { Where::Keeper } else { Where::Pool };
-    let unclaimed = starter::run(on, move || start(&setup, watcher).map(Unclaimed::new)).await??;
+    let start = move || launch(&setup, defaults, watcher).map(Unclaimed::new);
+    let unclaimed = starter::run(on, start).await??;
     unclaimed.claim()
 }
 
@@ -169,7 +199,6 @@ fn open<T>(
     })
 }
 
-/// Makes the record of a child that std has just started.
 fn identify(pid: u32, sent: Option<OwnedFd>) -> Arc<Record> {
     if let Some(sent) = sent.filter(|_| pidfd::pidfds_work()) {
         return Record::new(pid, Some(Arc::new(sent)));
@@ -243,47 +272,4 @@ fn no_input(error: io::Error) -> Error {
         "can't hold the child's input; close descriptors, or write it to a pipe piece by piece",
         error,
     )
-}
-
-fn cannot_start(setup: &Setup, error: io::Error) -> Error {
-    let program = &setup.program;
-    let message = match (&setup.folder, error.kind()) {
-        (Some(folder), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-            if !Path::new(folder).is_dir() =>
-        {
-            format!(
-                "can't start `{program}` in `{}`; check that this is a folder",
-                folder.display()
-            )
-        }
-        (_, io::ErrorKind::NotFound) => {
-            format!("can't start `{program}`: no such program; check the name and PATH")
-        }
-        (_, io::ErrorKind::PermissionDenied) => {
-            format!("can't start `{program}`: not allowed; check that it is an executable file")
-        }
-        (_, io::ErrorKind::InvalidInput) => {
-            return Error::new(
-                ErrorKind::InvalidInput,
-                format!("can't start `{program}`: a NUL in an argument; take it out"),
-            )
-            .with_source(error);
-        }
-        _ => match error.raw_os_error() {
-            Some(libc::EMFILE | libc::ENFILE) => format!(
-                "can't start `{program}`: too many open files; close some, or raise the limit (`ulimit -n`)"
-            ),
-            Some(libc::EAGAIN) => format!(
-                "can't start `{program}`: too many processes; wait for others to end, or raise the limit (`ulimit -u`)"
-            ),
-            Some(libc::E2BIG) => format!(
-                "can't start `{program}`: the arguments and the environment are too long; pass them by a file or a pipe"
-            ),
-            Some(libc::ENOEXEC) => format!(
-                "can't start `{program}`: it is not in a format that this system executes; check the file, or its `#!` line"
-            ),
-            _ => format!("can't start `{program}`; see the source of this error"),
-        },
-    };
-    Error::io(message, error)
 }

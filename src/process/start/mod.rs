@@ -3,20 +3,72 @@
 //! | file | question |
 //! |---|---|
 //! | [`forms`] | which ways are there to call it? |
+//! | [`recipe`], [`stdio`] | what does a command say? |
 //! | [`launch`] | what comes before and after the start, and is undone if that fails? |
 //! | [`starter`] | which thread starts it? |
-//! | [`in_child`] | what does the child do before it is the program? |
+//! | [`plan`], [`calls`] | what does the child do before it is its program? |
+//! | [`vfork`] | how is it started on Linux? |
+//! | [`by_std`], [`pass_fd`] | how is it started elsewhere? |
+//! | [`refusal`] | how does an error say what failed? |
 //! | [`starts`] | which starts are under way? |
 
+mod by_std;
+mod calls;
 mod forms;
-mod in_child;
 pub(super) mod launch;
+// Others number a signal set, or `clone3`'s registers, differently. Android's sandbox kills
+// who asks for a call that it does not know.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod pass_fd;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 #[path = "pass_no_fd.rs"]
 mod pass_fd;
+mod pipes;
+mod plan;
+mod recipe;
+mod refusal;
 pub(super) mod starter;
 pub(super) mod starts;
+mod stdio;
+#[cfg(not(all(
+    target_os = "linux",
+    target_pointer_width = "64",
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    not(policy_force_std_start)
+)))]
+#[path = "no_vfork.rs"]
+mod vfork;
+#[cfg(all(
+    target_os = "linux",
+    target_pointer_width = "64",
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    not(policy_force_std_start)
+))]
+mod vfork;
 
-pub(super) use in_child::Plan;
+pub use stdio::Stdio;
+
+pub(super) use by_std::Taken;
+pub(super) use recipe::{Folder, Recipe};
+pub(super) use stdio::{Given, Stream};
+
+/// What the streams are that were not set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Defaults {
+    /// This process's own.
+    Inherit,
+    /// Pipes for what is written, and nothing to read.
+    Collect,
+}
+
+impl Defaults {
+    /// The streams of a child.
+    fn fill(self, set: &[Option<Stream>; 3]) -> [Stream; 3] {
+        let [stdin, stdout, stderr] = set.clone();
+        let (input, output) = match self {
+            Self::Inherit => (Stream::Inherit, Stream::Inherit),
+            Self::Collect => (Stream::Null, Stream::Piped),
+        };
+        [stdin.unwrap_or(input), stdout.unwrap_or(output.clone()), stderr.unwrap_or(output)]
+    }
+}

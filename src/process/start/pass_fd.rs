@@ -1,4 +1,4 @@
-//! A descriptor on its way from a child to its parent.
+//! What a child says to its parent before it is its program: its pidfd, and why it failed.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -9,17 +9,28 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
-/// Returns the two ends of the way.
+use super::plan::Failed;
+use crate::process::sys;
+
+/// What was sent.
+#[derive(Debug, Default)]
+pub(super) struct Received {
+    pub(super) pidfd: Option<OwnedFd>,
+    pub(super) failed: Option<Failed>,
+}
+
+/// Returns the two ends of the way: ours, and the child's.
 ///
 /// # Errors
 /// If there are no descriptors left.
-pub(in crate::process) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?)
+pub(super) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = SocketFlags::CLOEXEC;
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+    Ok((sys::above_standard(ours)?, sys::above_standard(theirs)?))
 }
 
 /// Sends a copy of a descriptor. Async-signal-safe.
-pub(in crate::process) fn send(way: &OwnedFd, fd: &OwnedFd) -> io::Result<()> {
+pub(super) fn send(way: &OwnedFd, fd: &OwnedFd) -> io::Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     let fds = [fd.as_fd()];
@@ -28,15 +39,34 @@ pub(in crate::process) fn send(way: &OwnedFd, fd: &OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns what was sent, if anything was.
-pub(in crate::process) fn receive(way: &OwnedFd) -> Option<OwnedFd> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut byte = [0];
-    let mut buffers = [IoSliceMut::new(&mut byte)];
-    recvmsg(way, &mut buffers, &mut control, RecvFlags::CMSG_CLOEXEC).ok()?;
-    control.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
-        _ => None,
-    })
+/// Says that the start failed. Async-signal-safe.
+pub(super) fn fail(way: &OwnedFd, failed: Failed) {
+    // Nobody is there to be told if this fails.
+    let _sent = rustix::net::send(way, &failed.to_bytes(), SendFlags::NOSIGNAL);
+}
+
+/// Returns what was sent. `wait`: until the child has no end of the way any more.
+pub(super) fn receive(way: &OwnedFd, wait: bool) -> Received {
+    let mut received = Received::default();
+    let mut flags = RecvFlags::CMSG_CLOEXEC;
+    flags.set(RecvFlags::DONTWAIT, !wait);
+    loop {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut bytes = [0; Failed::SIZE];
+        let mut buffers = [IoSliceMut::new(&mut bytes)];
+        let length = match recvmsg(way, &mut buffers, &mut control, flags) {
+            Ok(message) if message.bytes > 0 => message.bytes,
+            Err(rustix::io::Errno::INTR) => continue,
+            _ => return received,
+        };
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(mut fds) = message {
+                received.pidfd = fds.next().and_then(|fd| sys::above_standard(fd).ok());
+            }
+        }
+        if length == Failed::SIZE {
+            received.failed = Some(Failed::from_bytes(bytes));
+        }
+    }
 }

@@ -1,0 +1,362 @@
+//! All that a child does before it is its program, as data.
+//!
+//! Made before the process is: from then on nothing is allocated, locked or asked of
+//! libc, in a copy of the process or in one that shares its memory.
+
+use std::ffi::{CString, OsStr, c_char};
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::ptr;
+
+use super::calls::{self, Errno};
+use super::recipe::{Folder, Placing, Recipe};
+use crate::process::sys::{Limit, Resource};
+
+/// What a child does, in this order, and nothing else.
+#[derive(Debug)]
+pub(super) struct Plan {
+    streams: [Source; 3],
+    steps: Vec<Step>,
+    exec: Option<Exec>,
+}
+
+/// Where a standard stream comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Source {
+    Inherit,
+    Null,
+    Fd(RawFd),
+}
+
+/// Something that a child does to itself.
+#[derive(Debug)]
+pub(super) enum Step {
+    Session,
+    Group(i32),
+    /// No other descriptors than 0 to 2, and those that are passed.
+    KeepNone,
+    Keep(RawFd),
+    Limit(Resource, Limit),
+    Nice(i32),
+    Umask(u32),
+    Gid(u32),
+    Groups(Vec<u32>),
+    Uid(u32),
+    Enter(CString),
+    EnterOpen(RawFd),
+    DeathSignal {
+        signal: i32,
+        parent: u32,
+    },
+}
+
+/// Where a child failed, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub(super) struct Failed {
+    /// An index of the steps; those before and after them are [`STREAMS`] and [`EXEC`].
+    pub(super) at: u32,
+    pub(super) errno: Errno,
+}
+
+impl Failed {
+    pub(super) const SIZE: usize = 8;
+
+    pub(super) fn to_bytes(self) -> [u8; Self::SIZE] {
+        let Self { at, errno } = self;
+        (u64::from(at) << 32 | u64::from(errno as u32)).to_ne_bytes()
+    }
+
+    pub(super) fn from_bytes(bytes: [u8; Self::SIZE]) -> Self {
+        let both = u64::from_ne_bytes(bytes);
+        Self { at: (both >> 32) as u32, errno: both as u32 as Errno }
+    }
+}
+
+const STREAMS: u32 = u32::MAX;
+const SIGNALS: u32 = u32::MAX - 1;
+const EXEC: u32 = u32::MAX - 2;
+
+/// What failed, for a message.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum At<'a> {
+    Streams,
+    Step(&'a Step),
+    Signals,
+    Exec,
+}
+
+impl Plan {
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] for a NUL in what must not have one.
+    pub(super) fn new(recipe: &Recipe, placing: Placing, streams: [Source; 3]) -> io::Result<Self> {
+        let mut steps = vec![Step::KeepNone];
+        steps.extend(Self::own(recipe, placing).steps);
+        if let Some(Folder::At(path)) = &recipe.folder {
+            steps.push(Step::Enter(string(path.as_os_str())?));
+        }
+        Ok(Self { streams, steps, exec: Some(Exec::new(recipe)?) })
+    }
+
+    /// What std's command can't say, for a child that std starts.
+    pub(super) fn own(recipe: &Recipe, placing: Placing) -> Self {
+        let own = &recipe.own;
+        let mut steps: Vec<_> = own.passed.iter().map(|fd| Step::Keep(fd.as_raw_fd())).collect();
+        match placing {
+            Placing::Same => {}
+            Placing::Group(group) => steps.push(Step::Group(group)),
+            Placing::Session => steps.push(Step::Session),
+        }
+        // Before it becomes another user, who may not be allowed to.
+        steps.extend(own.limits.iter().map(|&(resource, limit)| Step::Limit(resource, limit)));
+        steps.extend(own.nice.map(Step::Nice));
+        steps.extend(own.umask.map(Step::Umask));
+        steps.extend(own.gid.map(Step::Gid));
+        match &own.groups {
+            Some(groups) => steps.push(Step::Groups(groups.clone())),
+            // As std: who becomes another user keeps none of root's groups.
+            None if own.uid.is_some() && rustix::process::getuid().is_root() => {
+                steps.push(Step::Groups(Vec::new()));
+            }
+            None => {}
+        }
+        steps.extend(own.uid.map(Step::Uid));
+        if let Some(Folder::Open(fd)) = &recipe.folder {
+            steps.push(Step::EnterOpen(fd.as_raw_fd()));
+        }
+        // The kernel forgets it when the child becomes another user: after that.
+        let parent = std::process::id();
+        steps.extend(own.death_signal.map(|signal| Step::DeathSignal { signal, parent }));
+        Self { streams: [Source::Inherit; 3], steps, exec: None }
+    }
+
+    /// Returns true if the child may share this process's memory until it is its program.
+    ///
+    /// One that becomes another user may not: the kernel would note that of the memory, so
+    /// of us (no core dumps, `/proc/self` is root's), and that user could look into it.
+    pub(super) fn may_share_memory(&self) -> bool {
+        !self.steps.iter().any(|step| matches!(step, Step::Uid(_) | Step::Gid(_) | Step::Groups(_)))
+    }
+
+    /// Runs in the child. Returns only if a step fails, or if there is no program.
+    pub(super) fn run(&self) -> Result<(), Failed> {
+        let failed = |at| move |errno| Failed { at, errno };
+        wire(&self.streams).map_err(failed(STREAMS))?;
+        for (at, step) in (0..).zip(&self.steps) {
+            step.run().map_err(failed(at))?;
+        }
+        calls::reset_sigpipe().map_err(failed(SIGNALS))?;
+        // Last: from here on a signal ends the child, as it would its program.
+        calls::unblock_signals().map_err(failed(SIGNALS))?;
+        match &self.exec {
+            Some(exec) => Err(failed(EXEC)(exec.run())),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns true if the child does nothing but what std's command does.
+    pub(super) fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.exec.is_none()
+    }
+
+    pub(super) fn at(&self, failed: Failed) -> At<'_> {
+        match failed.at {
+            STREAMS => At::Streams,
+            SIGNALS => At::Signals,
+            at => self.steps.get(at as usize).map_or(At::Exec, At::Step),
+        }
+    }
+}
+
+/// Gives the standard streams their numbers.
+fn wire(streams: &[Source; 3]) -> Result<(), Errno> {
+    const PROGRAMS: RawFd = 3;
+
+    // First away from the numbers that are about to be given, all of them: each may be the
+    // source of another.
+    let mut sources = *streams;
+    for source in &mut sources {
+        if let Source::Fd(fd) = source {
+            if *fd < PROGRAMS {
+                *fd = calls::dup_above(*fd, PROGRAMS)?;
+            }
+        }
+    }
+    for (number, source) in (0..).zip(sources) {
+        match source {
+            Source::Inherit => {}
+            Source::Fd(fd) => calls::dup_onto(fd, number)?,
+            Source::Null => {
+                let flags = if number == 0 { libc::O_RDONLY } else { libc::O_WRONLY };
+                // It may get a number of those that this process has closed.
+                match calls::open_null(flags)? {
+                    fd if fd == number => calls::keep(fd)?,
+                    fd => calls::dup_onto(fd, number)?,
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Step {
+    #[allow(unsafe_code, reason = "one call takes a string by pointer")]
+    fn run(&self) -> Result<(), Errno> {
+        match self {
+            Self::Session => match calls::new_session() {
+                // The leader of a group can't be the leader of a new session, and a command
+                // of std's may have made it one. Back in the group of its parent it can; the
+                // session's leader then leads a group of the same number.
+                Err(libc::EPERM) => {
+                    calls::join_group(calls::group_of(calls::parent())?)?;
+                    calls::new_session()
+                }
+                result => result,
+            },
+            Self::Group(group) => calls::join_group(*group),
+            // Linux 5.11. All that Rust opens is closed by itself.
+            Self::KeepNone => {
+                let _older = calls::keep_none_from(3);
+                Ok(())
+            }
+            Self::Keep(fd) => calls::keep(*fd),
+            Self::Limit(resource, limit) => calls::set_limit(*resource, *limit),
+            Self::Nice(nice) => calls::set_nice(*nice),
+            Self::Umask(mask) => calls::set_umask(*mask),
+            Self::Gid(id) => calls::set_gid(*id),
+            Self::Groups(groups) => calls::set_groups(groups),
+            Self::Uid(id) => calls::set_uid(*id),
+            // SAFETY: a `CString` ends in NUL.
+            Self::Enter(folder) => unsafe { calls::enter(folder.as_ptr()) },
+            Self::EnterOpen(folder) => calls::enter_open(*folder),
+            Self::DeathSignal { signal, parent } => {
+                calls::set_death_signal(*signal)?;
+                // The parent may have gone before that; then nobody would send it.
+                if calls::parent() == *parent { Ok(()) } else { Err(libc::ESRCH) }
+            }
+        }
+    }
+}
+
+/// A program with its arguments and its environment, as `execve` takes them.
+#[derive(Debug)]
+struct Exec {
+    /// Where it may be.
+    programs: Vec<CString>,
+    // The pointers are into the strings beside them, which never change.
+    args: Vec<*const c_char>,
+    vars: Vec<*const c_char>,
+    _args: Vec<CString>,
+    _vars: Vec<CString>,
+}
+
+// SAFETY: the pointers are into strings that this owns and that nobody changes: as good in
+// another thread as the strings are.
+#[allow(unsafe_code, reason = "pointers into what is owned")]
+unsafe impl Send for Exec {}
+// SAFETY: as above; it is only read.
+#[allow(unsafe_code, reason = "pointers into what is owned")]
+unsafe impl Sync for Exec {}
+
+impl Exec {
+    fn new(recipe: &Recipe) -> io::Result<Self> {
+        let own_name = recipe.arg0.as_deref().unwrap_or(&recipe.program);
+        let args = std::iter::once(own_name)
+            .chain(recipe.args.iter().map(|arg| &**arg))
+            .map(string)
+            .collect::<io::Result<Vec<_>>>()?;
+        let (mut vars, mut path) = (Vec::new(), None);
+        let mut refused = None;
+        recipe.vars.each(|key, value| {
+            let mut var = Vec::with_capacity(key.len() + value.len() + 2);
+            var.extend_from_slice(key.as_bytes());
+            var.push(b'=');
+            var.extend_from_slice(value.as_bytes());
+            if key == "PATH" {
+                path = Some(value.to_owned());
+            }
+            match CString::new(var) {
+                Ok(var) => vars.push(var),
+                Err(error) => refused = Some(error),
+            }
+        });
+        if let Some(error) = refused {
+            return Err(error.into());
+        }
+        let programs = candidates(&recipe.program, path.as_deref())?;
+        Ok(Self {
+            programs,
+            args: pointers(&args),
+            vars: pointers(&vars),
+            _args: args,
+            _vars: vars,
+        })
+    }
+
+    /// Runs in the child, and returns if no candidate can be executed.
+    #[allow(unsafe_code, reason = "strings by pointer")]
+    fn run(&self) -> Errno {
+        let (mut last, mut is_refused) = (libc::ENOENT, false);
+        for program in &self.programs {
+            // SAFETY: a `CString` ends in NUL, and both arrays in null.
+            last =
+                unsafe { calls::execute(program.as_ptr(), self.args.as_ptr(), self.vars.as_ptr()) };
+            // As glibc's `execvpe`: these are about one folder of PATH.
+            match last {
+                libc::EACCES => is_refused = true,
+                libc::ENOENT | libc::ESTALE | libc::ENOTDIR | libc::ENODEV | libc::ETIMEDOUT => {}
+                _ => return last,
+            }
+        }
+        if is_refused { libc::EACCES } else { last }
+    }
+}
+
+/// Where a program may be: where std would look, which is in the PATH of the *child*.
+fn candidates(program: &OsStr, path: Option<&OsStr>) -> io::Result<Vec<CString>> {
+    // What libc does without a PATH.
+    const DEFAULT: &str = "/bin:/usr/bin";
+
+    if program.is_empty() {
+        return Ok(Vec::new());
+    }
+    if program.as_bytes().contains(&b'/') {
+        return Ok(vec![string(program)?]);
+    }
+    let folders = path.unwrap_or(OsStr::new(DEFAULT)).as_bytes().split(|&byte| byte == b':');
+    folders
+        .map(|folder| {
+            // An empty one is where the child runs.
+            string(Path::new(OsStr::from_bytes(folder)).join(program).as_os_str())
+        })
+        .collect()
+}
+
+fn pointers(strings: &[CString]) -> Vec<*const c_char> {
+    strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
+}
+
+fn string(text: &OsStr) -> io::Result<CString> {
+    Ok(CString::new(text.as_bytes())?)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that fails panics")]
+mod tests {
+    use super::*;
+
+    fn places(program: &str, path: Option<&str>) -> Vec<String> {
+        let found = candidates(program.as_ref(), path.map(OsStr::new)).unwrap();
+        found.into_iter().map(|place| place.into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_program_is_looked_for_where_std_looks() {
+        assert_eq!(places("a/b", Some("/x")), ["a/b"]);
+        assert_eq!(places("b", Some("/x::y/")), ["/x/b", "b", "y/b"]);
+        assert_eq!(places("b", None), ["/bin/b", "/usr/bin/b"]);
+        assert!(places("", Some("/x")).is_empty());
+    }
+}
