@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
@@ -91,7 +91,7 @@ pub(in crate::process) fn spawn(
     future: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
     let user = acquire().map_err(no_thread)?;
-    let reactor = user.0.clone();
+    let reactor = Arc::downgrade(&user.0);
     let task = Arc::new(Task {
         future: Mutex::new(Some((Box::pin(future), user))),
         reactor,
@@ -337,7 +337,10 @@ impl std::fmt::Debug for BackgroundSource {
 struct Task {
     #[allow(clippy::type_complexity, reason = "a box, and what keeps the thread for it")]
     future: Mutex<Option<(Pin<Box<dyn Future<Output = ()> + Send>>, User)>>,
-    reactor: Arc<Reactor>,
+    // While it is not done, it keeps the reactor by its `User`. One that wakes itself while it
+    // ends may be queued after the last look of a thread that retires, and must not keep what
+    // it is queued in.
+    reactor: Weak<Reactor>,
     queued: AtomicBool,
 }
 
@@ -368,7 +371,7 @@ impl Wake for Task {
         if self.queued.swap(true, Ordering::AcqRel) {
             return;
         }
-        let reactor = self.reactor.clone();
+        let Some(reactor) = self.reactor.upgrade() else { return };
         lock(&reactor.state).ready.push(self);
         reactor.ring();
     }
