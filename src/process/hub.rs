@@ -32,9 +32,16 @@ const CHEAP_LOOKS: u32 = 2;
 /// How long the thread stays when it has no children.
 const LINGER: Duration = Duration::from_millis(100);
 
-/// With more children than this, their pidfds are given up: identity by descriptor is
-/// a luxury where watching needs none.
-const MANY: usize = 512;
+/// Returns with how many children their pidfds are given up: where watching needs none,
+/// half of the descriptors that there may be are for others. A status that somebody else
+/// takes is lost then.
+fn many() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.map_or(usize::MAX, |limit| usize::try_from(limit / 2).unwrap_or(usize::MAX))
+}
+
+/// How often that is asked again: the limit may change.
+const ASK_AFTER: usize = 64;
 
 static HUB: Mutex<Hub> = Mutex::new(Hub::new());
 
@@ -51,6 +58,8 @@ struct Hub {
     adopted: Adopted,
     /// The process was a subreaper before there were any of these; it stays one.
     was_subreaper: bool,
+    /// With more children than this the next keep no pidfd.
+    most_with_pidfd: usize,
     /// What was reaped that nobody had asked for.
     recent: Recent,
     has_thread: bool,
@@ -202,6 +211,7 @@ impl Hub {
             subreapers: Vec::new(),
             adopted: Adopted::none(),
             was_subreaper: false,
+            most_with_pidfd: usize::MAX,
             recent: Recent::new(),
             has_thread: false,
             generation: 0,
@@ -218,9 +228,12 @@ impl Hub {
     fn insert(&mut self, record: &Arc<Record>) {
         let children = self.children.get_or_insert_default();
         children.insert(record.pid(), record.clone());
-        if children.len() == MANY {
-            children.values().for_each(|record| record.shed_pidfd());
-        } else if children.len() > MANY {
+        if children.len() % ASK_AFTER == 0 {
+            self.most_with_pidfd = many();
+            if children.len() >= self.most_with_pidfd {
+                children.values().for_each(|record| record.shed_pidfd());
+            }
+        } else if children.len() > self.most_with_pidfd {
             record.shed_pidfd();
         }
     }

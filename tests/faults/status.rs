@@ -32,6 +32,7 @@ pub const ROWS: &[Row] = &[
     )
     .once("a seccomp filter stays until the process ends"),
     Row::new("S2", "two threads in waitpid(-1); 300 children (full: 5,000)", EACH_WATCHER, s2),
+    Row::new("S2 many", "the same, 700 alive at once (full: 2,000)", EACH_WATCHER, s2_many),
     Row::new("S3", "SIGCHLD is ignored; 200 children (full: 5,000)", EACH_WATCHER, s3),
     Row::new(
         "S3 from the start",
@@ -115,6 +116,26 @@ fn s2(place: &Place) -> Outcome {
             }
         }
         println!("{} of {count} were stolen", thieves.stop());
+    });
+    Ok(())
+}
+
+/// A watcher that needs no descriptors keeps them all the same: what a thief takes is known
+/// by them alone.
+fn s2_many(place: &Place) -> Outcome {
+    causes::many_descriptors();
+    let keeps = kernel_keeps_statuses() && !cfg!(policy_force_std_start);
+    place.run(async {
+        let barrier = Barrier::new();
+        let children: Vec<Child> = (0..place.count(700, 2000))
+            .map(|number| barrier.child(code_of(number)).spawn().unwrap())
+            .collect();
+        let thieves = Thieves::new(2);
+        barrier.open();
+        for (number, child) in children.into_iter().enumerate() {
+            check_code(child.wait().await, code_of(number), keeps);
+        }
+        println!("{} were stolen", thieves.stop());
     });
     Ok(())
 }

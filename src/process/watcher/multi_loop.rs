@@ -20,8 +20,9 @@ use crate::process::wakers::lock;
 ///
 /// Making one installs a handler of SIGCHLD, which calls the former; closing or
 /// dropping the last puts that back. A blocked signal or a replaced handler delays
-/// exits by a quarter of a second, and is warned of once. With more than 512 children
-/// the pidfds that they are known by are given up.
+/// exits by a quarter of a second, and is warned of once. With more children than
+/// half of the descriptors that there may be, the pidfds that they are known by are given
+/// up; a status that somebody else takes is lost then.
 ///
 /// ```
 /// use policy::{MultiLoopChildWatcher, process::Command};
