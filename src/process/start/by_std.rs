@@ -56,6 +56,8 @@ pub(super) fn start(
     let is_plain = recipe.own.is_plain()
         && placing != Placing::Session
         && !matches!(recipe.folder, Some(Folder::Open(_)))
+        // std's `execvp` looks there, which gives what has no known format to a shell.
+        && !recipe.looks_in_own_path()
         && sys::blocks_no_signal()
         && !sys::any_standard_closed()
         && !thieves::needs_race_free();

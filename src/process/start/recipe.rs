@@ -96,6 +96,13 @@ impl Recipe {
         Self { program: program.to_owned(), ..Self::default() }
     }
 
+    /// Returns true if the program is looked for in a PATH that is not this process's own.
+    pub(super) fn looks_in_own_path(&self) -> bool {
+        let Variables { is_cleared, changes } = &self.vars;
+        let has_path = *is_cleared || changes.contains_key(OsStr::new("PATH"));
+        has_path && !self.program.as_encoded_bytes().contains(&b'/')
+    }
+
     /// A command of std's that says the same, but for what std has no words for.
     pub(in crate::process) fn to_std(&self) -> StdCommand {
         let mut command = StdCommand::new(&self.program);
