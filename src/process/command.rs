@@ -110,7 +110,7 @@ impl Command {
     /// ```
     pub fn arg(&mut self, arg: impl AsRef<OsStr>) -> &mut Self {
         let arg = arg.as_ref();
-        self.tell(|recipe| recipe.args.push(arg.to_owned()), |std| std.arg(arg))
+        self.tell(|recipe| recipe.add_arg(arg), |std| std.arg(arg))
     }
 
     /// Adds arguments.

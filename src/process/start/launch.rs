@@ -121,7 +121,7 @@ fn start(setup: &Setup, defaults: Defaults) -> Result<Started, Error> {
         *stdin = Stream::Fd(Arc::new(input));
     }
     let ends = Ends::open(&streams).map_err(|error| refused(None, error.into()))?;
-    let plan = Plan::new(recipe, placing, ends.sources(&streams));
+    let plan = Plan::new(&setup.recipe, placing, ends.sources(&streams));
     let plan = Arc::new(plan.map_err(|error| refused(None, error.into()))?);
     match vfork::start(&plan) {
         Ok(born) => {

@@ -9,6 +9,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
+use std::sync::Arc;
 
 use super::calls::{self, Errno};
 use super::recipe::{Folder, Placing, Recipe};
@@ -91,7 +92,11 @@ pub(super) enum At<'a> {
 impl Plan {
     /// # Errors
     /// [`io::ErrorKind::InvalidInput`] for a NUL in what must not have one.
-    pub(super) fn new(recipe: &Recipe, placing: Placing, streams: [Source; 3]) -> io::Result<Self> {
+    pub(super) fn new(
+        recipe: &Arc<Recipe>,
+        placing: Placing,
+        streams: [Source; 3],
+    ) -> io::Result<Self> {
         let mut steps = vec![Step::KeepNone];
         steps.extend(Self::own(recipe, placing).steps);
         if let Some(Folder::At(path)) = &recipe.folder {
@@ -136,6 +141,10 @@ impl Plan {
     ///
     /// One that becomes another user may not: the kernel would note that of the memory, so
     /// of us (no core dumps, `/proc/self` is root's), and that user could look into it.
+    #[cfg_attr(
+        any(policy_force_std_start, not(target_os = "linux")),
+        allow(dead_code, reason = "std's children have copies")
+    )]
     pub(super) fn may_share_memory(&self) -> bool {
         !self.steps.iter().any(|step| matches!(step, Step::Uid(_) | Step::Gid(_) | Step::Groups(_)))
     }
@@ -245,28 +254,27 @@ impl Step {
 struct Exec {
     /// Where it may be.
     programs: Vec<CString>,
-    // The pointers are into the strings beside them, which never change.
+    // The pointers are into the strings beside them, which never change: who changes a
+    // recipe that is shared gets a copy of it.
     args: Vec<*const c_char>,
     vars: Vec<*const c_char>,
-    _args: Vec<CString>,
+    _own_name: CString,
+    _recipe: Arc<Recipe>,
     _vars: Vec<CString>,
 }
 
-// SAFETY: the pointers are into strings that this owns and that nobody changes: as good in
+// SAFETY: the pointers are into strings that this keeps and that nobody changes: as good in
 // another thread as the strings are.
-#[allow(unsafe_code, reason = "pointers into what is owned")]
+#[allow(unsafe_code, reason = "pointers into what is kept")]
 unsafe impl Send for Exec {}
 // SAFETY: as above; it is only read.
-#[allow(unsafe_code, reason = "pointers into what is owned")]
+#[allow(unsafe_code, reason = "pointers into what is kept")]
 unsafe impl Sync for Exec {}
 
 impl Exec {
-    fn new(recipe: &Recipe) -> io::Result<Self> {
-        let own_name = recipe.arg0.as_deref().unwrap_or(&recipe.program);
-        let args = std::iter::once(own_name)
-            .chain(recipe.args.iter().map(|arg| &**arg))
-            .map(string)
-            .collect::<io::Result<Vec<_>>>()?;
+    fn new(recipe: &Arc<Recipe>) -> io::Result<Self> {
+        let own_name = string(recipe.arg0.as_deref().unwrap_or(&recipe.program))?;
+        let args = pointers(std::iter::once(&own_name).chain(recipe.args()?));
         let (mut vars, mut path) = (Vec::new(), None);
         let mut refused = None;
         recipe.vars.each(|key, value| {
@@ -288,9 +296,10 @@ impl Exec {
         let programs = candidates(&recipe.program, path.as_deref())?;
         Ok(Self {
             programs,
-            args: pointers(&args),
+            args,
             vars: pointers(&vars),
-            _args: args,
+            _own_name: own_name,
+            _recipe: recipe.clone(),
             _vars: vars,
         })
     }
@@ -334,8 +343,8 @@ fn candidates(program: &OsStr, path: Option<&OsStr>) -> io::Result<Vec<CString>>
         .collect()
 }
 
-fn pointers(strings: &[CString]) -> Vec<*const c_char> {
-    strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
+fn pointers<'a>(strings: impl IntoIterator<Item = &'a CString>) -> Vec<*const c_char> {
+    strings.into_iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
 }
 
 fn string(text: &OsStr) -> io::Result<CString> {

@@ -1,8 +1,10 @@
 //! What a command says of the process that it starts.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
+use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command as StdCommand;
@@ -17,7 +19,10 @@ pub(in crate::process) struct Recipe {
     pub(in crate::process) program: OsString,
     /// The program's own name, if it is another.
     pub(in crate::process) arg0: Option<OsString>,
-    pub(in crate::process) args: Vec<OsString>,
+    // As the kernel takes them: they may be long, and are not copied for each child.
+    args: Vec<CString>,
+    /// An argument had a NUL in it, and is not there.
+    has_nul: bool,
     pub(in crate::process) vars: Variables,
     pub(in crate::process) folder: Option<Folder>,
     /// Those that were set.
@@ -96,6 +101,19 @@ impl Recipe {
         Self { program: program.to_owned(), ..Self::default() }
     }
 
+    pub(in crate::process) fn add_arg(&mut self, arg: &OsStr) {
+        match CString::new(arg.as_bytes()) {
+            Ok(arg) => self.args.push(arg),
+            Err(_) => self.has_nul = true,
+        }
+    }
+
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] if one had a NUL in it.
+    pub(super) fn args(&self) -> io::Result<&[CString]> {
+        if self.has_nul { Err(io::ErrorKind::InvalidInput.into()) } else { Ok(&self.args) }
+    }
+
     /// Returns true if the program is looked for in a PATH that is not this process's own.
     pub(super) fn looks_in_own_path(&self) -> bool {
         let Variables { is_cleared, changes } = &self.vars;
@@ -109,7 +127,11 @@ impl Recipe {
         if let Some(name) = &self.arg0 {
             command.arg0(name);
         }
-        command.args(&self.args);
+        command.args(self.args.iter().map(|arg| OsStr::from_bytes(arg.as_bytes())));
+        if self.has_nul {
+            // Refused by std as it is by us.
+            command.arg("\0");
+        }
         if self.vars.is_cleared {
             command.env_clear();
         }
