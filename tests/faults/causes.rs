@@ -27,6 +27,18 @@ pub struct Call(pub i64, pub Option<(u8, u64)>);
 /// # Errors
 /// Where filters are not to be had.
 pub fn refuse(calls: &[Call], errno: i32) -> Result<(), Skip> {
+    filter(calls, SeccompAction::Errno(u32::try_from(errno).unwrap()))
+}
+
+/// Kills who makes one of these system calls, until the process ends.
+///
+/// # Errors
+/// Where filters are not to be had.
+pub fn kill_at(calls: &[Call]) -> Result<(), Skip> {
+    filter(calls, SeccompAction::KillProcess)
+}
+
+fn filter(calls: &[Call], action: SeccompAction) -> Result<(), Skip> {
     let mut rules = BTreeMap::<i64, Vec<SeccompRule>>::new();
     for Call(number, condition) in calls {
         let rules = rules.entry(*number).or_default();
@@ -36,9 +48,8 @@ pub fn refuse(calls: &[Call], errno: i32) -> Result<(), Skip> {
             rules.push(SeccompRule::new(vec![condition]).unwrap());
         }
     }
-    let refused = SeccompAction::Errno(u32::try_from(errno).unwrap());
     let machine = std::env::consts::ARCH.try_into().map_err(Skip::because)?;
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refused, machine).unwrap();
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, action, machine).unwrap();
     let program: BpfProgram = filter.try_into().unwrap();
     seccompiler::apply_filter_all_threads(&program)
         .map_err(|error| Skip(format!("no seccomp filters here: {error}")))

@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::{ErrorKind as IoKind, Read};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use policy::ErrorKind;
 use policy::process::{Command, Stdio};
@@ -13,7 +14,7 @@ use policy::process::{Command, Stdio};
 use crate::causes::{self, Call, Thieves, refuse};
 use crate::inside::Place;
 use crate::table::{AUTO, DEFAULT_LOOP, Outcome, Row, TWO_LOOPS, WATCHERS};
-use crate::tools::{census, check_code, children, code_of, eventually, fds, sh};
+use crate::tools::{Barrier, census, check_code, children, code_of, eventually, fds, sh};
 
 type On = &'static [(&'static [&'static str], &'static [&'static str])];
 const EACH_WATCHER: On = &[(DEFAULT_LOOP, WATCHERS)];
@@ -46,6 +47,7 @@ pub const ROWS: &[Row] = &[
     Row::new("F13", "every step of a start is refused, one at a time", TWO, f13).limit(120),
     Row::new("F14", "16 threads start 10 children each (full: 64, 50), among noise", TWO, f14),
     Row::new("F15", "descriptors that are not close-on-exec", TWO, f15),
+    Row::new("F16", "a child that is killed before it is its program", EACH_WATCHER, f16),
 ];
 
 fn reap_by_kernel() {
@@ -74,6 +76,15 @@ fn failing(place: &Place, cause: impl FnOnce()) -> Outcome {
             ("folder", Box::new(|| Command::new("/")), libc::EACCES),
             ("not executable", Box::new(|| Command::new(&locked.0)), libc::EACCES),
             ("no format", Box::new(|| Command::new(&garbage.0)), libc::ENOEXEC),
+            (
+                "no format, in a PATH of its own",
+                Box::new(|| {
+                    let mut command = Command::new(garbage.0.file_name().unwrap());
+                    command.env("PATH", garbage.0.parent().unwrap());
+                    command
+                }),
+                libc::ENOEXEC,
+            ),
             (
                 "no folder",
                 Box::new(|| {
@@ -143,13 +154,15 @@ fn f5(place: &Place) -> Outcome {
         restore(&former);
         // By a callback, wherever that is called.
         let (tell, told) = std::sync::mpsc::channel();
-        let child = sh("exit 3").spawn().unwrap();
+        let barrier = Barrier::new();
+        let child = barrier.child(3).spawn().unwrap();
         let watcher = policy::get_child_watcher().unwrap();
         let callback = Box::new(move |_: u32, _: Result<i32, policy::Error>| {
             let child = asks_for_signals().stdout(Stdio::piped()).spawn();
             let _heard = tell.send(child);
         });
         watcher.add_child_handler(child.id(), callback).unwrap();
+        barrier.open();
         check_code(child.wait().await, 3, true);
         let started = loop {
             match told.try_recv() {
@@ -609,4 +622,20 @@ fn f15(place: &Place) -> Outcome {
         assert!(!asks().session().uid(0).status().await.unwrap().success());
     });
     Ok(())
+}
+
+/// Until then its end rings nobody's SIGCHLD, and no `waitpid(-1)` finds it.
+fn f16(place: &Place) -> Outcome {
+    place.run(async {
+        assert!(Command::new("true").nice(19).status().await.unwrap().success());
+        causes::kill_at(&[Call(libc::SYS_setpriority, None)])?;
+        for _ in 0..3 {
+            let begun = Instant::now();
+            let status = Command::new("true").nice(19).spawn().unwrap().wait().await.unwrap();
+            assert_eq!(status.signal(), Some(libc::SIGSYS), "{status}");
+            assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+        }
+        assert!(children().is_empty(), "{:?}", children());
+        Ok(())
+    })
 }
