@@ -22,6 +22,7 @@ use policy::process::{Command, Stdio};
 use policy::{
     ChildWatcher, ErrorKind, FastChildWatcher, MultiLoopChildWatcher, Runner, SafeChildWatcher,
 };
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use process_support::{
     LONG, census, children, eventually, fds, nothing_is_left, policy_with, settle, sh, state_of,
@@ -108,14 +109,21 @@ alone! {
         }
     }
 
-    fn many_children_at_once_cost_no_descriptors() {
+    fn many_children_at_once_leave_half_of_the_descriptors_to_others() {
+        const LIMIT: u64 = 400;
+        let limit = getrlimit(Resource::Nofile);
+        setrlimit(Resource::Nofile, Rlimit { current: Some(LIMIT), ..limit }).unwrap();
         let policy = policy_with("default", Arc::new(MultiLoopChildWatcher::new()));
         let mut runner = Runner::with_policy(policy);
         runner.run(async {
             let before = fds();
-            let children: Vec<_> = (0..1_000)
-                .map(|_| Command::new("sleep").arg("1000").spawn().unwrap())
-                .collect();
+            let most = before + usize::try_from(LIMIT).unwrap() / 2 + 64;
+            let mut children = Vec::new();
+            for _ in 0..1_000 {
+                let mut command = Command::new("sleep");
+                children.push(command.arg("1000").kill_on_drop(true).spawn().unwrap());
+                assert!(fds() <= most, "{} descriptors", fds() - before);
+            }
             assert!(fds() <= before + 16, "{} descriptors", fds() - before);
             for child in &children {
                 child.start_kill().unwrap();
