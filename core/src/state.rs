@@ -123,8 +123,9 @@ impl LoopState {
     /// ```
     /// use policy_core::{LoopKind, LoopState};
     ///
-    /// let state = LoopState::new("my-executor", LoopKind::Selector);
-    /// assert_eq!(state.id(), state.id());
+    /// let one = LoopState::new("my-executor", LoopKind::Selector);
+    /// let other = LoopState::new("my-executor", LoopKind::Selector);
+    /// assert_ne!(one.id(), other.id());
     /// ```
     #[inline]
     pub fn id(&self) -> LoopId {

@@ -20,17 +20,16 @@ const LARGEST: usize = 2 * 1024 * 1024;
 
 /// An open file: a stream of bytes that can be read, written and sought.
 ///
-/// A write is done when it is *flushed*: until then it is a job that may be under way,
-/// and whose error the next call tells. Flush before you drop a file whose contents
-/// matter; [`sync_all`](Self::sync_all) brings them to the disk.
+/// A write is complete only after a *flush*: until then a job may still be working on it, and the
+/// next call returns its error. Flush before you drop a file whose contents matter;
+/// [`sync_all`](Self::sync_all) writes them to the disk.
 ///
-/// After an error, such as a full disk, what is not written yet is kept, and every call
-/// that depends on it (`flush`, `close`, the next read, write or seek, `sync_all` …)
-/// begins by trying again. So none says that all is well before it is, and there is room
-/// again after a disk was full for a moment. [`take_unwritten`](Self::take_unwritten)
-/// gives up instead.
+/// After an error, such as a full disk, the file keeps the bytes that are not written yet, and
+/// every call that depends on them (`flush`, `close`, the next read, write or seek, `sync_all` …)
+/// first tries again. So no call reports success too early, and a disk that was full for a moment
+/// loses nothing. [`take_unwritten`](Self::take_unwritten) gives up instead.
 ///
-/// Cancel safe: what a read that was given up has read comes with the next one.
+/// Cancel safe: the next read returns the bytes that a dropped read has read.
 ///
 /// ```
 /// use futures_lite::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
@@ -78,7 +77,7 @@ impl File {
     /// Opens a file for reading; see [`std::fs::File::open`].
     ///
     /// # Errors
-    /// As there.
+    /// Returns the errors of [`std::fs::File::open`].
     ///
     /// ```
     /// # policy::run(async {
@@ -90,10 +89,10 @@ impl File {
         OpenOptions::new().read(true).open(path).await
     }
 
-    /// Makes a file for writing, and drops what it held; see [`std::fs::File::create`].
+    /// Creates a file for writing, or truncates an existing one; see [`std::fs::File::create`].
     ///
     /// # Errors
-    /// As there.
+    /// Returns the errors of [`std::fs::File::create`].
     ///
     /// ```no_run
     /// # policy::run(async {
@@ -105,7 +104,7 @@ impl File {
         OpenOptions::new().write(true).create(true).truncate(true).open(path).await
     }
 
-    /// Returns what can be said of how a file is opened.
+    /// Returns the options with which a file can be opened.
     ///
     /// ```no_run
     /// # policy::run(async {
@@ -117,7 +116,7 @@ impl File {
         OpenOptions::new()
     }
 
-    /// Takes a file of std's.
+    /// Converts a std file.
     ///
     /// ```
     /// let std_file = std::fs::File::open(std::env::current_exe()?)?;
@@ -136,12 +135,12 @@ impl File {
         }
     }
 
-    /// Gives the file back as std's, when what was begun is done. What was read ahead
-    /// is sought back.
+    /// Converts into a std file, once the jobs that have begun are done. Seeks back over bytes that
+    /// were read ahead.
     ///
     /// # Errors
-    /// Of a write that was under way, or of the seek. The file is closed then, and what
-    /// was not written is lost: flush first where that matters.
+    /// Returns the error of a pending write, or of the seek. The file is closed then, and its
+    /// unwritten bytes are lost: flush first if they matter.
     ///
     /// ```
     /// # policy::run(async {
@@ -159,11 +158,11 @@ impl File {
         Arc::try_unwrap(self.std).or_else(|shared| shared.try_clone())
     }
 
-    /// Gives the file back as std's if nothing is under way: no job, nothing that was read
-    /// ahead, nothing that is not written.
+    /// Converts into a std file if nothing is pending: no job, no bytes that were read ahead, no
+    /// unwritten bytes.
     ///
     /// # Errors
-    /// The file itself, as it was.
+    /// Returns the file itself, unchanged, if something is pending.
     ///
     /// ```
     /// # policy::run(async {
@@ -188,10 +187,10 @@ impl File {
         Arc::try_unwrap(self.std).map_err(|std| Self { std, ..self })
     }
 
-    /// Returns what is known of the file.
+    /// Returns the metadata of the file.
     ///
     /// # Errors
-    /// As [`std::fs::File::metadata`].
+    /// Returns the errors of [`std::fs::File::metadata`].
     ///
     /// ```
     /// # policy::run(async {
@@ -205,10 +204,10 @@ impl File {
         blocking(move || std.metadata()).await
     }
 
-    /// Sets who may do what with the file.
+    /// Sets the permissions of the file.
     ///
     /// # Errors
-    /// As [`std::fs::File::set_permissions`].
+    /// Returns the errors of [`std::fs::File::set_permissions`].
     ///
     /// ```no_run
     /// # policy::run(async {
@@ -224,10 +223,10 @@ impl File {
         blocking(move || std.set_permissions(permissions)).await
     }
 
-    /// Cuts the file, or fills it with zeroes, to this length.
+    /// Truncates the file to this length, or extends it with zeroes.
     ///
     /// # Errors
-    /// As [`std::fs::File::set_len`]; of a write that was under way.
+    /// Returns the errors of [`std::fs::File::set_len`], or the error of a pending write.
     ///
     /// ```no_run
     /// # policy::run(async {
@@ -242,10 +241,10 @@ impl File {
         blocking(move || std.set_len(len)).await
     }
 
-    /// Brings what was written to the disk, with all that is known of the file.
+    /// Writes all data and metadata of the file to the disk.
     ///
     /// # Errors
-    /// As [`std::fs::File::sync_all`]; of a write that was under way.
+    /// Returns the errors of [`std::fs::File::sync_all`], or the error of a pending write.
     ///
     /// ```no_run
     /// # policy::run(async {
@@ -263,10 +262,10 @@ impl File {
         blocking(move || std.sync_all()).await
     }
 
-    /// Brings what was written to the disk, and no more than reading it back needs.
+    /// Writes the data of the file to the disk, and only the metadata that reading it back needs.
     ///
     /// # Errors
-    /// As [`std::fs::File::sync_data`]; of a write that was under way.
+    /// Returns the errors of [`std::fs::File::sync_data`], or the error of a pending write.
     ///
     /// ```no_run
     /// # policy::run(async {
@@ -281,10 +280,10 @@ impl File {
         blocking(move || std.sync_data()).await
     }
 
-    /// Returns another handle of the same open file: they share its position.
+    /// Returns another handle to the same open file; both share its position.
     ///
     /// # Errors
-    /// As [`std::fs::File::try_clone`].
+    /// Returns the errors of [`std::fs::File::try_clone`].
     ///
     /// ```
     /// # policy::run(async {
@@ -298,15 +297,15 @@ impl File {
         blocking(move || std.try_clone()).await.map(Self::from_std)
     }
 
-    /// Reads at a position, into a buffer that comes back in every case. By the loop's
-    /// proactor: on io_uring and IOCP no thread waits.
+    /// Reads at a position, into a buffer that is returned in every case. Uses the loop's proactor:
+    /// on io_uring and IOCP no thread waits.
     ///
-    /// The position of the stream stays. As in [`ProactorHandle`](crate::ProactorHandle),
-    /// a vector is filled from its beginning up to its capacity, and has the length
-    /// that was read.
+    /// Does not move the position of the stream. Like [`ProactorHandle`](crate::ProactorHandle), it
+    /// fills a vector from its start up to its capacity, and sets its length to the number of bytes
+    /// read.
     ///
     /// # Errors
-    /// As [`ProactorHandle::read_at`](crate::ProactorHandle::read_at).
+    /// Returns the errors of [`ProactorHandle::read_at`](crate::ProactorHandle::read_at).
     ///
     /// ```
     /// # policy::run(async {
@@ -323,11 +322,11 @@ impl File {
         }
     }
 
-    /// Writes at a position, from a buffer that comes back in every case; see
-    /// [`read_at`](Self::read_at). May write less than the buffer.
+    /// Writes at a position, from a buffer that is returned in every case; see
+    /// [`read_at`](Self::read_at). May write fewer bytes than the buffer holds.
     ///
     /// # Errors
-    /// As [`ProactorHandle::write_at`](crate::ProactorHandle::write_at).
+    /// Returns the errors of [`ProactorHandle::write_at`](crate::ProactorHandle::write_at).
     ///
     /// ```no_run
     /// # policy::run(async {
@@ -344,8 +343,8 @@ impl File {
         }
     }
 
-    /// Takes away what could not be written, so that no call tries it again. Empty if all
-    /// is written, or is being written still.
+    /// Takes the bytes that could not be written, so that no call tries them again. Returns nothing
+    /// if all bytes are written, or are still being written.
     ///
     /// ```
     /// # async fn example(file: &mut policy::fs::File) -> std::io::Result<()> {

@@ -1,4 +1,4 @@
-//! What is in a folder.
+//! The entries of a folder.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -33,7 +33,7 @@ const BATCH: usize = 64;
 
 type Batch = (VecDeque<io::Result<std::fs::DirEntry>>, Option<std::fs::ReadDir>);
 
-/// The entries of a folder, as a stream; in no order. See [`read_dir`].
+/// The entries of a folder, as a stream, in no particular order. See [`read_dir`].
 #[derive(Debug)]
 pub struct ReadDir {
     read: VecDeque<io::Result<std::fs::DirEntry>>,
@@ -50,7 +50,7 @@ impl ReadDir {
     /// Returns the next entry; `None` at the end. Cancel safe: no entry is lost.
     ///
     /// # Errors
-    /// As std's iterator; the entries after it are still there.
+    /// Returns the errors of std's iterator; the entries after it are still returned.
     ///
     /// ```
     /// # policy::run(async {
@@ -95,12 +95,12 @@ impl Stream for ReadDir {
     }
 }
 
-/// What is in a folder. See [`read_dir`].
+/// An entry of a folder. See [`read_dir`].
 #[derive(Debug)]
 pub struct DirEntry(std::fs::DirEntry);
 
 impl DirEntry {
-    /// Returns the path: the folder's, and the name.
+    /// Returns the full path: the folder's path with the name.
     ///
     /// ```
     /// # policy::run(async {
@@ -130,10 +130,10 @@ impl DirEntry {
         self.0.file_name()
     }
 
-    /// Returns whether it is a file, a folder or a link. Links are not followed.
+    /// Returns whether it is a file, a folder or a link. Does not follow links.
     ///
     /// # Errors
-    /// As [`std::fs::DirEntry::file_type`].
+    /// Returns the errors of [`std::fs::DirEntry::file_type`].
     ///
     /// ```
     /// # policy::run(async {
@@ -149,7 +149,7 @@ impl DirEntry {
         self.0.file_type()
     }
 
-    /// Returns the number of its inode, without another call to the system.
+    /// Returns its inode number, without a system call.
     ///
     /// ```
     /// # policy::run(async {
@@ -165,10 +165,10 @@ impl DirEntry {
         std::os::unix::fs::DirEntryExt::ino(&self.0)
     }
 
-    /// Returns what is known of it. Links are not followed.
+    /// Returns its metadata. Does not follow links.
     ///
     /// # Errors
-    /// As [`std::fs::DirEntry::metadata`].
+    /// Returns the errors of [`std::fs::DirEntry::metadata`].
     ///
     /// ```
     /// # policy::run(async {
@@ -184,7 +184,7 @@ impl DirEntry {
     }
 }
 
-/// How a folder is made: std's [`DirBuilder`](std::fs::DirBuilder), off the loop.
+/// Options for creating a folder: std's [`DirBuilder`](std::fs::DirBuilder), off the loop.
 ///
 /// ```
 /// use policy::fs::DirBuilder;
@@ -205,8 +205,8 @@ pub struct DirBuilder {
 }
 
 impl DirBuilder {
-    /// Makes one that makes a single folder, with the permissions that the process's umask
-    /// leaves.
+    /// Makes options that create a single folder, with all permissions that the process's umask
+    /// allows.
     ///
     /// ```
     /// let builder = policy::fs::DirBuilder::new();
@@ -215,8 +215,8 @@ impl DirBuilder {
         Self::default()
     }
 
-    /// Sets whether the folders above are made, too, and a folder that is there is no
-    /// error.
+    /// Sets whether to create missing parent folders too, and to accept a folder that exists
+    /// already.
     ///
     /// ```
     /// policy::fs::DirBuilder::new().recursive(true);
@@ -226,7 +226,7 @@ impl DirBuilder {
         self
     }
 
-    /// Sets the permissions of the folders that are made, less the process's umask.
+    /// Sets the permissions of new folders; the process's umask is removed from them.
     ///
     /// ```
     /// # #[cfg(unix)]
@@ -238,10 +238,10 @@ impl DirBuilder {
         self
     }
 
-    /// Makes the folder.
+    /// Creates the folder.
     ///
     /// # Errors
-    /// As [`std::fs::DirBuilder::create`].
+    /// Returns the errors of [`std::fs::DirBuilder::create`].
     ///
     /// ```no_run
     /// # policy::run(async {

@@ -1,9 +1,8 @@
 //! Files, without blocking the loop.
 //!
-//! Systems have no readiness for files, so each call here is a job on the loop's
-//! threads for blocking work, as in tokio and smol. Where the loop completes
-//! operations by itself (io_uring, IOCP), [`File::read_at`] and [`File::write_at`] go
-//! to the system without a thread.
+//! Systems have no readiness for files, so each call here runs as a job on the loop's threads for
+//! blocking work, as in tokio and smol. If the loop completes operations itself (io_uring, IOCP),
+//! [`File::read_at`] and [`File::write_at`] go to the system without a thread.
 //!
 //! | I want … | use |
 //! |---|---|
@@ -12,10 +11,9 @@
 //! | pieces at positions | [`File::read_at`], [`File::write_at`] |
 //! | many small steps that belong together | [`spawn_blocking`](crate::spawn_blocking) and `std::fs` |
 //!
-//! Dropping one of these futures does not take back what has begun: a file may be
-//! written although nobody waits for it any more. All give the error
-//! [`NoRunningLoop`](crate::ErrorKind::NoRunningLoop), inside [`io::Error`], where no
-//! loop is.
+//! Dropping one of these futures does not undo what has begun: the file may still be written.
+//! Outside any loop they all return the error [`NoRunningLoop`](crate::ErrorKind::NoRunningLoop),
+//! inside an [`io::Error`].
 
 mod file;
 mod folder;
@@ -190,7 +188,7 @@ as_in_std! {
     fn symlink_metadata(path) -> Metadata;
 }
 
-/// Sets who may do what with a file; see [`std::fs::set_permissions`].
+/// Sets the permissions of a file; see [`std::fs::set_permissions`].
 ///
 /// ```no_run
 /// # policy::run(async {
@@ -205,7 +203,7 @@ pub async fn set_permissions(path: impl AsRef<Path>, permissions: Permissions) -
     blocking(move || std::fs::set_permissions(path, permissions)).await
 }
 
-/// Makes a symbolic link.
+/// Creates a symbolic link.
 ///
 /// ```no_run
 /// # policy::run(async {
@@ -219,7 +217,7 @@ pub async fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::
     blocking(move || std::os::unix::fs::symlink(original, link)).await
 }
 
-/// Returns whether a path leads to something; see [`std::fs::exists`].
+/// Returns whether the path exists; see [`std::fs::exists`].
 ///
 /// ```
 /// # policy::run(async {
@@ -232,7 +230,7 @@ pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
     blocking(move || path.try_exists()).await
 }
 
-/// Writes a whole file, and replaces what it held; see [`std::fs::write`].
+/// Writes a whole file, and replaces its contents; see [`std::fs::write`].
 ///
 /// ```no_run
 /// # policy::run(async {

@@ -1,4 +1,4 @@
-//! How a file is opened.
+//! Options for opening a file.
 
 use std::io;
 use std::path::Path;
@@ -6,9 +6,9 @@ use std::path::Path;
 use super::File;
 use super::job::blocking;
 
-/// How a file is opened: std's [`OpenOptions`](std::fs::OpenOptions), off the loop.
+/// Options for opening a file: std's [`OpenOptions`](std::fs::OpenOptions), off the loop.
 ///
-/// What is not here is set on std's and converted: `OpenOptions::from(std_options)`.
+/// Set other options on std's type and convert it: `OpenOptions::from(std_options)`.
 ///
 /// ```
 /// use policy::fs::OpenOptions;
@@ -40,7 +40,7 @@ macro_rules! setters {
 }
 
 impl OpenOptions {
-    /// Makes options of which none is set: at least one has to be.
+    /// Makes options without any option set; set at least one.
     ///
     /// ```
     /// policy::fs::OpenOptions::new().read(true);
@@ -51,21 +51,21 @@ impl OpenOptions {
     }
 
     setters! {
-        /// Sets whether the file can be read.
+        /// Sets whether to open the file for reading.
         read;
-        /// Sets whether the file can be written.
+        /// Sets whether to open the file for writing.
         write;
-        /// Sets whether each write goes to the end, wherever that is by then.
+        /// Sets whether each write appends to the end of the file, wherever that is by then.
         append;
-        /// Sets whether what the file held is dropped.
+        /// Sets whether to truncate an existing file.
         truncate;
-        /// Sets whether the file is made if there is none.
+        /// Sets whether to create the file if it does not exist.
         create;
-        /// Sets whether the file is made, and must not have been there.
+        /// Sets whether to create the file, and to fail if it exists.
         create_new;
     }
 
-    /// Sets the permissions of a file that is made, less the process's umask.
+    /// Sets the permissions of a new file; the process's umask is removed from them.
     ///
     /// ```
     /// # #[cfg(unix)]
@@ -77,8 +77,8 @@ impl OpenOptions {
         self
     }
 
-    /// Adds flags of the system's `open`, such as `O_NOFOLLOW` or `O_DIRECT`; the access
-    /// mode in them is ignored. See
+    /// Adds flags for the system's `open`, such as `O_NOFOLLOW` or `O_DIRECT`; an access mode among
+    /// them is ignored. See
     /// [`OpenOptionsExt::custom_flags`](std::os::unix::fs::OpenOptionsExt::custom_flags).
     ///
     /// ```no_run
@@ -91,7 +91,7 @@ impl OpenOptions {
         self
     }
 
-    /// Adds flags of the system's `CreateFile2`, such as `FILE_FLAG_DELETE_ON_CLOSE`; see
+    /// Adds flags for the system's `CreateFile2`, such as `FILE_FLAG_DELETE_ON_CLOSE`; see
     /// [`OpenOptionsExt::custom_flags`](std::os::windows::fs::OpenOptionsExt::custom_flags).
     #[cfg(windows)]
     pub fn custom_flags(&mut self, flags: u32) -> &mut Self {
@@ -102,7 +102,7 @@ impl OpenOptions {
     /// Opens a file.
     ///
     /// # Errors
-    /// As [`std::fs::OpenOptions::open`].
+    /// Returns the errors of [`std::fs::OpenOptions::open`].
     ///
     /// ```no_run
     /// # policy::run(async {

@@ -1,4 +1,4 @@
-//! From a reader to a writer, and both ways.
+//! Copying from a reader to a writer, and both ways.
 
 use std::future::poll_fn;
 use std::io;
@@ -11,14 +11,15 @@ use policy_core::budget;
 /// What is read at once. More is hardly faster, and a server has many of these.
 const CHUNK: usize = 16 * 1024;
 
-/// Writes all that `reader` gives to `writer`, until the end, and flushes it. Returns how
-/// many bytes that were.
+/// Copies everything from `reader` to `writer`, until the end, and flushes the writer. Returns the
+/// number of bytes.
 ///
-/// Either may be a `&mut` to a reader or a writer, and is not closed. Not cancel safe: what
-/// was read and not written yet is lost with the future.
+/// Either may be a `&mut` reference, and neither is closed. Not cancel safe: bytes that were read
+/// and not written yet are lost with the future.
 ///
 /// # Errors
-/// The first of either; [`io::ErrorKind::WriteZero`], if the writer takes no more.
+/// Returns the first error of the reader or the writer, and [`io::ErrorKind::WriteZero`] if the
+/// writer accepts no more bytes.
 ///
 /// ```
 /// policy::run(async {
@@ -38,14 +39,14 @@ where
     poll_fn(|cx| way.poll(cx, &mut reader, &mut writer)).await
 }
 
-/// Copies both ways at once, until both have ended. Returns how many bytes went from `a`
-/// to `b`, and from `b` to `a`.
+/// Copies both ways at once, until both have ended. Returns the number of bytes from `a` to `b`,
+/// and from `b` to `a`.
 ///
-/// When one gives no more, the other's writing side is closed: a proxy hands a half-close
-/// on. Not cancel safe, as [`copy`].
+/// When one side ends, the other's write half is closed: a proxy passes a half-close on. Not cancel
+/// safe, like [`copy`].
 ///
 /// # Errors
-/// The first of either way, which ends both.
+/// Returns the first error of either direction, which ends both.
 ///
 /// ```
 /// use futures_lite::{AsyncReadExt, AsyncWriteExt};

@@ -13,13 +13,13 @@ use policy_core::{budget, wakers};
 
 use super::bridge::{PollRead, initialised};
 
-/// Makes two streams that are connected with each other: what is written to one is read
-/// from the other. Each way holds `size` bytes at most; a writer waits for room then.
+/// Makes two connected streams: bytes that are written to one are read from the other. Each
+/// direction holds at most `size` bytes; then a writer waits for room.
 ///
 /// They need no loop. For tests, and between tasks that speak a protocol.
 ///
 /// # Panics
-/// If `size` is 0: nothing could ever be written.
+/// Panics if `size` is 0: no byte could ever be written.
 ///
 /// ```
 /// use futures_lite::{AsyncReadExt, AsyncWriteExt};
@@ -45,8 +45,8 @@ pub fn duplex(size: usize) -> (DuplexStream, DuplexStream) {
     )
 }
 
-/// One end of [`duplex`]. Dropping it is the end for the other's reader, and an error
-/// ([`io::ErrorKind::BrokenPipe`]) for the other's writer.
+/// One end of [`duplex`]. When it is dropped, the other end reads the end of the stream, and its
+/// writes return [`io::ErrorKind::BrokenPipe`].
 ///
 /// ```
 /// use futures_lite::AsyncWriteExt;

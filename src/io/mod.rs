@@ -1,15 +1,15 @@
-//! Reading and writing, on whichever loop runs.
+//! Reading and writing, on any loop.
 //!
 //! | I want to … | use |
 //! |---|---|
-//! | hand on what one stream gives to another | [`copy`], [`copy_bidirectional`] |
+//! | copy from one stream to another | [`copy`], [`copy_bidirectional`] |
 //! | read and write the process's own streams | [`stdin`], [`stdout`], [`stderr`] |
 //! | connect two tasks, or test without a socket | [`duplex`] |
 //! | talk to other processes and machines | [`net`](crate::net) |
 //!
-//! The traits are those of [futures-io](futures_io). Their methods (`read`, `write_all`,
-//! `lines` …) come from the extension traits of futures-lite, which are here, too (feature
-//! `io-util`, on by default):
+//! The traits are those of [futures-io](futures_io). Their methods (`read`, `write_all`, `lines` …)
+//! come from the extension traits of futures-lite, which are re-exported here (feature `io-util`,
+//! on by default):
 //!
 //! ```
 //! # #[cfg(feature = "io-util")]
@@ -26,10 +26,9 @@
 //! # std::io::Result::Ok(())
 //! ```
 //!
-//! They are the very same traits as `futures_lite`'s, so a program that imports both has
-//! one of each. `futures_util` has another family of the same names: import one of the two
-//! in a file. With the feature `tokio-io` all streams have tokio's traits, whose methods
-//! are those of `tokio::io`.
+//! They are the same traits as `futures_lite`'s, so a program may import both. `futures_util` has
+//! other traits of the same names: import one of the two in a file. With the feature `tokio-io` all
+//! streams implement tokio's traits, too, whose methods come from `tokio::io`.
 
 #[macro_use]
 pub(crate) mod bridge;

@@ -14,15 +14,15 @@ use super::windows::ConsoleEvent as Event;
 
 /// Waits for Ctrl-C: SIGINT, or the console's event on Windows.
 ///
-/// It counts from the call, not from the first poll. While it waits, Ctrl-C does nothing
-/// else: it neither ends the process, nor the future of [`run`](crate::run). When it has
-/// come, or is dropped, it gives that back, so that a second Ctrl-C ends what the first did
-/// not; so in a loop of `select`s make it once, outside, and not in each round, between two
-/// of which nobody listens. To hear of each, listen to the
+/// It listens from the call on, not from the first poll. While it waits, Ctrl-C has no other
+/// effect: it neither ends the process nor drops the future of [`run`](crate::run). Once it has
+/// resolved, or is dropped, Ctrl-C has its usual effect again, so a second Ctrl-C ends a program
+/// that the first did not. So in a loop of `select`s make it once, outside, and not in each round:
+/// between two rounds nothing would listen. To receive every Ctrl-C, use the
 /// [`signal`](crate::signal::SignalKind::interrupt).
 ///
-/// The future gives an error, at its first poll, if Ctrl-C can't be listened to: kind
-/// [`Io`](crate::ErrorKind::Io).
+/// The first poll returns an error of kind [`Io`](crate::ErrorKind::Io) if it can't listen to
+/// Ctrl-C.
 ///
 /// ```no_run
 /// #[policy::main]

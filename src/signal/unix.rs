@@ -10,15 +10,15 @@ use policy_core::signal::{Listener, SignalKind};
 
 use crate::ambient;
 
-/// Listens to a signal, from now on.
+/// Listens to a signal from now on.
 ///
-/// May be called on any thread, also where no loop runs.
+/// May be called on any thread, also outside any loop.
 ///
 /// # Errors
-/// [`UncatchableSignal`](crate::ErrorKind::UncatchableSignal) for SIGKILL and SIGSTOP,
-/// and for SIGSEGV, SIGBUS, SIGILL and SIGFPE, where a handler that returns repeats the
-/// fault; [`InvalidInput`](crate::ErrorKind::InvalidInput) for what is no signal;
-/// [`Io`](crate::ErrorKind::Io) if there are no descriptors left.
+/// Returns [`UncatchableSignal`](crate::ErrorKind::UncatchableSignal) for SIGKILL and SIGSTOP, and
+/// for SIGSEGV, SIGBUS, SIGILL and SIGFPE, where a handler that returns repeats the fault;
+/// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the number is no signal;
+/// [`Io`](crate::ErrorKind::Io) if no descriptors are left.
 ///
 /// ```
 /// use policy::signal::{SignalKind, signal};
@@ -36,10 +36,10 @@ pub fn signal(kind: impl Into<SignalKind>) -> Result<Signal, Error> {
     Ok(Signal { listener: Listener::new(kind.into())? })
 }
 
-/// Hears of a signal: what [`signal`] makes.
+/// A listener for a signal; see [`signal`].
 ///
-/// A stream, too, which does not end. It may be polled on any loop, and on one after the
-/// other; one task at a time waits. Dropping it stops the listening.
+/// It is a stream, too, which never ends. You may poll it on any loop, and on one after the other;
+/// one task at a time may wait. Dropping it stops listening.
 ///
 /// ```no_run
 /// use policy::signal::{SignalKind, signal};
@@ -60,11 +60,11 @@ pub struct Signal {
 }
 
 impl Signal {
-    /// Waits until the signal has come since the last time that this said so; at once if
-    /// it has. Cancel safe.
+    /// Waits until the signal has arrived since the last call returned; returns at once if it has.
+    /// Cancel safe.
     ///
-    /// `None` in a child of `fork`, and where a thread is needed and can't be had, with a
-    /// line in the log: it will hear of nothing then.
+    /// Returns `None` in a child of `fork`, and if it needs a thread and none can be started, which
+    /// is logged: it will receive no signal then.
     ///
     /// ```
     /// use policy::signal::{SignalKind, signal};
@@ -82,7 +82,7 @@ impl Signal {
         poll_fn(|cx| self.poll_recv(cx)).await
     }
 
-    /// As [`recv`](Self::recv), one poll of it.
+    /// Polls once what [`recv`](Self::recv) waits for.
     ///
     /// ```
     /// use policy::signal::{SignalKind, signal};
@@ -108,7 +108,7 @@ impl Signal {
         self.listener.poll_recv(cx, home.as_ref()).map_ok(|_times| ())
     }
 
-    /// Returns what it listens to.
+    /// Returns the signal that it listens to.
     ///
     /// ```
     /// use policy::signal::{SignalKind, signal};

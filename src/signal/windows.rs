@@ -1,4 +1,4 @@
-//! The events of a console, which come on threads of the system's.
+//! The events of a console, which arrive on threads of the system.
 #![allow(unsafe_code, reason = "one call that hands a function to the system")]
 
 use std::collections::BTreeMap;
@@ -19,10 +19,10 @@ use windows_sys::core::BOOL;
 
 static CONSOLE: Mutex<Console> = Mutex::new(Console { last_id: 0, listeners: BTreeMap::new() });
 
-/// Listens to Ctrl-Break, from now on.
+/// Listens to Ctrl-Break from now on.
 ///
 /// # Errors
-/// [`Io`](crate::ErrorKind::Io) if the system refuses.
+/// Returns [`Io`](crate::ErrorKind::Io) if the system refuses.
 ///
 /// ```
 /// let mut breaks = policy::signal::ctrl_break()?;
@@ -36,7 +36,7 @@ pub fn ctrl_break() -> Result<ConsoleEvent, Error> {
 /// later, whatever it does.
 ///
 /// # Errors
-/// As [`ctrl_break`].
+/// Returns the errors of [`ctrl_break`].
 ///
 /// ```
 /// let mut closes = policy::signal::ctrl_close()?;
@@ -46,10 +46,11 @@ pub fn ctrl_close() -> Result<ConsoleEvent, Error> {
     ConsoleEvent::new(CTRL_CLOSE_EVENT)
 }
 
-/// Listens to users logging off; services hear of it. As [`ctrl_close`] the end is near.
+/// Listens to users logging off; only services receive this. As with [`ctrl_close`], the process
+/// ends soon after.
 ///
 /// # Errors
-/// As [`ctrl_break`].
+/// Returns the errors of [`ctrl_break`].
 ///
 /// ```
 /// let mut logoffs = policy::signal::ctrl_logoff()?;
@@ -59,11 +60,11 @@ pub fn ctrl_logoff() -> Result<ConsoleEvent, Error> {
     ConsoleEvent::new(CTRL_LOGOFF_EVENT)
 }
 
-/// Listens to the system going down; services hear of it. As [`ctrl_close`] the end is
-/// near.
+/// Listens to the system shutting down; only services receive this. As with [`ctrl_close`], the
+/// process ends soon after.
 ///
 /// # Errors
-/// As [`ctrl_break`].
+/// Returns the errors of [`ctrl_break`].
 ///
 /// ```
 /// let mut shutdowns = policy::signal::ctrl_shutdown()?;
@@ -73,10 +74,10 @@ pub fn ctrl_shutdown() -> Result<ConsoleEvent, Error> {
     ConsoleEvent::new(CTRL_SHUTDOWN_EVENT)
 }
 
-/// Hears of an event of the console. A stream, too, which does not end.
+/// A listener for an event of the console. It is a stream, too, which never ends.
 ///
-/// Events that come before it looks are told as one. While there is a listener the event
-/// does not do what it does by default; dropping it stops the listening.
+/// Events that arrive before it is polled are merged into one. While there is a listener, the
+/// event's default action does not happen; dropping it stops listening.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), policy::Error> {
@@ -124,8 +125,8 @@ impl ConsoleEvent {
         Ok(listener)
     }
 
-    /// Waits until the event has come since the last time that this said so; at once if
-    /// it has. Never `None`. Cancel safe.
+    /// Waits until the event has arrived since the last call returned; returns at once if it has.
+    /// Never returns `None`. Cancel safe.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), policy::Error> {
@@ -137,7 +138,7 @@ impl ConsoleEvent {
         poll_fn(|cx| self.poll_recv(cx)).await
     }
 
-    /// As [`recv`](Self::recv), one poll of it.
+    /// Polls once what [`recv`](Self::recv) waits for.
     ///
     /// ```
     /// use std::task::{Context, Waker};

@@ -1,4 +1,4 @@
-//! A handle that takes its task with it.
+//! A handle that aborts its task when it is dropped.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -44,7 +44,7 @@ impl Drop for Guard {
 }
 
 impl<T: 'static> AbortOnDrop<T> {
-    /// Takes the handle of a task.
+    /// Wraps the handle of a task.
     ///
     /// ```
     /// policy::run(async {
@@ -59,7 +59,7 @@ impl<T: 'static> AbortOnDrop<T> {
 }
 
 impl<T> AbortOnDrop<T> {
-    /// Lets the task run on: gives its handle back.
+    /// Lets the task continue, and returns its handle.
     ///
     /// ```
     /// use policy::task::AbortOnDrop;
@@ -76,7 +76,7 @@ impl<T> AbortOnDrop<T> {
         handle
     }
 
-    /// Asks for the task to be cancelled; see [`JoinHandle::abort`].
+    /// Cancels the task; see [`JoinHandle::abort`].
     ///
     /// ```
     /// policy::run(async {
@@ -89,7 +89,7 @@ impl<T> AbortOnDrop<T> {
         self.guard.abort.abort();
     }
 
-    /// Returns a handle that can only abort.
+    /// Returns a handle that can only abort the task.
     ///
     /// ```
     /// policy::run(async {

@@ -1,4 +1,4 @@
-//! How much a task does before others have their turn.
+//! How much a task may do before other tasks get their turn.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,23 +7,21 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 use policy_core::budget;
 
-/// Spends a unit of the budget of the task that calls it, and lets others run if none is
-/// left.
+/// Spends a unit of the calling task's budget, and lets other tasks run if none is left.
 ///
-/// Each poll of a task, and of the future that a loop is run for, has a budget of 128
-/// units, on every loop. The sockets, pipes, timers, handles and signals of this crate
-/// spend it: one unit each time that they are ready. When it is used up, they pend though
-/// they are ready, and the task goes on after the others. So a task that always has
-/// something to do holds up neither timers and other tasks, nor its own abort, nor the end
-/// of the run.
+/// Each poll of a task, and of the future that a loop runs, has a budget of 128 units, on every
+/// loop. The sockets, pipes, timers, handles and signals of this crate spend it: one unit each time
+/// that they are ready. When it is used up, they return `Pending` although they are ready, and the
+/// task continues after the others. So a task that always has something to do delays neither timers
+/// and other tasks, nor its own abort, nor the end of the run.
 ///
-/// What computes, or reads from a source that never waits and spends nothing, calls this
-/// in its loop. It is cheap: a counter goes down. To let others run in any case, use
+/// Call it in a loop that computes, or that reads from a source that never waits and spends
+/// nothing. It is cheap: it decrements a counter. To let other tasks run in any case, use
 /// [`yield_now`](super::yield_now).
 ///
-/// Cancel safe. Works on any executor; where no loop of this crate polls the task (one of
-/// tokio's own, `block_on` of another crate), the thread has a budget, which is renewed
-/// after it was used up.
+/// Cancel safe. Works on any executor; if no loop of this crate polls the task (a task of tokio's
+/// own, another crate's `block_on`), the thread has a budget, which is renewed after it was used
+/// up.
 ///
 /// ```
 /// use policy::task::consume_budget;
@@ -43,11 +41,10 @@ pub async fn consume_budget() {
     budget::consume().await;
 }
 
-/// Returns true if the task that runs here has some of its budget left; see
-/// [`consume_budget`].
+/// Returns true if the running task has some of its budget left; see [`consume_budget`].
 ///
-/// For a future that is polled by hand, which makes its progress in pieces: when there is
-/// none left, it had better wake its task and pend.
+/// For a future that you poll by hand, and that makes progress in pieces: when no budget is left,
+/// it should wake its task and return `Pending`.
 ///
 /// ```
 /// use policy::task::{consume_budget, has_budget_remaining};
@@ -64,12 +61,12 @@ pub fn has_budget_remaining() -> bool {
     budget::has_remaining()
 }
 
-/// Makes a future that spends no budget: it goes on for as long as it finds something to
-/// do, and others wait meanwhile.
+/// Makes a future that spends no budget: it continues as long as it finds something to do, and
+/// other tasks wait meanwhile.
 ///
-/// For a future that must not be interrupted by a turn of the loop, and ends soon. What it
-/// spawns has budgets of its own. An executor's own budget is not changed: on a loop of
-/// tokio, a socket has tokio's as well.
+/// For a future that must not be interrupted by a turn of the loop, and ends soon. Tasks that it
+/// spawns have their own budgets. An executor's own budget stays in force: on a loop of tokio, a
+/// socket also spends tokio's.
 ///
 /// ```
 /// use policy::task::{consume_budget, has_budget_remaining, unconstrained};

@@ -1,4 +1,4 @@
-//! Many tasks, results as they come.
+//! Many tasks, with their results in the order of completion.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -11,10 +11,10 @@ use policy_core::{Error, EventLoop, budget, wakers};
 
 use super::{AbortHandle, Id, JoinError, JoinHandle};
 
-/// A set of tasks, whose results are awaited in the order in which they come.
+/// A set of tasks, whose results you await in the order in which they complete.
 ///
-/// Dropping the set aborts its tasks. The tasks may run on different loops, and the
-/// set may be awaited on any.
+/// Dropping the set aborts its tasks. The tasks may run on different loops, and you may await the
+/// set on any of them.
 ///
 /// ```
 /// use policy::task::JoinSet;
@@ -100,7 +100,7 @@ impl<T: Send + 'static> JoinSet<T> {
     /// Spawns a task by [`policy::spawn`](crate::spawn), and adds it.
     ///
     /// # Panics
-    /// If there is no loop; [`try_spawn`](Self::try_spawn) gives an error then.
+    /// Panics if there is no loop; [`try_spawn`](Self::try_spawn) returns an error instead.
     ///
     /// ```
     /// policy::run(async {
@@ -117,7 +117,7 @@ impl<T: Send + 'static> JoinSet<T> {
     /// Spawns a task by [`policy::try_spawn`](crate::try_spawn), and adds it.
     ///
     /// # Errors
-    /// As `policy::try_spawn`.
+    /// Returns the errors of [`policy::try_spawn`](crate::try_spawn).
     ///
     /// ```
     /// let mut set = policy::task::JoinSet::new();
@@ -154,7 +154,7 @@ impl<T: Send + 'static> JoinSet<T> {
     /// Runs `f` by [`policy::spawn_blocking`](crate::spawn_blocking), and adds it.
     ///
     /// # Panics
-    /// As `policy::spawn_blocking`.
+    /// Panics if [`policy::spawn_blocking`](crate::spawn_blocking) does.
     ///
     /// ```
     /// policy::run(async {
@@ -168,7 +168,7 @@ impl<T: Send + 'static> JoinSet<T> {
         self.insert(super::spawn_blocking(f))
     }
 
-    /// Runs `f` on a thread for blocking jobs of `event_loop`, and adds it.
+    /// Runs `f` on one of `event_loop`'s threads for blocking jobs, and adds it.
     ///
     /// ```
     /// let event_loop = policy::new_event_loop()?;
@@ -193,7 +193,7 @@ impl<T: 'static> JoinSet<T> {
     /// Spawns a task by [`policy::spawn_local`](crate::spawn_local), and adds it.
     ///
     /// # Panics
-    /// As `policy::spawn_local`.
+    /// Panics if [`policy::spawn_local`](crate::spawn_local) does.
     ///
     /// ```
     /// policy::run(async {
@@ -226,10 +226,10 @@ impl<T: 'static> JoinSet<T> {
         abort
     }
 
-    /// Waits for the next task to end, and returns its result; `None` if the set is
+    /// Waits for the next task to complete, and returns its result; returns `None` if the set is
     /// empty.
     ///
-    /// Cancel safe: a wait that is dropped loses no result.
+    /// Cancel safe: dropping the wait loses no result.
     ///
     /// ```
     /// policy::run(async {
@@ -245,7 +245,7 @@ impl<T: 'static> JoinSet<T> {
         self.join_next_with_id().await.map(|(_, result)| result)
     }
 
-    /// As [`join_next`](Self::join_next), with the identity of the task.
+    /// Like [`join_next`](Self::join_next), but also returns the identity of the task.
     ///
     /// ```
     /// policy::run(async {
@@ -258,7 +258,7 @@ impl<T: 'static> JoinSet<T> {
         poll_fn(|cx| self.poll_join_next(cx)).await
     }
 
-    /// Returns the result of a task that has ended, if there is one.
+    /// Returns the result of a task that has ended, if any.
     ///
     /// ```
     /// policy::run(async {
@@ -271,7 +271,7 @@ impl<T: 'static> JoinSet<T> {
         self.try_join_next_with_id().map(|(_, result)| result)
     }
 
-    /// As [`try_join_next`](Self::try_join_next), with the identity of the task.
+    /// Like [`try_join_next`](Self::try_join_next), but also returns the identity of the task.
     ///
     /// ```
     /// policy::run(async {
@@ -329,8 +329,7 @@ impl<T: 'static> JoinSet<T> {
         Poll::Pending
     }
 
-    /// Waits for all tasks, and returns their results in the order in which they
-    /// came.
+    /// Waits for all tasks, and returns their results in the order in which they completed.
     ///
     /// ```
     /// policy::run(async {
@@ -375,7 +374,7 @@ impl<T: 'static> JoinSet<T> {
         while self.join_next().await.is_some() {}
     }
 
-    /// Lets all tasks run on, and forgets them.
+    /// Lets all tasks continue, and removes them from the set.
     ///
     /// ```
     /// policy::run(async {

@@ -1,16 +1,16 @@
-//! Tasks, on whichever loop runs here.
+//! Tasks, on any loop.
 //!
 //! | I want … | use |
 //! |---|---|
 //! | work that goes on beside me | [`spawn`] |
 //! | a future that is not `Send` | [`spawn_local`] |
 //! | a call that blocks | [`spawn_blocking`] |
-//! | many tasks, results as they come | [`JoinSet`] |
+//! | many tasks, with results as they complete | [`JoinSet`] |
 //! | a task that ends with its owner | [`AbortOnDrop`] |
-//! | a computation that lets others run | [`consume_budget`], [`yield_now`] |
+//! | a computation that lets other tasks run | [`consume_budget`], [`yield_now`] |
 //!
-//! One contract on every executor: dropping a [`JoinHandle`] detaches its task,
-//! `abort` cancels it, a panic is a value.
+//! The contract is the same on every executor: dropping a [`JoinHandle`] detaches its task, `abort`
+//! cancels it, and a panic becomes a value.
 
 mod abort_on_drop;
 mod budget;
@@ -30,14 +30,14 @@ pub use budget::{Unconstrained, consume_budget, has_budget_remaining, unconstrai
 pub use join_set::JoinSet;
 pub use yield_now::{YieldNow, yield_now};
 
-/// Runs `future` as a task of the loop that runs here (asyncio's `create_task`).
+/// Spawns `future` as a task of the current loop (asyncio's `create_task`).
 ///
-/// That is the running loop; or the tokio runtime of this thread (feature `tokio`);
-/// or the loop of a policy whose loops run by themselves. If the loop has just been
-/// closed, the handle says that the task was cancelled.
+/// That is the running loop; or the tokio runtime of this thread (feature `tokio`); or the loop of
+/// a policy whose loops run by themselves. If the loop has just been closed, the handle reports
+/// that the task was cancelled.
 ///
 /// # Panics
-/// If there is no such loop: [`try_spawn`] gives an error then.
+/// Panics if there is no such loop; [`try_spawn`] returns an error instead.
 ///
 /// ```
 /// policy::run(async {
@@ -58,11 +58,11 @@ where
     }
 }
 
-/// As [`spawn`], with an error where that panics.
+/// Like [`spawn`], but returns an error instead of panicking.
 ///
 /// # Errors
-/// [`NoRunningLoop`](crate::ErrorKind::NoRunningLoop);
-/// [`LoopClosed`](crate::ErrorKind::LoopClosed).
+/// Returns [`NoRunningLoop`](crate::ErrorKind::NoRunningLoop) if there is no such loop, and
+/// [`LoopClosed`](crate::ErrorKind::LoopClosed) if it was closed.
 ///
 /// ```
 /// let error = policy::try_spawn(async {}).unwrap_err();
@@ -78,12 +78,12 @@ where
     ambient::with(|event_loop| event_loop.try_spawn_located(future, location))?
 }
 
-/// Runs `future`, which need not be `Send`, on this thread, which must be the one
-/// that runs the loop.
+/// Spawns `future`, which need not be `Send`, on this thread, which must be the thread that runs
+/// the loop.
 ///
 /// # Panics
-/// If no loop runs here, or this thread is only one of its workers:
-/// [`try_spawn_local`] gives an error then.
+/// Panics if no loop runs here, or if this thread is only one of its workers; [`try_spawn_local`]
+/// returns an error instead.
 ///
 /// ```
 /// use std::rc::Rc;
@@ -106,13 +106,13 @@ where
     }
 }
 
-/// As [`spawn_local`], with an error where that panics.
+/// Like [`spawn_local`], but returns an error instead of panicking.
 ///
 /// # Errors
-/// [`NoRunningLoop`](crate::ErrorKind::NoRunningLoop);
-/// [`WrongThread`](crate::ErrorKind::WrongThread);
-/// [`Unsupported`](crate::ErrorKind::Unsupported);
-/// [`LoopClosed`](crate::ErrorKind::LoopClosed).
+/// Returns [`NoRunningLoop`](crate::ErrorKind::NoRunningLoop) if there is no loop,
+/// [`WrongThread`](crate::ErrorKind::WrongThread) if this thread does not run it,
+/// [`Unsupported`](crate::ErrorKind::Unsupported) if the loop has no such tasks, and
+/// [`LoopClosed`](crate::ErrorKind::LoopClosed) if it was closed.
 ///
 /// ```
 /// let error = policy::try_spawn_local(async {}).unwrap_err();
@@ -130,12 +130,12 @@ where
 
 /// Runs `f` on a thread where it may block (asyncio's `to_thread`).
 ///
-/// A job that has begun runs to its end, whatever becomes of the handle. Inside it,
-/// ambient calls mean the same loop, yet no loop runs there: it may run one.
+/// A job that has begun runs to its end, whatever happens to the handle. Inside it, ambient calls
+/// use the same loop, yet no loop runs there: the job may run one.
 ///
 /// # Panics
-/// If there is no loop, or no thread can be had: [`try_spawn_blocking`] gives an
-/// error then.
+/// Panics if there is no loop, or no thread is available; [`try_spawn_blocking`] returns an error
+/// instead.
 ///
 /// ```
 /// policy::run(async {
@@ -155,12 +155,12 @@ where
     }
 }
 
-/// As [`spawn_blocking`], with an error where that panics.
+/// Like [`spawn_blocking`], but returns an error instead of panicking.
 ///
 /// # Errors
-/// [`NoRunningLoop`](crate::ErrorKind::NoRunningLoop);
-/// [`LoopClosed`](crate::ErrorKind::LoopClosed); [`Io`](crate::ErrorKind::Io) if no
-/// thread can be had.
+/// Returns [`NoRunningLoop`](crate::ErrorKind::NoRunningLoop) if there is no loop,
+/// [`LoopClosed`](crate::ErrorKind::LoopClosed) if it was closed, and [`Io`](crate::ErrorKind::Io)
+/// if no thread is available.
 ///
 /// ```
 /// let error = policy::try_spawn_blocking(|| ()).unwrap_err();

@@ -1,4 +1,4 @@
-//! Letting others run.
+//! Letting other tasks run.
 
 use std::future::Future;
 use std::pin::Pin;

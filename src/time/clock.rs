@@ -1,4 +1,4 @@
-//! The clock of the loop that runs here, in the hands of a test.
+//! The clock of the running loop, controlled by a test.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,28 +8,28 @@ use policy_core::{Error, ErrorKind, EventLoop};
 
 use crate::ambient;
 
-/// Pauses the clock of the loop that runs here: time stands still, and when everything
-/// else is idle, jumps to the next deadline of whoever waits for one.
+/// Pauses the clock of the running loop: time stands still and, when everything else is idle, jumps
+/// to the next deadline that a task or callback waits for.
 ///
-/// For tests: hours pass in no time, and in the right order. All of this loop follows,
-/// what waited before, too: [`sleep`](super::sleep), [`interval`](super::interval),
-/// [`timeout`](super::timeout), `call_later`, and [`Instant::now`](super::Instant::now)
-/// in its tasks. Other loops are not concerned.
+/// For tests: hours pass in no time, and in the right order. Everything of this loop follows the
+/// clock, also what was waiting already: [`sleep`](super::sleep), [`interval`](super::interval),
+/// [`timeout`](super::timeout), `call_later`, and [`Instant::now`](super::Instant::now) in its
+/// tasks. Other loops are not affected.
 ///
-/// Idle is a loop when none of its tasks, nor the future that it is run for, has
-/// anything to do, and its reactor has nothing that is ready. While a blocking job of
-/// the loop runs, or a child is waited for, time does not jump: their time is real, as
-/// that of sockets is. Nor does it while nobody runs the loop. What was given to the
-/// executor itself (`tokio::spawn`, `tokio::time`) is not seen.
+/// A loop is idle when neither its tasks nor the future that it runs have anything to do, and its
+/// reactor has nothing that is ready. While a blocking job of the loop runs, or a task waits for a
+/// child, time does not jump: their time is real, like that of sockets. Nor does it jump while no
+/// thread runs the loop. The clock does not see what you give to the executor itself
+/// (`tokio::spawn`, `tokio::time`).
 ///
-/// Pauses nest: time goes on after as many calls of [`resume`]. It need not be resumed
+/// Pauses nest: time goes on after as many calls of [`resume`]. You need not resume the clock
 /// before the loop ends.
 ///
 /// # Errors
-/// [`NoRunningLoop`](crate::ErrorKind::NoRunningLoop);
-/// [`Unsupported`](crate::ErrorKind::Unsupported), with nothing changed, if the loop
-/// can't know when everything is idle, because its executor is somebody else's:
-/// [`pause_without_jumping`] works there.
+/// Returns [`NoRunningLoop`](crate::ErrorKind::NoRunningLoop) if no loop runs here. Returns
+/// [`Unsupported`](crate::ErrorKind::Unsupported), and changes nothing, if the loop can't know when
+/// everything is idle, because its executor is shared with other code: [`pause_without_jumping`]
+/// works there.
 ///
 /// ```
 /// use policy::time::{Duration, Instant, pause, sleep};
@@ -48,10 +48,10 @@ pub fn pause() -> Result<(), Error> {
     here()?.pause()
 }
 
-/// As [`pause`], on every loop: time moves by [`advance`] only.
+/// Like [`pause`], but works on every loop: time moves by [`advance`] only.
 ///
 /// # Errors
-/// [`NoRunningLoop`](crate::ErrorKind::NoRunningLoop).
+/// Returns [`NoRunningLoop`](crate::ErrorKind::NoRunningLoop) if no loop runs here.
 ///
 /// ```
 /// use policy::time::{Duration, advance, pause_without_jumping, sleep};
@@ -72,12 +72,11 @@ pub fn pause_without_jumping() -> Result<(), Error> {
     here()?.pause_without_jumping()
 }
 
-/// Takes back one [`pause`]. With the last, time goes on, from where it has come to: it
-/// never goes back.
+/// Undoes one [`pause`]. After the last one, time goes on from where it stands: it never goes back.
 ///
 /// # Errors
-/// [`NotPaused`](crate::ErrorKind::NotPaused);
-/// [`NoRunningLoop`](crate::ErrorKind::NoRunningLoop).
+/// Returns [`NotPaused`](crate::ErrorKind::NotPaused) if the clock is not paused, and
+/// [`NoRunningLoop`](crate::ErrorKind::NoRunningLoop) if no loop runs here.
 ///
 /// ```
 /// use policy::time::{pause, resume};
@@ -95,20 +94,19 @@ pub fn resume() -> Result<(), Error> {
     here()?.resume()
 }
 
-/// Moves the time of the loop that runs here on by `duration`, while it is
-/// [paused](pause).
+/// Moves the time of the running loop forward by `duration`, while it is [paused](pause).
 ///
-/// Whoever waits for a deadline up to then is woken, in the order of deadlines and,
-/// among equal ones, of coming; at each deadline time stands until the tasks that were
-/// woken wait again. Tasks that have something to do come first: also for a duration of
-/// zero. Blocking jobs and children are not waited for.
+/// Wakes the tasks whose deadlines are passed, in the order of their deadlines; among equal
+/// deadlines, the one that began to wait first is woken first. Time stops at each deadline until
+/// the woken tasks wait again. Tasks that are ready run first, even if the duration is zero. Does
+/// not wait for blocking jobs and children.
 ///
-/// Cancel safe: when the future is dropped, time stays where it has come to.
+/// Cancel safe: if the future is dropped, time stays where it is by then.
 ///
 /// # Errors
-/// [`NotPaused`](crate::ErrorKind::NotPaused), also if the clock is resumed meanwhile;
-/// [`NoRunningLoop`](crate::ErrorKind::NoRunningLoop);
-/// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a time that no clock can hold.
+/// Returns [`NotPaused`](crate::ErrorKind::NotPaused) if the clock is not paused, or is resumed
+/// meanwhile, [`NoRunningLoop`](crate::ErrorKind::NoRunningLoop) if no loop runs here, and
+/// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a time that no clock can represent.
 ///
 /// ```
 /// use policy::time::{Duration, Instant, advance, pause};

@@ -1,4 +1,4 @@
-//! A moment, by the clock of the loop.
+//! A moment on the clock of the loop.
 
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub, SubAssign};
@@ -8,7 +8,7 @@ use policy_core::clock::all_real;
 
 use crate::ambient;
 
-/// A moment by the monotonic clock of the loops.
+/// A moment on the monotonic clock of a loop.
 ///
 /// A type of its own, because a loop's clock can differ from the system's: in a
 /// test, for example. It converts from and into [`std::time::Instant`].
@@ -23,8 +23,8 @@ use crate::ambient;
 pub struct Instant(std::time::Instant);
 
 impl Instant {
-    /// Returns the present moment, by the clock of the loop that runs here: it stands
-    /// still while that is [paused](super::pause). Outside any loop it is the system's.
+    /// Returns the current time of the running loop's clock: it stands still while that is
+    /// [paused](super::pause). Outside any loop, returns the system's time.
     ///
     /// ```
     /// use policy::time::Instant;
@@ -46,7 +46,7 @@ impl Instant {
         Self(here.unwrap_or_else(std::time::Instant::now))
     }
 
-    /// Returns how long ago this was; zero if it is yet to come.
+    /// Returns how much time has passed since this moment; zero if it lies ahead.
     ///
     /// ```
     /// use policy::time::{Duration, Instant};
@@ -58,7 +58,7 @@ impl Instant {
         Self::now().saturating_duration_since(*self)
     }
 
-    /// Returns how long after `earlier` this is; zero if it is before.
+    /// Returns how much later than `earlier` this is; zero if it is earlier.
     ///
     /// ```
     /// use policy::time::{Duration, Instant};
@@ -72,7 +72,7 @@ impl Instant {
         self.0.saturating_duration_since(earlier.0)
     }
 
-    /// As [`duration_since`](Self::duration_since); `None` if it is before.
+    /// Like [`duration_since`](Self::duration_since), but returns `None` if this is earlier.
     ///
     /// ```
     /// use policy::time::{Duration, Instant};
@@ -84,7 +84,7 @@ impl Instant {
         self.0.checked_duration_since(earlier.0)
     }
 
-    /// As [`duration_since`](Self::duration_since).
+    /// The same as [`duration_since`](Self::duration_since).
     ///
     /// ```
     /// use policy::time::{Duration, Instant};
@@ -96,7 +96,7 @@ impl Instant {
         self.0.saturating_duration_since(earlier.0)
     }
 
-    /// Returns this moment and `duration`; `None` if no clock can hold it.
+    /// Returns this moment plus `duration`; `None` if no clock can represent it.
     ///
     /// ```
     /// use policy::time::{Duration, Instant};
@@ -107,7 +107,7 @@ impl Instant {
         self.0.checked_add(duration).map(Self)
     }
 
-    /// Returns this moment less `duration`; `None` if no clock can hold it.
+    /// Returns this moment minus `duration`; `None` if no clock can represent it.
     ///
     /// ```
     /// use policy::time::{Duration, Instant};
@@ -118,7 +118,7 @@ impl Instant {
         self.0.checked_sub(duration).map(Self)
     }
 
-    /// Returns the moment by the system's clock.
+    /// Converts into a std instant.
     ///
     /// ```
     /// use policy::time::Instant;
@@ -130,7 +130,7 @@ impl Instant {
         self.0
     }
 
-    /// Takes a moment by the system's clock.
+    /// Converts a std instant.
     ///
     /// ```
     /// use policy::time::Instant;

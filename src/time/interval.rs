@@ -1,4 +1,4 @@
-//! A beat.
+//! Intervals.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use crate::ambient;
 /// Ticks every `period`, the first time at once.
 ///
 /// # Panics
-/// If `period` is zero; [`try_interval`] gives an error then.
+/// Panics if `period` is zero; [`try_interval`] returns an error instead.
 ///
 /// ```
 /// use policy::time::{interval, Duration};
@@ -33,7 +33,7 @@ pub fn interval(period: Duration) -> Interval {
 /// Ticks every `period`, the first time at `start`.
 ///
 /// # Panics
-/// If `period` is zero; [`try_interval_at`] gives an error then.
+/// Panics if `period` is zero; [`try_interval_at`] returns an error instead.
 ///
 /// ```
 /// use policy::time::{interval_at, Duration, Instant};
@@ -51,10 +51,10 @@ pub fn interval_at(start: impl Into<Instant>, period: Duration) -> Interval {
     }
 }
 
-/// As [`interval`], with an error where that panics.
+/// Like [`interval`], but returns an error instead of panicking.
 ///
 /// # Errors
-/// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a period of zero.
+/// Returns [`InvalidInput`](crate::ErrorKind::InvalidInput) if `period` is zero.
 ///
 /// ```
 /// use policy::time::{Duration, try_interval};
@@ -65,10 +65,10 @@ pub fn try_interval(period: Duration) -> Result<Interval, Error> {
     try_interval_at(Instant::now(), period)
 }
 
-/// As [`interval_at`], with an error where that panics.
+/// Like [`interval_at`], but returns an error instead of panicking.
 ///
 /// # Errors
-/// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a period of zero.
+/// Returns [`InvalidInput`](crate::ErrorKind::InvalidInput) if `period` is zero.
 ///
 /// ```
 /// use policy::time::{Duration, Instant, try_interval_at};
@@ -86,7 +86,7 @@ pub fn try_interval_at(start: impl Into<Instant>, period: Duration) -> Result<In
     Ok(Interval { period, sleep, missed: MissedTickBehavior::default() })
 }
 
-/// What an [`Interval`] does with ticks that nobody waited for in time.
+/// What an [`Interval`] does with ticks that it missed because no task waited in time.
 ///
 /// ```
 /// use policy::time::MissedTickBehavior;
@@ -95,12 +95,12 @@ pub fn try_interval_at(start: impl Into<Instant>, period: Duration) -> Result<In
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MissedTickBehavior {
-    /// Makes them up at once, one after the other, until it has caught up.
+    /// Ticks at once for each missed tick, one after the other, until it has caught up.
     #[default]
     Burst,
-    /// Begins anew: the next tick comes a period after the late one.
+    /// Restarts the schedule: the next tick comes one period after the late one.
     Delay,
-    /// Leaves them out: the next tick comes at the next multiple of the period.
+    /// Skips missed ticks: the next tick comes at the next multiple of the period.
     Skip,
 }
 
@@ -126,7 +126,7 @@ impl MissedTickBehavior {
     }
 }
 
-/// A beat; see [`interval`].
+/// Ticks at a fixed period; see [`interval`].
 ///
 /// ```
 /// use policy::time::{Duration, Interval, interval};
@@ -143,12 +143,12 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// Waits for the next tick, and returns when it was due.
+    /// Waits for the next tick, and returns the moment at which it was due.
     ///
-    /// Cancel safe: a wait that is dropped loses no tick.
+    /// Cancel safe: dropping the wait loses no tick.
     ///
     /// # Panics
-    /// As [`sleep`](super::sleep).
+    /// Panics where [`sleep`](super::sleep) panics.
     ///
     /// ```
     /// policy::run(async {
@@ -176,7 +176,7 @@ impl Interval {
         Poll::Ready(due)
     }
 
-    /// Makes the next tick come a period from now.
+    /// Restarts the schedule: the next tick comes one period from now.
     ///
     /// ```
     /// policy::run(async {
@@ -189,7 +189,7 @@ impl Interval {
         self.reset_at(self.sleep.now() + self.period);
     }
 
-    /// Makes the next tick come when `delay` has passed. The period stays.
+    /// Restarts the schedule: the next tick comes after `delay`. The period stays.
     ///
     /// ```
     /// policy::run(async {
@@ -205,7 +205,7 @@ impl Interval {
         self.reset_at(self.sleep.now() + delay);
     }
 
-    /// Makes the next tick come at `deadline`.
+    /// Restarts the schedule: the next tick comes at `deadline`.
     ///
     /// ```
     /// policy::run(async {
@@ -221,7 +221,7 @@ impl Interval {
         self.sleep.as_mut().reset(deadline);
     }
 
-    /// Makes the next tick come at once.
+    /// Restarts the schedule: the next tick comes at once.
     ///
     /// ```
     /// policy::run(async {
@@ -246,7 +246,7 @@ impl Interval {
         self.period
     }
 
-    /// Returns what is done with ticks that nobody waited for in time.
+    /// Returns what happens to missed ticks.
     ///
     /// ```
     /// use policy::time::{Duration, MissedTickBehavior, interval};
@@ -258,7 +258,7 @@ impl Interval {
         self.missed
     }
 
-    /// Sets what is done with ticks that nobody waited for in time.
+    /// Sets what happens to missed ticks.
     ///
     /// ```
     /// use policy::time::{Duration, MissedTickBehavior, interval};

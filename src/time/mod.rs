@@ -1,11 +1,11 @@
-//! Time, by the timers of whichever loop runs here.
+//! Time, by the running loop's timers.
 //!
 //! | I want … | use |
 //! |---|---|
 //! | to wait | [`sleep`], [`sleep_until`] |
-//! | to wait no longer than | [`timeout`], [`timeout_at`] |
-//! | a beat | [`interval`], [`interval_at`] |
-//! | a test not to wait | [`pause`], [`advance`], [`resume`]; `#[policy::test(clock = virtual)]` |
+//! | a limit on a wait | [`timeout`], [`timeout_at`] |
+//! | a periodic tick | [`interval`], [`interval_at`] |
+//! | a test that need not wait | [`pause`], [`advance`], [`resume`]; `#[policy::test(clock = virtual)]` |
 
 mod clock;
 mod instant;

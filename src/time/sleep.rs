@@ -1,4 +1,4 @@
-//! Waiting.
+//! Sleeping.
 
 use std::fmt;
 use std::future::Future;
@@ -14,18 +14,17 @@ use policy_core::{Error, ErrorKind, context, task};
 use super::Instant;
 use crate::ambient;
 
-/// Waits at least `duration` (asyncio's `sleep`), by the clock of the loop that runs here.
-/// How late it may fire depends on the executor, which wakes the loop: tokio's timers have
-/// millisecond resolution.
+/// Waits at least `duration` (asyncio's `sleep`), by the clock of the running loop. How late it may
+/// fire depends on the executor, which wakes the loop: tokio's timers have millisecond resolution.
 ///
-/// A `duration` of zero lets others run once (asyncio's `sleep(0)`), as
-/// [`yield_now`](crate::task::yield_now) does.
+/// A `duration` of zero lets other tasks run once (asyncio's `sleep(0)`), like
+/// [`yield_now`](crate::task::yield_now).
 ///
-/// Outside any loop it may be made all the same; it then belongs to the loop that
-/// polls it first. Cancel safe: dropping it stops the waiting.
+/// You may create it outside any loop; it then belongs to the loop that polls it first. Cancel
+/// safe: dropping it stops the wait.
 ///
 /// # Panics
-/// When it is polled where there is no loop. [`try_sleep`] finds out at once.
+/// Panics when it is polled outside any loop. [`try_sleep`] returns an error at once instead.
 ///
 /// ```
 /// use policy::time::{sleep, Duration};
@@ -41,7 +40,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// Waits until `deadline`; see [`sleep`]. Takes [`std::time::Instant`] too.
 ///
 /// # Panics
-/// As [`sleep`].
+/// Panics where [`sleep`] panics.
 ///
 /// ```
 /// use policy::time::{sleep_until, Duration, Instant};
@@ -54,10 +53,10 @@ pub fn sleep_until(deadline: impl Into<Instant>) -> Sleep {
     Sleep::new(deadline.into(), ambient::with_here(Wait::of).unwrap_or_default())
 }
 
-/// As [`sleep`], with an error where there is no loop.
+/// Like [`sleep`], but returns an error if there is no loop.
 ///
 /// # Errors
-/// [`NoRunningLoop`](crate::ErrorKind::NoRunningLoop).
+/// Returns [`NoRunningLoop`](crate::ErrorKind::NoRunningLoop) if there is no loop.
 ///
 /// ```
 /// use policy::time::{try_sleep, Duration};
@@ -69,10 +68,10 @@ pub fn try_sleep(duration: Duration) -> Result<Sleep, Error> {
     Ok(sleep.yields_if(duration))
 }
 
-/// As [`sleep_until`], with an error where there is no loop.
+/// Like [`sleep_until`], but returns an error if there is no loop.
 ///
 /// # Errors
-/// [`NoRunningLoop`](crate::ErrorKind::NoRunningLoop).
+/// Returns [`NoRunningLoop`](crate::ErrorKind::NoRunningLoop) if there is no loop.
 ///
 /// ```
 /// use policy::time::{Instant, try_sleep_until};
@@ -119,7 +118,7 @@ impl Sleep {
         self
     }
 
-    /// Returns when it is over.
+    /// Returns the moment at which it completes.
     ///
     /// ```
     /// use policy::time::{Instant, sleep_until};
@@ -131,7 +130,7 @@ impl Sleep {
         self.deadline
     }
 
-    /// Returns true once its time has come.
+    /// Returns true once the deadline has passed.
     ///
     /// ```
     /// use policy::time::{Instant, sleep_until};
@@ -150,7 +149,7 @@ impl Sleep {
         now_of(&self.wait)
     }
 
-    /// Waits until `deadline` instead, also after it was over.
+    /// Changes the deadline, also after it has completed.
     ///
     /// ```
     /// policy::run(async {

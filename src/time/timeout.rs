@@ -1,4 +1,4 @@
-//! Waiting no longer than.
+//! Limits on how long to wait.
 
 use std::fmt;
 use std::future::Future;
@@ -11,15 +11,15 @@ use pin_project_lite::pin_project;
 
 use super::{Instant, Sleep, sleep, sleep_until};
 
-/// Awaits `future`, at most for `duration` (asyncio's `wait_for`).
+/// Awaits `future` for at most `duration` (asyncio's `wait_for`).
 ///
-/// When the time is over, the future is dropped with this one. A future that is
-/// ready is preferred to a time that is over. A future that is always busy does not hold
-/// the time up, as long as what it awaits spends its budget, see
+/// When the time runs out, this returns [`Elapsed`], and the future is dropped with it. If it is
+/// ready when the time runs out, its output wins. A future that is always busy does not delay the
+/// timeout, as long as what it awaits spends its budget, see
 /// [`consume_budget`](crate::task::consume_budget). Cancel safe if `future` is.
 ///
 /// # Panics
-/// As [`sleep`], if `future` is not ready at once.
+/// Panics where [`sleep`] panics, if `future` is not ready at its first poll.
 ///
 /// ```
 /// use policy::time::{timeout, Duration};
@@ -34,10 +34,10 @@ pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoF
     Timeout { future: future.into_future(), sleep: sleep(duration) }
 }
 
-/// Awaits `future`, at most until `deadline`; see [`timeout`].
+/// Awaits `future` until `deadline` at the latest; see [`timeout`].
 ///
 /// # Panics
-/// As [`timeout`].
+/// Panics where [`timeout`] panics.
 ///
 /// ```
 /// use policy::time::{timeout_at, Instant};
@@ -76,7 +76,7 @@ pin_project! {
 }
 
 impl<F> Timeout<F> {
-    /// Returns the future, for another try.
+    /// Returns the future, so that you can await it again.
     ///
     /// ```
     /// policy::run(async {
@@ -104,7 +104,7 @@ impl<F: Future> Future for Timeout<F> {
     }
 }
 
-/// The time was over first.
+/// The error of [`timeout`]: the time ran out first.
 ///
 /// ```
 /// use std::io;

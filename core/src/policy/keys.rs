@@ -14,8 +14,9 @@ use crate::task;
 /// ```
 /// use policy_core::Context;
 ///
-/// let context = Context::process();
-/// assert_eq!(context.current(), context.current());
+/// // All threads of a process are in one context.
+/// let elsewhere = std::thread::spawn(|| Context::process().current()).join().unwrap();
+/// assert_eq!(Context::process().current(), elsewhere);
 /// ```
 pub struct Context {
     name: Box<dyn Fn() -> ContextKey + Send + Sync>,

@@ -1,4 +1,4 @@
-//! Standard input, read by a thread of its own.
+//! Standard input, read on a thread of its own.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -14,17 +14,16 @@ use policy_core::budget;
 
 use crate::io::bridge::{PollRead, initialised};
 
-/// Returns the standard input of the process, to be read without blocking.
+/// Returns the standard input of the process, for reading without blocking.
 ///
-/// A thread of the process, `policy-stdin`, reads when it is asked to, since neither
-/// terminals nor files nor Windows' consoles can be waited for everywhere, and a pipe
-/// that is shared with other processes may not be made non-blocking. So a read that is
-/// never answered holds up no loop that closes, and not the end of the process.
+/// A thread of the process, `policy-stdin`, reads when a handle asks for bytes: not every terminal,
+/// file or Windows console can be waited for, and a pipe that is shared with other processes must
+/// stay blocking. So a read without an answer delays neither a closing loop nor the end of the
+/// process.
 ///
-/// All handles read from one stream, by way of [`std::io::stdin`], whose buffer comes
-/// first. Needs no loop. Cancel safe: what arrives for a read that was dropped is there
-/// for the next, of any handle; std and the programs that this one starts don't see it
-/// any more.
+/// All handles read from one stream, through [`std::io::stdin`], whose buffer comes first. Needs no
+/// loop. Cancel safe: the bytes of a dropped read go to the next read of any handle; std, and the
+/// programs that this one starts, don't see them any more.
 ///
 /// ```no_run
 /// use futures_lite::AsyncReadExt;
@@ -42,7 +41,7 @@ pub fn stdin() -> Stdin {
     Stdin(())
 }
 
-/// A handle of [`stdin`].
+/// A handle to the standard input; see [`stdin`].
 ///
 /// ```
 /// let input: policy::io::Stdin = policy::io::stdin();

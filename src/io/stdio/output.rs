@@ -13,17 +13,18 @@ use policy_core::{Error, ErrorKind, budget};
 use crate::ambient;
 use crate::io::backlog::Backlog;
 
-/// Returns the standard output of the process, to be written without blocking the loop.
+/// Returns the standard output of the process, for writing without blocking the loop.
 ///
-/// A write hands its bytes to a blocking job of the loop that runs, which writes and
-/// flushes them by way of [`std::io::stdout`], and is ready at once; the next waits for
-/// it. `flush` waits until all of this handle is written, and gives the error there was.
-/// After an error what is not written yet is kept, and the next call begins with it: so a
-/// disk that was full for a moment loses nothing, and one that stays full gives the error
-/// each time. [`policy::run`](crate::run) waits for such jobs in the end, so nothing is
-/// lost without a `flush`; in a program with another `main`, flush.
+/// A write gives its bytes to a blocking job of the running loop, which writes and flushes them
+/// through [`std::io::stdout`]. The write itself returns at once; the next one waits for the job.
+/// `flush` waits until all bytes of this handle are written, and returns their error. After an
+/// error the handle keeps the bytes that are not written yet, and the next call first tries them
+/// again: so a disk that was full for a moment loses nothing, and a disk that stays full returns
+/// the error each time. [`policy::run`](crate::run) waits for such jobs before it returns, so
+/// nothing is lost without a `flush`; in a program with another `main`, call `flush`.
 ///
-/// Each handle keeps its own order. What several write is mixed by whole writes.
+/// Each handle keeps its own order. The writes of several handles are interleaved, but each stays
+/// whole.
 ///
 /// ```
 /// use futures_lite::AsyncWriteExt;
@@ -61,7 +62,7 @@ pub fn stderr() -> Stderr {
     }))
 }
 
-/// A handle of [`stdout`].
+/// A handle to the standard output; see [`stdout`].
 ///
 /// ```
 /// let out: policy::io::Stdout = policy::io::stdout();
@@ -70,7 +71,7 @@ pub fn stderr() -> Stderr {
 #[derive(Debug)]
 pub struct Stdout(Output);
 
-/// A handle of [`stderr`].
+/// A handle to the standard error; see [`stderr`].
 ///
 /// ```
 /// let err: policy::io::Stderr = policy::io::stderr();
