@@ -1,15 +1,15 @@
-//! What can be connected to, or bound.
+//! Addresses to connect to, or to bind.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use super::lookup;
 
-/// What names one or more addresses: a [`SocketAddr`], an IP address and a port, or a
-/// host and a port, as a pair or as text like `"example.org:443"`.
+/// One or more addresses: a [`SocketAddr`], an IP address and a port, or a host and a port, as a
+/// pair or as text like `"example.org:443"`.
 ///
-/// A host that is no address is looked up on another thread; std's trait of this name
-/// would block. It can't be implemented outside of this crate.
+/// A host name is looked up on another thread; std's trait of this name would block. The trait
+/// can't be implemented outside this crate.
 ///
 /// ```
 /// use policy::net::lookup_host;

@@ -1,4 +1,4 @@
-//! Descriptors of one's own.
+//! Waiting for your own descriptors.
 
 use std::fmt;
 use std::io;
@@ -8,18 +8,18 @@ use std::task::{Context, Poll, ready};
 use super::ready::{Interests, Ready};
 use super::socket::Socket;
 
-/// A descriptor of one's own, which any loop waits for: an inotify instance, a timerfd, a
-/// socket of a C library, a tun device.
+/// Waits for a descriptor of your own, on any loop: an inotify instance, a timerfd, a socket of a C
+/// library, a tun device.
 ///
-/// The descriptor has to be non-blocking, if what is done with it would block. `AsyncFd`
-/// waits on a duplicate, so that no number can be closed under the reactor; the value itself
-/// stays the caller's, and [`get_ref`](Self::get_ref) lends it. As sockets do, it belongs
-/// to the loop that runs when it has to be waited for first.
+/// The descriptor must be non-blocking if your operations on it could block. `AsyncFd` waits on a
+/// duplicate, so that no number can be closed under the reactor; you keep the value itself, and
+/// [`get_ref`](Self::get_ref) lends it. Like a socket, it belongs to the loop that runs when it
+/// first has to wait.
 ///
-/// tokio's readiness is a memory, which [`clear_ready`](AsyncFdReadyGuard::clear_ready) has to
-/// empty when an operation would block; who forgets it spins, who does it too early waits
-/// for ever. Here each wait asks the system, so both are impossible: the guard is there
-/// because code that moves in has it.
+/// tokio remembers readiness, and you must clear it with
+/// [`clear_ready`](AsyncFdReadyGuard::clear_ready) when an operation would block: if you forget it,
+/// the task spins; if you do it too early, it waits for ever. Here each wait asks the system, so
+/// neither can happen: the guard exists for code that moves over from tokio.
 ///
 /// ```
 /// use policy::net::AsyncFd;
@@ -50,13 +50,13 @@ pub struct AsyncFd<T: AsFd> {
 }
 
 impl<T: AsFd> AsyncFd<T> {
-    /// Wraps a descriptor. What kinds there are decides the system: a regular file is always
-    /// ready, and what epoll does not know is an error of the first wait that would have to
-    /// wait.
+    /// Wraps a descriptor. The system decides which kinds it can wait for: a regular file is always
+    /// ready, and for a descriptor that epoll does not support, the first wait that would have to
+    /// wait returns an error.
     ///
     /// # Errors
-    /// At the limit of open files: it is duplicated. The value is dropped then; lend a
-    /// reference to keep it.
+    /// Returns an error at the limit of open files, because it duplicates the descriptor. The value
+    /// is dropped then; pass a reference to keep it.
     ///
     /// ```
     /// let (ours, _theirs) = std::os::unix::net::UnixStream::pair()?;
@@ -69,17 +69,18 @@ impl<T: AsFd> AsyncFd<T> {
         Ok(Self { socket: Socket::nonblocking(duplicate), inner })
     }
 
-    /// Lends the value.
+    /// Returns a reference to the value.
     pub fn get_ref(&self) -> &T {
         &self.inner
     }
 
-    /// Lends the value. Giving it another descriptor does not change what is waited for.
+    /// Returns a mutable reference to the value. If you give it another descriptor, `AsyncFd` still
+    /// waits for the old one.
     pub fn get_mut(&mut self) -> &mut T {
         &mut self.inner
     }
 
-    /// Gives the value back.
+    /// Returns the value.
     ///
     /// ```
     /// let (ours, _theirs) = std::os::unix::net::UnixStream::pair()?;
@@ -91,11 +92,11 @@ impl<T: AsFd> AsyncFd<T> {
         self.inner
     }
 
-    /// Waits until it is ready for one of `interests`. Cancel safe.
+    /// Waits until the descriptor is ready for one of `interests`. Cancel safe.
     ///
     /// # Errors
-    /// If it can't be waited for here: a [`policy::Error`](crate::Error) inside. What the
-    /// system says, such as `EPERM` of a descriptor that epoll does not know.
+    /// Returns an error with a [`policy::Error`](crate::Error) inside if it can't wait here, or the
+    /// error of the system, such as `EPERM` for a descriptor that epoll does not support.
     ///
     /// ```
     /// use policy::net::{AsyncFd, Interests};
@@ -117,26 +118,26 @@ impl<T: AsFd> AsyncFd<T> {
         Ok(AsyncFdReadyGuard { fd: self, ready })
     }
 
-    /// Waits until a read would not wait; see [`ready`](Self::ready).
+    /// Waits until a read would not block; see [`ready`](Self::ready).
     ///
     /// # Errors
-    /// As [`ready`](Self::ready).
+    /// Returns the errors of [`ready`](Self::ready).
     pub async fn readable(&self) -> io::Result<AsyncFdReadyGuard<'_, T>> {
         self.ready(Interests::READABLE).await
     }
 
-    /// Waits until a write would not wait; see [`ready`](Self::ready).
+    /// Waits until a write would not block; see [`ready`](Self::ready).
     ///
     /// # Errors
-    /// As [`ready`](Self::ready).
+    /// Returns the errors of [`ready`](Self::ready).
     pub async fn writable(&self) -> io::Result<AsyncFdReadyGuard<'_, T>> {
         self.ready(Interests::WRITABLE).await
     }
 
-    /// Polls until a read would not wait. Any number of tasks may; each is woken.
+    /// Polls until a read would not block. Any number of tasks may poll; each is woken.
     ///
     /// # Errors
-    /// As [`ready`](Self::ready).
+    /// Returns the errors of [`ready`](Self::ready).
     pub fn poll_read_ready(
         &self,
         cx: &mut Context<'_>,
@@ -144,10 +145,10 @@ impl<T: AsFd> AsyncFd<T> {
         self.poll_ready(cx, Interests::READABLE)
     }
 
-    /// Polls until a write would not wait. Any number of tasks may; each is woken.
+    /// Polls until a write would not block. Any number of tasks may poll; each is woken.
     ///
     /// # Errors
-    /// As [`ready`](Self::ready).
+    /// Returns the errors of [`ready`](Self::ready).
     pub fn poll_write_ready(
         &self,
         cx: &mut Context<'_>,
@@ -164,12 +165,12 @@ impl<T: AsFd> AsyncFd<T> {
         Poll::Ready(Ok(AsyncFdReadyGuard { fd: self, ready }))
     }
 
-    /// Calls `op` whenever it may be ready for one of `interests`, until it gives anything
-    /// but [`WouldBlock`](io::ErrorKind::WouldBlock). Cancel safe, if `op` does nothing when
-    /// it gives that.
+    /// Calls `op` whenever the descriptor may be ready for one of `interests`, until `op` returns
+    /// anything but [`WouldBlock`](io::ErrorKind::WouldBlock). Cancel safe, if `op` has no effect
+    /// when it returns that.
     ///
     /// # Errors
-    /// Those of `op`, and of [`ready`](Self::ready).
+    /// Returns the errors of `op` and of [`ready`](Self::ready).
     ///
     /// ```
     /// use policy::net::{AsyncFd, Interests};
@@ -214,7 +215,7 @@ impl<T: AsFd + fmt::Debug> fmt::Debug for AsyncFd<T> {
     }
 }
 
-/// That an [`AsyncFd`] was ready.
+/// Proves that an [`AsyncFd`] was ready.
 #[derive(Debug)]
 #[must_use = "do what it is ready for"]
 pub struct AsyncFdReadyGuard<'a, T: AsFd> {
@@ -223,35 +224,34 @@ pub struct AsyncFdReadyGuard<'a, T: AsFd> {
 }
 
 impl<'a, T: AsFd> AsyncFdReadyGuard<'a, T> {
-    /// Returns what it was ready for.
+    /// Returns what the descriptor was ready for.
     pub fn ready(&self) -> Ready {
         self.ready
     }
 
-    /// Lends the [`AsyncFd`].
+    /// Returns a reference to the [`AsyncFd`].
     pub fn get_ref(&self) -> &'a AsyncFd<T> {
         self.fd
     }
 
-    /// Lends the value.
+    /// Returns a reference to the value.
     pub fn get_inner(&self) -> &'a T {
         self.fd.get_ref()
     }
 
-    /// Says that it is not ready any more. Nothing has to be said: the next wait asks the
-    /// system.
+    /// Marks it as not ready any more. You need not call this: the next wait asks the system.
     pub fn clear_ready(&mut self) {
         self.ready = Ready::default();
     }
 
-    /// Says that it is still ready. Nothing has to be said: the next wait asks the system.
+    /// Marks it as still ready. You need not call this: the next wait asks the system.
     pub fn retain_ready(&mut self) {}
 
-    /// Calls `op` once, which does what the descriptor is ready for.
+    /// Calls `op`, the operation that the descriptor is ready for, once.
     ///
     /// # Errors
-    /// [`TryIoError`], if `op` gives [`WouldBlock`](io::ErrorKind::WouldBlock): then wait
-    /// again. Every other outcome of `op` is inside `Ok`.
+    /// Returns [`TryIoError`] if `op` returns [`WouldBlock`](io::ErrorKind::WouldBlock): then wait
+    /// again. Every other result of `op` is inside `Ok`.
     pub fn try_io<R>(
         &mut self,
         op: impl FnOnce(&'a AsyncFd<T>) -> io::Result<R>,
@@ -266,7 +266,7 @@ impl<'a, T: AsFd> AsyncFdReadyGuard<'a, T> {
     }
 }
 
-/// It would block: wait again. See [`AsyncFdReadyGuard::try_io`].
+/// The operation would block: wait again. See [`AsyncFdReadyGuard::try_io`].
 #[derive(Debug)]
 pub struct TryIoError(());
 

@@ -22,7 +22,7 @@ use crate::time::{Sleep, sleep};
 /// that RFC 8305 recommends.
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// Why none of the addresses could be connected to.
+/// Why connecting to every address failed.
 ///
 /// ```
 /// use policy::net::{ConnectError, TcpStream};
@@ -49,7 +49,7 @@ impl ConnectError {
         Self { attempts: vec![(address, error)] }
     }
 
-    /// Returns what was tried, in the order in which it failed.
+    /// Returns the attempts, in the order in which they failed.
     ///
     /// ```
     /// fn causes(error: &policy::net::ConnectError) -> Vec<std::io::ErrorKind> {

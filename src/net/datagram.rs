@@ -1,4 +1,4 @@
-//! What sockets of datagrams can do, for types with a method `socket`.
+//! The calls of datagram sockets, for types with a method `socket`.
 
 use std::cell::Cell;
 use std::io;
@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 
 use socket2::{MaybeUninitSlice, SockAddr, SockRef};
 
-/// A datagram that was received: how much of it, from whom, and whether that is all.
+/// A received datagram: its length, its sender, and whether it was truncated.
 ///
 /// ```
 /// use policy::net::UdpSocket;
@@ -37,12 +37,12 @@ impl<A> Received<A> {
         self.len
     }
 
-    /// Returns where it came from.
+    /// Returns the sender's address.
     pub fn sender(&self) -> &A {
         &self.sender
     }
 
-    /// Returns true if the datagram was longer than the buffer. The rest of it is gone.
+    /// Returns true if the datagram was longer than the buffer. The rest of it is lost.
     pub fn is_truncated(&self) -> bool {
         self.is_truncated
     }
@@ -88,7 +88,7 @@ macro_rules! datagram_calls {
             /// Polls for a datagram; see [`recv`](Self::recv).
             ///
             /// # Errors
-            /// As [`recv`](Self::recv).
+            /// Returns the errors of [`recv`](Self::recv).
             ///
             /// ```
             #[doc = net_example!($path)]
@@ -107,10 +107,10 @@ macro_rules! datagram_calls {
                 self.socket().poll_with(cx, ::policy_core::Interest::Readable, op)
             }
 
-            /// Polls for a datagram, with its sender; see [`recv_from`](Self::recv_from).
+            /// Polls for a datagram and its sender; see [`recv_from`](Self::recv_from).
             ///
             /// # Errors
-            /// As [`recv_from`](Self::recv_from).
+            /// Returns the errors of [`recv_from`](Self::recv_from).
             ///
             /// ```
             #[doc = net_example!($path)]
@@ -133,7 +133,7 @@ macro_rules! datagram_calls {
             /// Polls for room to send, and sends to the peer; see [`send`](Self::send).
             ///
             /// # Errors
-            /// As [`send`](Self::send).
+            /// Returns the errors of [`send`](Self::send).
             ///
             /// ```
             #[doc = net_example!($path)]
@@ -150,10 +150,10 @@ macro_rules! datagram_calls {
                 self.socket().poll_with(cx, ::policy_core::Interest::Writable, op)
             }
 
-            /// Receives a datagram that is there, without waiting.
+            /// Receives a datagram that has arrived, without waiting.
             ///
             /// # Errors
-            /// [`WouldBlock`](::std::io::ErrorKind::WouldBlock), if there is none.
+            /// Returns [`WouldBlock`](::std::io::ErrorKind::WouldBlock) if none has arrived.
             ///
             /// ```
             #[doc = net_example!($path)]
@@ -168,7 +168,7 @@ macro_rules! datagram_calls {
             /// Sends a datagram to the peer, without waiting.
             ///
             /// # Errors
-            /// [`WouldBlock`](::std::io::ErrorKind::WouldBlock), if there is no room.
+            /// Returns [`WouldBlock`](::std::io::ErrorKind::WouldBlock) if there is no room.
             ///
             /// ```
             #[doc = net_example!($path)]
@@ -180,11 +180,11 @@ macro_rules! datagram_calls {
                 self.socket().try_with(|io| $crate::net::socket::send(io, buf))
             }
 
-            /// Receives a datagram, and says whether it was longer than `buf`: the other calls
-            /// cut it off without a word (on Windows they give an error).
+            /// Receives a datagram, and reports whether it was longer than `buf`: the other calls
+            /// truncate it silently (on Windows they return an error).
             ///
             /// # Errors
-            /// As [`recv_from`](Self::recv_from).
+            /// Returns the errors of [`recv_from`](Self::recv_from).
             ///
             /// ```
             #[doc = net_example!($path)]
@@ -212,11 +212,12 @@ macro_rules! datagram_calls {
                     .await
             }
 
-            /// Receives a datagram behind the bytes of a vector, into the capacity that it has;
-            /// if that is used up, it gets room for any datagram. Returns how long it was.
+            /// Receives a datagram and appends it to a vector, within its capacity; if there is
+            /// none left, the vector first gets room for any datagram. Returns the length of the
+            /// datagram.
             ///
             /// # Errors
-            /// As [`recv`](Self::recv).
+            /// Returns the errors of [`recv`](Self::recv).
             ///
             /// ```
             #[doc = net_example!($path)]
@@ -237,10 +238,10 @@ macro_rules! datagram_calls {
                     .map(|(len, ())| len)
             }
 
-            /// As [`recv_buf`](Self::recv_buf), with the sender.
+            /// Like [`recv_buf`](Self::recv_buf), but also returns the sender.
             ///
             /// # Errors
-            /// As [`recv_from`](Self::recv_from).
+            /// Returns the errors of [`recv_from`](Self::recv_from).
             ///
             /// ```
             #[doc = net_example!($path)]
@@ -262,10 +263,11 @@ macro_rules! datagram_calls {
                     .await
             }
 
-            /// Waits for a datagram, returns its sender, and leaves it there.
+            /// Waits for a datagram and returns its sender, without removing the datagram from the
+            /// queue.
             ///
             /// # Errors
-            /// As [`recv_from`](Self::recv_from).
+            /// Returns the errors of [`recv_from`](Self::recv_from).
             ///
             /// ```
             #[doc = net_example!($path)]

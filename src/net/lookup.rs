@@ -1,4 +1,4 @@
-//! Names of hosts, looked up off the loop.
+//! Host names, looked up off the loop.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
@@ -7,16 +7,15 @@ use std::vec;
 use super::addr::ToSocketAddrs;
 use crate::ambient;
 
-/// Finds the addresses of a host, by the system's resolver (asyncio's `getaddrinfo`), on
-/// a thread where it may block.
+/// Looks up the addresses of a host with the system's resolver (asyncio's `getaddrinfo`), on a
+/// thread where it may block.
 ///
-/// Dropping the future stops the waiting; the resolver goes on until it gives up by
-/// itself.
+/// Dropping the future stops the wait; the resolver continues until it returns by itself.
 ///
 /// # Errors
-/// What the resolver says, if the name is not known. [`io::ErrorKind::InvalidInput`], if
-/// there is no port. A [`policy::Error`](crate::Error) inside, if no loop runs here to
-/// lend a thread.
+/// Returns the resolver's error if the name is unknown, [`io::ErrorKind::InvalidInput`] if there is
+/// no port, and an error with a [`policy::Error`](crate::Error) inside if no loop runs here to
+/// provide a thread.
 ///
 /// ```
 /// use policy::net::lookup_host;

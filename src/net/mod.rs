@@ -1,11 +1,10 @@
-//! Sockets, served by whichever loop runs.
+//! Sockets, on any loop.
 //!
-//! They are std's, made to wait: no executor is named, and each may be used with any
-//! loop. A socket belongs to the loop that runs when it has to be waited for first, and
-//! stays there; to take it to another loop, go by [`TcpStream::into_std`] and
-//! [`TcpStream::from_std`]. Waiting where nobody would notice the end of it (no loop
-//! runs, or the socket's is closed) is an error with a
-//! [`policy::Error`](crate::Error) inside, never a hang.
+//! They wrap std's sockets, name no executor, and work with any loop. A socket belongs to the loop
+//! that runs when it first has to wait, and stays there; to move it to another loop, use
+//! [`TcpStream::into_std`] and [`TcpStream::from_std`]. A wait that nothing could end (because no
+//! loop runs, or the socket's loop is closed) returns an error with a
+//! [`policy::Error`](crate::Error) inside, and never hangs.
 //!
 //! | I want to … | use |
 //! |---|---|
@@ -14,17 +13,16 @@
 //! | set options before a socket connects or listens | [`TcpSocket`] |
 //! | send and receive datagrams | [`UdpSocket`] |
 //! | talk to processes on this machine | `UnixStream`, `UnixListener`, `UnixDatagram`, on Unix |
-//! | wait for a descriptor of one's own, or a pipe | `AsyncFd`, `unix::pipe`, on Unix |
-//! | find the addresses of a name | [`lookup_host`] |
+//! | wait for my own descriptor, or a pipe | `AsyncFd`, `unix::pipe`, on Unix |
+//! | look up the addresses of a name | [`lookup_host`] |
 //!
-//! Streams read and write by the traits of [futures-io](futures_io), whose methods come
-//! from an extension trait such as `futures_lite::{AsyncReadExt, AsyncWriteExt}`. They do
-//! so by shared reference as well: one task may read from `&stream` while another
-//! writes to it. Several tasks may wait for the same socket, and no wake-up is lost.
+//! Streams implement the traits of [futures-io](futures_io), whose methods come from an extension
+//! trait such as `futures_lite::{AsyncReadExt, AsyncWriteExt}`. Shared references implement them as
+//! well: one task may read from `&stream` while another writes to it. Several tasks may wait for
+//! the same socket, and no wake-up is lost.
 //!
-//! Everything that waits is cancel safe, if it says nothing else: a read, an accept or a
-//! receive that is dropped has taken nothing. No call allocates, but for those that make
-//! sockets.
+//! Every wait is cancel safe, unless its documentation says otherwise: a dropped read, accept or
+//! receive has taken nothing. Only calls that make sockets allocate.
 
 #[macro_use]
 mod options;

@@ -13,7 +13,7 @@ macro_rules! options {
             #[doc = concat!("Returns ", $what, ".")]
             ///
             /// # Errors
-            /// What the system says.
+            /// Returns the error of the system.
             ///
             /// ```
             #[doc = concat!("# fn example(socket: &policy::net::", stringify!($type), ") -> std::io::Result<()> {")]
@@ -31,7 +31,7 @@ macro_rules! options {
             $(#[doc = $note])*
             ///
             /// # Errors
-            /// What the system says.
+            /// Returns the error of the system.
             ///
             /// ```
             #[doc = concat!("# fn example(socket: &policy::net::", stringify!($type), ") -> std::io::Result<()> {")]

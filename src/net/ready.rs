@@ -1,11 +1,11 @@
-//! What a socket is waited for, and what it is ready for.
+//! What to wait for on a socket, and what it is ready for.
 
 use std::fmt;
 use std::ops::BitOr;
 
 use policy_core::Interest;
 
-/// One [`Interest`] or both, for calls that wait for whichever comes first.
+/// One [`Interest`] or both, to wait for whichever comes first.
 ///
 /// ```
 /// use policy::Interest;
@@ -19,17 +19,17 @@ use policy_core::Interest;
 pub struct Interests(u8);
 
 impl Interests {
-    /// Bytes to read, a connection to accept, an end.
+    /// There are bytes to read, a connection to accept, or an end.
     pub const READABLE: Self = Self(1);
-    /// Room to write.
+    /// There is room to write.
     pub const WRITABLE: Self = Self(2);
 
-    /// Returns true if reading is among them.
+    /// Returns true if it includes reading.
     pub const fn is_readable(self) -> bool {
         self.0 & Self::READABLE.0 != 0
     }
 
-    /// Returns true if writing is among them.
+    /// Returns true if it includes writing.
     pub const fn is_writable(self) -> bool {
         self.0 & Self::WRITABLE.0 != 0
     }
@@ -63,9 +63,9 @@ impl fmt::Debug for Interests {
     }
 }
 
-/// What a socket is ready for, when it was asked.
+/// What a socket was ready for when the system was asked.
 ///
-/// An end and an error are ready, too: the next read or write tells them at once.
+/// After an end or an error the socket is ready, too: the next read or write returns it at once.
 ///
 /// ```
 /// use policy::net::{Interests, UnixStream};
@@ -91,32 +91,33 @@ pub struct Ready {
 }
 
 impl Ready {
-    /// Returns true if it is ready for nothing. What a wait gives is never empty.
+    /// Returns true if it is ready for nothing. The result of a wait is never empty.
     pub fn is_empty(self) -> bool {
         self == Self::default()
     }
 
-    /// Returns true if a read would not wait.
+    /// Returns true if a read would not block.
     pub fn is_readable(self) -> bool {
         self.readable || self.read_closed
     }
 
-    /// Returns true if a write would not wait.
+    /// Returns true if a write would not block.
     pub fn is_writable(self) -> bool {
         self.writable || self.write_closed
     }
 
-    /// Returns true if the peer writes no more. There may be bytes to read before the end.
+    /// Returns true if the peer has closed its writing side. There may be bytes to read before the
+    /// end.
     pub fn is_read_closed(self) -> bool {
         self.read_closed
     }
 
-    /// Returns true if nobody reads what is written.
+    /// Returns true if the peer does not read any more.
     pub fn is_write_closed(self) -> bool {
         self.write_closed
     }
 
-    /// Returns true if an error is pending; `take_error` or the next operation says which.
+    /// Returns true if an error is pending; `take_error` or the next operation returns it.
     pub fn is_error(self) -> bool {
         self.error
     }

@@ -10,7 +10,7 @@ macro_rules! halves {
 
         use $crate::net::socket::Socket;
 
-        /// The reading half of a stream that is borrowed: of its `split`.
+        /// The reading half of a borrowed stream, from its `split`.
         ///
         /// ```
         #[doc = $example]
@@ -24,9 +24,9 @@ macro_rules! halves {
         #[derive(Debug)]
         pub struct ReadHalf<'a>(&'a $stream);
 
-        /// The writing half of a stream that is borrowed: of its `split`.
+        /// The writing half of a borrowed stream, from its `split`.
         ///
-        /// Closing it ends the writing side; dropping it does nothing.
+        /// Closing it shuts down the writing side; dropping it does nothing.
         ///
         /// ```
         #[doc = $example]
@@ -40,7 +40,7 @@ macro_rules! halves {
         #[derive(Debug)]
         pub struct WriteHalf<'a>(&'a $stream);
 
-        /// The reading half of a stream, for a task of its own: of its `into_split`.
+        /// The reading half of a stream, for a task of its own, from `into_split`.
         ///
         /// ```
         #[doc = $example]
@@ -55,9 +55,9 @@ macro_rules! halves {
         #[derive(Debug)]
         pub struct OwnedReadHalf(Arc<$stream>);
 
-        /// The writing half of a stream, for a task of its own: of its `into_split`.
+        /// The writing half of a stream, for a task of its own, from `into_split`.
         ///
-        /// Dropping it ends the writing side, as closing it does: the peer reads the end.
+        /// Dropping it shuts down the writing side, like closing it: the peer reads the end.
         ///
         /// ```
         #[doc = $example]
@@ -76,7 +76,7 @@ macro_rules! halves {
             ends: bool,
         }
 
-        /// Two halves that are not of the same stream, handed back.
+        /// The error of `reunite`: it returns two halves that are not from the same stream.
         ///
         /// ```
         #[doc = $example]
@@ -128,10 +128,10 @@ macro_rules! halves {
                 self.0.socket()
             }
 
-            /// Puts the stream together again.
+            /// Reunites the halves into the stream.
             ///
             /// # Errors
-            /// The halves, if they are of two streams.
+            /// Returns both halves if they are from different streams.
             ///
             /// ```
             #[doc = $example]
@@ -157,10 +157,10 @@ macro_rules! halves {
                 self.stream.socket()
             }
 
-            /// Puts the stream together again.
+            /// Reunites the halves into the stream.
             ///
             /// # Errors
-            /// The halves, if they are of two streams.
+            /// Returns both halves if they are from different streams.
             ///
             /// ```
             #[doc = $example]
@@ -185,7 +185,7 @@ macro_rules! halves {
                 })
             }
 
-            /// Drops the half without ending the writing side: that ends with the other
+            /// Drops the half without shutting down the writing side, which ends with the other
             /// half.
             ///
             /// ```

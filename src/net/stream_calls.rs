@@ -13,11 +13,11 @@ macro_rules! net_example {
 macro_rules! ready_call {
     ($type:ty, $path:expr) => {
         impl $type {
-            /// Waits until it is ready for one of `interests`, and returns for what. An end and
-            /// an error are ready, too. Cancel safe.
+            /// Waits until the socket is ready for one of `interests`, and returns what it is ready
+            /// for. After an end or an error it is ready, too. Cancel safe.
             ///
             /// # Errors
-            /// If it can't be waited for here.
+            /// Returns an error if it can't wait here.
             ///
             /// ```
             #[doc = net_example!($path)]
@@ -45,10 +45,10 @@ macro_rules! wait_calls {
         ready_call!($type, $path);
 
         impl $type {
-            /// Polls until a read would not wait; see [`ready`](Self::ready).
+            /// Polls until a read would not block; see [`ready`](Self::ready).
             ///
             /// # Errors
-            /// As [`ready`](Self::ready).
+            /// Returns the errors of [`ready`](Self::ready).
             ///
             /// ```
             #[doc = net_example!($path)]
@@ -63,10 +63,10 @@ macro_rules! wait_calls {
                 self.socket().poll_ready(cx, $crate::net::Interests::READABLE).map_ok(drop)
             }
 
-            /// Polls until a write would not wait; see [`ready`](Self::ready).
+            /// Polls until a write would not block; see [`ready`](Self::ready).
             ///
             /// # Errors
-            /// As [`ready`](Self::ready).
+            /// Returns the errors of [`ready`](Self::ready).
             ///
             /// ```
             #[doc = net_example!($path)]
@@ -81,15 +81,15 @@ macro_rules! wait_calls {
                 self.socket().poll_ready(cx, $crate::net::Interests::WRITABLE).map_ok(drop)
             }
 
-            /// Calls `op` once, which does what only its caller knows with the descriptor, and
-            /// gives what it gives.
+            /// Calls `op`, an operation of your own on the descriptor, once, and returns its
+            /// result.
             ///
-            /// tokio remembers readiness and has to be told when there is none. Here each wait
-            /// asks the system, so this is `op()`; it is there for code that moves in.
+            /// tokio remembers readiness, and `try_io` clears it there. Here each wait asks the
+            /// system, so this only calls `op()`; it exists for code that moves over from tokio.
             ///
             /// # Errors
-            /// Those of `op`; [`WouldBlock`](::std::io::ErrorKind::WouldBlock) means to wait
-            /// for readiness again.
+            /// Returns the errors of `op`; after [`WouldBlock`](::std::io::ErrorKind::WouldBlock),
+            /// wait for readiness again.
             ///
             /// ```
             #[doc = net_example!($path)]
@@ -110,12 +110,12 @@ macro_rules! wait_calls {
                 op()
             }
 
-            /// Calls `op` whenever it may be ready for one of `interests`, until it gives
-            /// anything but [`WouldBlock`](::std::io::ErrorKind::WouldBlock). Cancel safe, if
-            /// `op` does nothing when it gives that.
+            /// Calls `op` whenever the descriptor may be ready for one of `interests`, until `op`
+            /// returns anything but [`WouldBlock`](::std::io::ErrorKind::WouldBlock). Cancel safe,
+            /// if `op` has no effect when it returns that.
             ///
             /// # Errors
-            /// Those of `op`, and if it can't be waited for here.
+            /// Returns the errors of `op`, and an error if it can't wait here.
             ///
             /// ```
             #[doc = net_example!($path)]
@@ -142,10 +142,10 @@ macro_rules! wait_calls {
 macro_rules! read_calls {
     ($type:ty, $path:expr) => {
         impl $type {
-            /// Reads what is there without taking it. Cancel safe.
+            /// Reads bytes without removing them from the stream. Cancel safe.
             ///
             /// # Errors
-            /// Those of a read.
+            /// Returns the errors of a read.
             ///
             /// ```
             #[doc = net_example!($path)]
@@ -162,10 +162,10 @@ macro_rules! read_calls {
                 socket.with(::policy_core::Interest::Readable, op).await
             }
 
-            /// Waits until a read would not wait; see `ready`.
+            /// Waits until a read would not block; see `ready`.
             ///
             /// # Errors
-            /// As `ready`.
+            /// Returns the errors of `ready`.
             ///
             /// ```
             #[doc = net_example!($path)]
@@ -178,10 +178,10 @@ macro_rules! read_calls {
                 self.socket().ready($crate::net::Interests::READABLE).await.map(drop)
             }
 
-            /// Reads what is there, without waiting.
+            /// Reads bytes that have arrived, without waiting.
             ///
             /// # Errors
-            /// [`WouldBlock`](::std::io::ErrorKind::WouldBlock), if there is nothing.
+            /// Returns [`WouldBlock`](::std::io::ErrorKind::WouldBlock) if none have arrived.
             ///
             /// ```
             #[doc = net_example!($path)]
@@ -197,10 +197,10 @@ macro_rules! read_calls {
                 self.socket().try_with(|io| $crate::net::socket::recv(io, buf))
             }
 
-            /// As `try_read`, into several buffers.
+            /// Like `try_read`, into several buffers.
             ///
             /// # Errors
-            /// As `try_read`.
+            /// Returns the errors of `try_read`.
             ///
             /// ```
             #[doc = net_example!($path)]
@@ -228,10 +228,10 @@ macro_rules! read_calls {
 macro_rules! write_calls {
     ($type:ty, $path:expr) => {
         impl $type {
-            /// Waits until a write would not wait; see `ready`.
+            /// Waits until a write would not block; see `ready`.
             ///
             /// # Errors
-            /// As `ready`.
+            /// Returns the errors of `ready`.
             ///
             /// ```
             #[doc = net_example!($path)]
@@ -244,10 +244,10 @@ macro_rules! write_calls {
                 self.socket().ready($crate::net::Interests::WRITABLE).await.map(drop)
             }
 
-            /// Writes what there is room for, without waiting.
+            /// Writes as many bytes as there is room for, without waiting.
             ///
             /// # Errors
-            /// [`WouldBlock`](::std::io::ErrorKind::WouldBlock), if there is none.
+            /// Returns [`WouldBlock`](::std::io::ErrorKind::WouldBlock) if there is no room.
             ///
             /// ```
             #[doc = net_example!($path)]
@@ -260,10 +260,10 @@ macro_rules! write_calls {
                 self.socket().try_with(|io| $crate::net::socket::send(io, buf))
             }
 
-            /// As `try_write`, from several buffers.
+            /// Like `try_write`, from several buffers.
             ///
             /// # Errors
-            /// As `try_write`.
+            /// Returns the errors of `try_write`.
             ///
             /// ```
             #[doc = net_example!($path)]
@@ -291,10 +291,10 @@ macro_rules! stream_calls {
         write_calls!($type, $path);
 
         impl $type {
-            /// Ends one direction or both, for all who share the connection.
+            /// Shuts down one direction or both, for all handles of the connection.
             ///
             /// # Errors
-            /// [`NotConnected`](::std::io::ErrorKind::NotConnected), if the peer has gone.
+            /// Returns [`NotConnected`](::std::io::ErrorKind::NotConnected) if the peer has gone.
             ///
             /// ```
             #[doc = net_example!($path)]
@@ -306,10 +306,10 @@ macro_rules! stream_calls {
                 self.socket().as_ref().shutdown(how)
             }
 
-            /// Takes the error that is pending on the socket.
+            /// Takes the pending error of the socket.
             ///
             /// # Errors
-            /// What the system says.
+            /// Returns the error of the system if it refuses.
             ///
             /// ```
             #[doc = net_example!($path)]

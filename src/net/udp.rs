@@ -17,9 +17,8 @@ use crate::io::BorrowedIo;
 
 /// A UDP socket.
 ///
-/// All of it works by shared reference, and any number of tasks may send and receive at
-/// once. Everything is cancel safe: a receive that is dropped has taken no datagram, and
-/// a send that is dropped has sent none.
+/// All methods take `&self`, and any number of tasks may send and receive at once. Everything is
+/// cancel safe: a dropped receive has taken no datagram, and a dropped send has sent none.
 ///
 /// ```
 /// use policy::net::UdpSocket;
@@ -41,11 +40,11 @@ pub struct UdpSocket {
 }
 
 impl UdpSocket {
-    /// Makes a socket at the first of the addresses that can be had.
+    /// Binds the first available address.
     ///
     /// # Errors
-    /// [`io::ErrorKind::AddrInUse`] and the like: those of the last address. Those of
-    /// [`lookup_host`](super::lookup_host).
+    /// Returns the error of the last address, such as [`io::ErrorKind::AddrInUse`]. Returns the
+    /// errors of [`lookup_host`](super::lookup_host).
     ///
     /// ```
     /// use policy::net::UdpSocket;
@@ -64,10 +63,10 @@ impl UdpSocket {
         Self::from_std(net::UdpSocket::bind(&*target.resolve().await?)?)
     }
 
-    /// Takes over a socket of std, and makes it non-blocking.
+    /// Converts a std socket and makes it non-blocking.
     ///
     /// # Errors
-    /// If the system refuses that.
+    /// Returns an error if the system refuses.
     ///
     /// ```
     /// let socket = policy::net::UdpSocket::from_std(std::net::UdpSocket::bind("127.0.0.1:0")?)?;
@@ -78,10 +77,10 @@ impl UdpSocket {
         Ok(Self { socket: Socket::new(socket)? })
     }
 
-    /// Turns it into a socket of std, which blocks and belongs to no loop.
+    /// Converts into a std socket, which blocks and belongs to no loop.
     ///
     /// # Errors
-    /// If the system refuses to make it blocking.
+    /// Returns an error if the system refuses to make it blocking.
     ///
     /// ```
     /// # policy::run(async {
@@ -100,11 +99,12 @@ impl UdpSocket {
         &self.socket
     }
 
-    /// Chooses the peer for [`send`](Self::send) and [`recv`](Self::recv): the first of
-    /// the addresses that the system accepts. Nothing is sent.
+    /// Sets the peer for [`send`](Self::send) and [`recv`](Self::recv): the first address that the
+    /// system accepts. Sends nothing.
     ///
     /// # Errors
-    /// Those of the last address; those of [`lookup_host`](super::lookup_host).
+    /// Returns the error of the last address, and the errors of
+    /// [`lookup_host`](super::lookup_host).
     ///
     /// ```
     /// use policy::net::UdpSocket;
@@ -133,8 +133,8 @@ impl UdpSocket {
     /// Sends a datagram to the peer of [`connect`](Self::connect).
     ///
     /// # Errors
-    /// [`io::ErrorKind::ConnectionRefused`], if an earlier one was refused; what is too
-    /// long for a datagram.
+    /// Returns [`io::ErrorKind::ConnectionRefused`] if the peer refused an earlier datagram, and
+    /// the system's error if the datagram is too long.
     ///
     /// ```
     /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
@@ -147,11 +147,11 @@ impl UdpSocket {
         self.socket.with(Interest::Writable, |io| socket::send(io, buf)).await
     }
 
-    /// Receives a datagram of the peer. What does not fit into `buf` is cut off (on
+    /// Receives a datagram from the peer. A datagram that does not fit into `buf` is truncated (on
     /// Windows it is an error).
     ///
     /// # Errors
-    /// [`io::ErrorKind::ConnectionRefused`], if what was sent was refused.
+    /// Returns [`io::ErrorKind::ConnectionRefused`] if the peer refused a datagram.
     ///
     /// ```
     /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
@@ -167,10 +167,10 @@ impl UdpSocket {
 
     /// Sends a datagram to `address`, or to the first of its addresses.
     ///
-    /// A host is looked up anew by each call: give a [`SocketAddr`] where many are sent.
+    /// Each call looks up a host name again: pass a [`SocketAddr`] to send many datagrams.
     ///
     /// # Errors
-    /// What the system says; those of [`lookup_host`](super::lookup_host).
+    /// Returns the error of the system, and the errors of [`lookup_host`](super::lookup_host).
     ///
     /// ```
     /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
@@ -189,11 +189,11 @@ impl UdpSocket {
             .await
     }
 
-    /// Receives a datagram, and says from whom. What does not fit into `buf` is cut off (on
-    /// Windows it is an error).
+    /// Receives a datagram, and returns its sender. A datagram that does not fit into `buf` is
+    /// truncated (on Windows it is an error).
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns the error of the system.
     ///
     /// ```
     /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
@@ -207,10 +207,10 @@ impl UdpSocket {
         self.socket.with(Interest::Readable, |io| recv_from(io, buf)).await
     }
 
-    /// As [`recv`](Self::recv), and leaves the datagram there.
+    /// Like [`recv`](Self::recv), but leaves the datagram in the queue.
     ///
     /// # Errors
-    /// As [`recv`](Self::recv).
+    /// Returns the errors of [`recv`](Self::recv).
     ///
     /// ```
     /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
@@ -225,10 +225,10 @@ impl UdpSocket {
         self.socket.with(Interest::Readable, |io| socket::peek(io, buf)).await
     }
 
-    /// As [`recv_from`](Self::recv_from), and leaves the datagram there.
+    /// Like [`recv_from`](Self::recv_from), but leaves the datagram in the queue.
     ///
     /// # Errors
-    /// As [`recv_from`](Self::recv_from).
+    /// Returns the errors of [`recv_from`](Self::recv_from).
     ///
     /// ```
     /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
@@ -243,10 +243,10 @@ impl UdpSocket {
             .await
     }
 
-    /// Waits until a datagram is there.
+    /// Waits until a datagram has arrived.
     ///
     /// # Errors
-    /// As [`ready`](Self::ready).
+    /// Returns the errors of [`ready`](Self::ready).
     ///
     /// ```
     /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
@@ -262,7 +262,7 @@ impl UdpSocket {
     /// Waits until there is room to send.
     ///
     /// # Errors
-    /// As [`ready`](Self::ready).
+    /// Returns the errors of [`ready`](Self::ready).
     ///
     /// ```
     /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
@@ -274,10 +274,10 @@ impl UdpSocket {
         self.socket.ready(Interests::WRITABLE).await.map(drop)
     }
 
-    /// Receives a datagram that is there, without waiting.
+    /// Receives a datagram that has arrived, without waiting.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`], if there is none.
+    /// Returns [`io::ErrorKind::WouldBlock`] if none has arrived.
     ///
     /// ```
     /// # policy::run(async {
@@ -295,7 +295,7 @@ impl UdpSocket {
     /// Sends a datagram, without waiting.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`], if there is no room.
+    /// Returns [`io::ErrorKind::WouldBlock`] if there is no room.
     ///
     /// ```
     /// # policy::run(async {
@@ -314,7 +314,7 @@ impl UdpSocket {
     /// Polls for room to send, and sends to `address`; see [`send_to`](Self::send_to).
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns the error of the system.
     ///
     /// ```
     /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
@@ -335,10 +335,10 @@ impl UdpSocket {
         })
     }
 
-    /// Returns our address.
+    /// Returns the local address.
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns the error of the system.
     ///
     /// ```
     /// # policy::run(async {
@@ -352,10 +352,10 @@ impl UdpSocket {
         self.socket.local_addr()
     }
 
-    /// Returns the address of the peer that was chosen by [`connect`](Self::connect).
+    /// Returns the address of the peer that [`connect`](Self::connect) has set.
     ///
     /// # Errors
-    /// [`io::ErrorKind::NotConnected`].
+    /// Returns [`io::ErrorKind::NotConnected`] if there is none.
     ///
     /// ```
     /// # policy::run(async {
@@ -369,10 +369,10 @@ impl UdpSocket {
         self.socket.peer_addr()
     }
 
-    /// Takes the error that is pending on the socket.
+    /// Takes the pending error of the socket.
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns the error of the system if it refuses.
     ///
     /// ```
     /// # policy::run(async {
@@ -386,11 +386,11 @@ impl UdpSocket {
         self.socket.as_ref().take_error()
     }
 
-    /// Joins a group of IPv4, at the interface with this address (0.0.0.0: the system
+    /// Joins an IPv4 multicast group, on the interface with this address (0.0.0.0: the system
     /// chooses).
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns the error of the system.
     ///
     /// ```
     /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
@@ -406,10 +406,10 @@ impl UdpSocket {
         self.socket.as_ref().join_multicast_v4(&group, &interface)
     }
 
-    /// Leaves a group; see [`join_multicast_v4`](Self::join_multicast_v4).
+    /// Leaves a multicast group; see [`join_multicast_v4`](Self::join_multicast_v4).
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns the error of the system.
     ///
     /// ```
     /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
@@ -423,10 +423,10 @@ impl UdpSocket {
         self.socket.as_ref().leave_multicast_v4(&group, &interface)
     }
 
-    /// Joins a group of IPv6, at the interface with this index (0: the system chooses).
+    /// Joins an IPv6 multicast group, on the interface with this index (0: the system chooses).
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns the error of the system.
     ///
     /// ```
     /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
@@ -440,10 +440,10 @@ impl UdpSocket {
         self.socket.as_ref().join_multicast_v6(group, interface)
     }
 
-    /// Leaves a group; see [`join_multicast_v6`](Self::join_multicast_v6).
+    /// Leaves a multicast group; see [`join_multicast_v6`](Self::join_multicast_v6).
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns the error of the system.
     ///
     /// ```
     /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {

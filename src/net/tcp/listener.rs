@@ -1,4 +1,4 @@
-//! Listeners, and the connections that come in.
+//! TCP listeners, and the connections that they accept.
 
 use std::fmt;
 use std::io;
@@ -15,7 +15,7 @@ use crate::net::connect::listen;
 use crate::net::socket::Socket;
 use crate::net::sys;
 
-/// A socket that TCP connections come in by.
+/// A TCP socket that listens for connections.
 ///
 /// ```
 /// use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt};
@@ -51,16 +51,16 @@ pub struct TcpListener {
 }
 
 impl TcpListener {
-    /// Listens at the first of the addresses that can be had.
+    /// Binds the first available address and listens on it.
     ///
-    /// On Unix an address can be had again at once after its listener was closed
-    /// (`SO_REUSEADDR`, as with std). Port 0 lets the system choose; ask
-    /// [`local_addr`](Self::local_addr).
+    /// On Unix an address can be bound again as soon as its listener was closed (`SO_REUSEADDR`, as
+    /// in std). With port 0 the system chooses the port; [`local_addr`](Self::local_addr) returns
+    /// it.
     ///
     /// # Errors
-    /// [`io::ErrorKind::AddrInUse`], [`io::ErrorKind::PermissionDenied`] for low ports,
-    /// [`io::ErrorKind::AddrNotAvailable`]: those of the last address. Those of
-    /// [`lookup_host`](crate::net::lookup_host).
+    /// Returns the error of the last address: [`io::ErrorKind::AddrInUse`],
+    /// [`io::ErrorKind::PermissionDenied`] for low ports, [`io::ErrorKind::AddrNotAvailable`].
+    /// Returns the errors of [`lookup_host`](crate::net::lookup_host).
     ///
     /// ```
     /// use policy::net::TcpListener;
@@ -86,10 +86,10 @@ impl TcpListener {
         last
     }
 
-    /// Takes over a listener of std, and makes it non-blocking.
+    /// Converts a std listener and makes it non-blocking.
     ///
     /// # Errors
-    /// If the system refuses that.
+    /// Returns an error if the system refuses.
     ///
     /// ```
     /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
@@ -101,10 +101,10 @@ impl TcpListener {
         Ok(Self { acceptor: Acceptor::new(Socket::new(listener)?) })
     }
 
-    /// Turns it into a listener of std, which blocks and belongs to no loop.
+    /// Converts into a std listener, which blocks and belongs to no loop.
     ///
     /// # Errors
-    /// If the system refuses to make it blocking.
+    /// Returns an error if the system refuses to make it blocking.
     ///
     /// ```
     /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
@@ -123,14 +123,14 @@ impl TcpListener {
 
     /// Waits for a connection, and returns it with the peer's address.
     ///
-    /// Any number of tasks may wait at once. Cancel safe: a connection that was not
-    /// returned is still in the queue.
+    /// Any number of tasks may wait at once. Cancel safe: a connection that was not returned stays
+    /// in the queue.
     ///
     /// # Errors
-    /// Those of one connection, after which the listener goes on. If no descriptor is
-    /// left (EMFILE, ENFILE), the connection stays in the queue, and the next call waits
-    /// a moment before it asks again: a loop that logs the error and goes on does not
-    /// spin.
+    /// Returns errors that concern a single connection; the listener keeps working. If no
+    /// descriptors are left (EMFILE, ENFILE), the connection stays in the queue, and the next call
+    /// waits a moment before it asks the system again: a loop that logs the error and continues
+    /// does not spin.
     ///
     /// ```
     /// # async fn example(listener: &policy::net::TcpListener) -> std::io::Result<()> {
@@ -149,12 +149,12 @@ impl TcpListener {
         std::future::poll_fn(|cx| self.poll_with(cx, &mut pause)).await
     }
 
-    /// Polls for a connection; see [`accept`](Self::accept). Of several tasks that poll, each
-    /// is woken when a connection comes; while the listener pauses for want of descriptors,
-    /// the one that polled last.
+    /// Polls for a connection; see [`accept`](Self::accept). If several tasks poll, each is woken
+    /// when a connection arrives; while the listener pauses because no descriptors are left, only
+    /// the task that polled last.
     ///
     /// # Errors
-    /// As [`accept`](Self::accept).
+    /// Returns the errors of [`accept`](Self::accept).
     ///
     /// ```
     /// # async fn example(listener: &policy::net::TcpListener) -> std::io::Result<()> {
@@ -180,8 +180,8 @@ impl TcpListener {
             .map_ok(|(io, peer)| (TcpStream::of(Socket::nonblocking(io)), peer))
     }
 
-    /// Returns the connections as a stream, which never ends. An error is an item, after
-    /// which it goes on; see [`accept`](Self::accept).
+    /// Returns the connections as a stream, which never ends. An error is an item, and the stream
+    /// continues after it; see [`accept`](Self::accept).
     ///
     /// ```
     /// # async fn example(listener: &policy::net::TcpListener) -> std::io::Result<()> {
@@ -202,10 +202,10 @@ impl TcpListener {
         Self { acceptor: Acceptor::new(socket) }
     }
 
-    /// Returns the address that it listens at.
+    /// Returns the address that it listens on.
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns the error of the system.
     ///
     /// ```
     /// # async fn example(listener: &policy::net::TcpListener) -> std::io::Result<()> {
@@ -217,10 +217,10 @@ impl TcpListener {
         self.socket().local_addr()
     }
 
-    /// Takes the error that is pending on the socket.
+    /// Takes the pending error of the socket.
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns the error of the system if it refuses.
     ///
     /// ```
     /// # async fn example(listener: &policy::net::TcpListener) -> std::io::Result<()> {
@@ -261,7 +261,7 @@ impl fmt::Debug for TcpListener {
 
 has_descriptor!(TcpListener);
 
-/// The connections of [`TcpListener::incoming`].
+/// The connections of a listener; see [`TcpListener::incoming`].
 ///
 /// ```
 /// fn connections(listener: &policy::net::TcpListener) -> policy::net::tcp::Incoming<'_> {

@@ -14,12 +14,12 @@ use crate::net::connect::{ConnectError, is_connected, start};
 use crate::net::socket::Socket;
 use crate::net::sys;
 
-/// A TCP socket before it connects or listens: for an address of its own, and for options
-/// that count from the first packet.
+/// A TCP socket that does not connect or listen yet: to bind a local address, and to set options
+/// that apply from the first packet.
 ///
-/// [`TcpStream::connect`] and [`TcpListener::bind`] do without it. It sets no option by
-/// itself: a listener whose address is to be had again at once needs
-/// [`set_reuseaddr`](Self::set_reuseaddr) on Unix.
+/// You don't need it for [`TcpStream::connect`] and [`TcpListener::bind`]. It sets no option by
+/// itself: on Unix, call [`set_reuseaddr`](Self::set_reuseaddr) for a listener whose address must
+/// be available again at once.
 ///
 /// ```
 /// use policy::net::TcpSocket;
@@ -44,10 +44,10 @@ pub struct TcpSocket {
 }
 
 impl TcpSocket {
-    /// Makes a socket of IPv4.
+    /// Makes an IPv4 socket.
     ///
     /// # Errors
-    /// At the limit of open files, and where the system has no IPv4.
+    /// Returns an error at the limit of open files, and if the system has no IPv4.
     ///
     /// ```
     /// let socket = policy::net::TcpSocket::new_v4()?;
@@ -58,10 +58,10 @@ impl TcpSocket {
         Self::new(Domain::IPV4)
     }
 
-    /// Makes a socket of IPv6.
+    /// Makes an IPv6 socket.
     ///
     /// # Errors
-    /// At the limit of open files, and where the system has no IPv6.
+    /// Returns an error at the limit of open files, and if the system has no IPv6.
     ///
     /// ```
     /// match policy::net::TcpSocket::new_v6() {
@@ -78,12 +78,12 @@ impl TcpSocket {
         Ok(Self { socket: Socket::nonblocking(socket) })
     }
 
-    /// Takes over a socket that was made elsewhere (by `socket2`, say), and makes it
-    /// non-blocking. std's type is a mere wrapper here: it must be neither connected nor
+    /// Converts a socket that was made elsewhere (by `socket2`, for example) and makes it
+    /// non-blocking. std's type is only a wrapper here: the socket must be neither connected nor
     /// listening.
     ///
     /// # Errors
-    /// If the system refuses that.
+    /// Returns an error if the system refuses.
     ///
     /// ```
     /// let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
@@ -99,12 +99,12 @@ impl TcpSocket {
         &self.socket
     }
 
-    /// Gives the socket an address of its own. Port 0 lets the system choose.
+    /// Binds the socket to a local address. With port 0 the system chooses the port.
     ///
     /// # Errors
-    /// [`io::ErrorKind::AddrInUse`], [`io::ErrorKind::PermissionDenied`] for low ports,
-    /// [`io::ErrorKind::AddrNotAvailable`]; [`io::ErrorKind::InvalidInput`], if it has one
-    /// already; the system's own, for an address of another family.
+    /// Returns [`io::ErrorKind::AddrInUse`], [`io::ErrorKind::PermissionDenied`] for low ports,
+    /// [`io::ErrorKind::AddrNotAvailable`], [`io::ErrorKind::InvalidInput`] if the socket is bound
+    /// already, or the system's error for an address of another family.
     ///
     /// ```
     /// let socket = policy::net::TcpSocket::new_v4()?;
@@ -116,12 +116,12 @@ impl TcpSocket {
         self.socket.as_ref().bind(&address.into())
     }
 
-    /// Connects. Cancel safe: nothing is left behind.
+    /// Connects the socket. Cancel safe: nothing is left behind.
     ///
     /// # Errors
-    /// A [`ConnectError`] inside, which names the address, with the system's
-    /// [`kind`](io::Error::kind). A [`policy::Error`](crate::Error) inside, if no loop runs
-    /// here; nothing was sent then.
+    /// Returns an error with a [`ConnectError`] inside, which names the address, and with the
+    /// system's [`kind`](io::Error::kind). Returns an error with a [`policy::Error`](crate::Error)
+    /// inside if no loop runs here; nothing was sent then.
     ///
     /// ```
     /// use policy::net::TcpSocket;
@@ -150,12 +150,12 @@ impl TcpSocket {
         }
     }
 
-    /// Listens, with so many connections that may wait to be accepted; the system may have a
-    /// lower limit.
+    /// Listens for connections; up to `backlog` of them may wait to be accepted. The system may
+    /// have a lower limit.
     ///
     /// # Errors
-    /// [`io::ErrorKind::AddrInUse`], if another socket took the address meanwhile; the
-    /// system's own, if it is connected.
+    /// Returns [`io::ErrorKind::AddrInUse`] if another socket took the address meanwhile, or the
+    /// system's error if the socket is connected.
     ///
     /// ```
     /// let socket = policy::net::TcpSocket::new_v4()?;
@@ -169,10 +169,10 @@ impl TcpSocket {
         Ok(TcpListener::of(self.socket))
     }
 
-    /// Returns our address: unspecified, if none was bound.
+    /// Returns the local address: unspecified, if the socket is not bound.
     ///
     /// # Errors
-    /// What the system says; on Windows, if none was bound.
+    /// Returns the error of the system; on Windows, also if the socket is not bound.
     ///
     /// ```
     /// # fn example(socket: &policy::net::TcpSocket) -> std::io::Result<()> {
@@ -184,10 +184,10 @@ impl TcpSocket {
         self.socket.local_addr()
     }
 
-    /// Takes the error that is pending on the socket.
+    /// Takes the pending error of the socket.
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns the error of the system if it refuses.
     ///
     /// ```
     /// assert!(policy::net::TcpSocket::new_v4()?.take_error()?.is_none());
@@ -216,18 +216,18 @@ options! {
     TcpSocket {
         "true if the address can be bound while connections of a former listener there are not over (`SO_REUSEADDR`)":
             reuseaddr = |socket| socket.as_ref().reuse_address(),
-            /// On Windows it lets others take the address.
+            /// On Windows it lets other sockets take the address.
             set_reuseaddr = |socket, may| socket.as_ref().set_reuse_address(may),
             bool;
         "how many bytes may wait to be sent (`SO_SNDBUF`)":
             send_buffer_size = buffer_size!(send_buffer_size),
-            /// Linux doubles it, and has limits of its own.
+            /// Linux doubles it, within limits of its own.
             set_send_buffer_size = buffer_size!(set set_send_buffer_size),
             u32;
         "how many bytes may wait to be received (`SO_RCVBUF`)":
             recv_buffer_size = buffer_size!(recv_buffer_size),
-            /// Set before it connects or listens, it decides the window of the connection.
-            /// Linux doubles it, and has limits of its own.
+            /// If you set it before the socket connects or listens, it decides the window of the
+            /// connection. Linux doubles it, within limits of its own.
             set_recv_buffer_size = buffer_size!(set set_recv_buffer_size),
             u32;
         "true if small writes are sent at once (`TCP_NODELAY`), and not collected":
@@ -236,8 +236,8 @@ options! {
             bool;
         "how long closing goes on sending what was written (`SO_LINGER`)":
             linger = |socket| socket.as_ref().linger(),
-            /// Zero resets the connection instead; `None` leaves it to the system, in the
-            /// background. Anything else makes dropping the stream block its thread.
+            /// Zero resets the connection instead; `None` leaves unsent bytes to the system, in the
+            /// background. Any other value makes dropping the stream block its thread.
             set_linger = |socket, limit| socket.as_ref().set_linger(limit),
             Option<Duration>;
         "how long the connection is idle before the peer is asked whether it is still there (`SO_KEEPALIVE`); `None` is never":

@@ -1,4 +1,4 @@
-//! Connections.
+//! TCP connections.
 
 use std::fmt;
 use std::io;
@@ -12,9 +12,8 @@ use crate::net::socket::Socket;
 
 /// A TCP connection.
 ///
-/// Reads and writes by the traits of futures-io, of `TcpStream` and of `&TcpStream`.
-/// Closing it (`close` of the extension traits) ends the writing side only; dropping it
-/// ends both.
+/// Both `TcpStream` and `&TcpStream` implement futures-io's traits for reading and writing. Closing
+/// it (`close` of the extension traits) shuts down the writing side only; dropping it ends both.
 ///
 /// ```
 /// use futures_lite::{AsyncReadExt, AsyncWriteExt};
@@ -38,21 +37,21 @@ pub struct TcpStream {
 }
 
 impl TcpStream {
-    /// Connects to the first of the addresses that answers.
+    /// Connects to the first address that answers.
     ///
-    /// A host is looked up on another thread. Of several addresses each is given a head
-    /// start of 250 milliseconds before the next is tried beside it, IPv6 and IPv4 in
-    /// turn ([RFC 8305](https://www.rfc-editor.org/rfc/rfc8305), "happy eyeballs"); who
-    /// is first wins, and the others are dropped.
+    /// A host name is looked up on another thread. If there are several addresses, each gets a head
+    /// start of 250 milliseconds before the next is tried beside it, IPv6 and IPv4 in turn ([RFC
+    /// 8305](https://www.rfc-editor.org/rfc/rfc8305), "happy eyeballs"); the first connection wins,
+    /// and the others are dropped.
     ///
-    /// There is no time limit but the system's, of minutes; put
+    /// There is no time limit but the system's, which is minutes; put a
     /// [`timeout`](crate::time::timeout) around it. Cancel safe: nothing is left behind.
     ///
     /// # Errors
-    /// A [`ConnectError`](crate::net::ConnectError) inside, with the reason of each
-    /// address, and the last one's [`kind`](io::Error::kind). Those of
-    /// [`lookup_host`](crate::net::lookup_host). A [`policy::Error`](crate::Error) inside,
-    /// if no loop runs here; nothing was sent then.
+    /// Returns an error with a [`ConnectError`](crate::net::ConnectError) inside, which has the
+    /// reason of each address, and with the last one's [`kind`](io::Error::kind). Returns the
+    /// errors of [`lookup_host`](crate::net::lookup_host). Returns an error with a
+    /// [`policy::Error`](crate::Error) inside if no loop runs here; nothing was sent then.
     ///
     /// ```
     /// use policy::net::TcpStream;
@@ -71,10 +70,10 @@ impl TcpStream {
         Ok(Self { socket })
     }
 
-    /// Takes over a stream of std, and makes it non-blocking.
+    /// Converts a std stream and makes it non-blocking.
     ///
     /// # Errors
-    /// If the system refuses that.
+    /// Returns an error if the system refuses.
     ///
     /// ```
     /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
@@ -87,11 +86,11 @@ impl TcpStream {
         Ok(Self { socket: Socket::new(stream)? })
     }
 
-    /// Turns it into a stream of std, which blocks and belongs to no loop: also the way to
-    /// another loop.
+    /// Converts into a std stream, which blocks and belongs to no loop. Use it to move the
+    /// connection to another loop.
     ///
     /// # Errors
-    /// If the system refuses to make it blocking.
+    /// Returns an error if the system refuses to make it blocking.
     ///
     /// ```
     /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
@@ -113,7 +112,7 @@ impl TcpStream {
         &self.socket
     }
 
-    /// Lends the two directions to two parts of one task, without a cost.
+    /// Borrows the two directions for two parts of one task, at no cost.
     ///
     /// ```
     /// # async fn example(stream: &mut policy::net::TcpStream) -> std::io::Result<u64> {
@@ -125,7 +124,7 @@ impl TcpStream {
         split::borrowed(self)
     }
 
-    /// Takes the two directions apart, for a task each.
+    /// Splits the stream into its two directions, for a task each.
     ///
     /// ```
     /// # async fn example(stream: policy::net::TcpStream) -> Result<(), Box<dyn std::error::Error>> {
@@ -143,10 +142,10 @@ impl TcpStream {
         split::owned(self)
     }
 
-    /// Returns our address.
+    /// Returns the local address.
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns the error of the system.
     ///
     /// ```
     /// # fn example(stream: &policy::net::TcpStream) -> std::io::Result<()> {
@@ -161,7 +160,7 @@ impl TcpStream {
     /// Returns the peer's address.
     ///
     /// # Errors
-    /// [`io::ErrorKind::NotConnected`], if the peer has gone.
+    /// Returns [`io::ErrorKind::NotConnected`] if the peer has gone.
     ///
     /// ```
     /// # fn example(stream: &policy::net::TcpStream) -> std::io::Result<()> {
@@ -184,9 +183,9 @@ options! {
             bool;
         "how long closing goes on sending what was written (`SO_LINGER`)":
             linger = |socket| socket.as_ref().linger(),
-            /// Zero resets the connection instead; `None` leaves it to the system, in the
-            /// background. Anything else makes dropping the stream block its thread. More than
-            /// 65,535 seconds are refused: the system would take them for another time.
+            /// Zero resets the connection instead; `None` leaves unsent bytes to the system, in the
+            /// background. Any other value makes dropping the stream block its thread. More than
+            /// 65,535 seconds are refused: the system would truncate the value.
             set_linger = Socket::set_linger,
             Option<Duration>;
         "how long the connection is idle before the peer is asked whether it is still there (`SO_KEEPALIVE`); `None` is never":
@@ -205,8 +204,7 @@ options! {
     TcpStream {
         "true if what arrives is acknowledged at once (`TCP_QUICKACK`)":
             quickack = |socket| socket.as_ref().tcp_quickack(),
-            /// Linux may turn it off again by itself: set it after each read that it is meant
-            /// for.
+            /// Linux may turn it off again by itself: set it after each read for which you need it.
             set_quickack = |socket, at_once| socket.as_ref().set_tcp_quickack(at_once),
             bool;
     }

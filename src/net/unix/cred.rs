@@ -1,11 +1,11 @@
-//! Who is at the other end.
+//! The credentials of a peer.
 #![allow(unsafe_code, reason = "who a peer is, is asked by calls that no safe crate wraps")]
 
 use std::io;
 
 use crate::io::OwnedIo;
 
-/// The process at the other end of a stream, when it connected.
+/// The credentials of the process at the other end of a stream, from when it connected.
 ///
 /// ```
 /// let (a, _b) = policy::net::UnixStream::pair()?;
@@ -21,13 +21,13 @@ pub struct UCred {
 }
 
 impl UCred {
-    /// Returns the process, where the system tells it (Linux).
+    /// Returns the process id, if the system reports it (Linux).
     ///
-    /// `None` also on Linux, if the peer has no number here: it is in another pid
-    /// namespace (outside of our container), or there is no peer.
+    /// Returns `None` on Linux, too, if the peer has no process id here: it is in another pid
+    /// namespace (outside our container), or there is no peer.
     ///
-    /// Not proof of anything: the process may have passed the stream on, or be gone and
-    /// its number given to another.
+    /// This proves nothing: the process may have passed the stream on, or may be gone and its id
+    /// reused.
     ///
     /// ```
     /// let (a, _b) = policy::net::UnixStream::pair()?;
@@ -40,7 +40,7 @@ impl UCred {
         self.pid
     }
 
-    /// Returns the effective user.
+    /// Returns the effective user id.
     ///
     /// ```
     /// let (a, b) = policy::net::UnixStream::pair()?;
@@ -51,7 +51,7 @@ impl UCred {
         self.uid
     }
 
-    /// Returns the effective group.
+    /// Returns the effective group id.
     ///
     /// ```
     /// let (a, b) = policy::net::UnixStream::pair()?;

@@ -1,4 +1,4 @@
-//! Datagrams within the machine.
+//! Datagrams between processes of one machine.
 
 use std::fmt;
 use std::io;
@@ -20,10 +20,10 @@ use crate::net::socket::{self, Socket};
 use crate::net::{buffer, sys};
 use crate::time::sleep;
 
-/// A socket for datagrams between processes on this machine. None is lost, and they
-/// arrive in order: who sends waits while the receiver's queue is full.
+/// A socket for datagrams between processes on this machine. No datagram is lost, and they arrive
+/// in order: a sender waits while the receiver's queue is full.
 ///
-/// All of it works by shared reference, and everything is cancel safe.
+/// All methods take `&self`, and everything is cancel safe.
 ///
 /// ```
 /// use policy::net::UnixDatagram;
@@ -51,10 +51,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LAST_PAUSE: Duration = Duration::from_millis(20);
 
 impl UnixDatagram {
-    /// Makes a socket without a name, which sends and is not sent to.
+    /// Makes a socket without a name, which can send, and to which no other socket can send.
     ///
     /// # Errors
-    /// At the limit of open files.
+    /// Returns an error at the limit of open files.
     ///
     /// ```
     /// assert!(policy::net::UnixDatagram::unbound()?.local_addr()?.is_unnamed());
@@ -64,10 +64,10 @@ impl UnixDatagram {
         Self::from_std(net::UnixDatagram::unbound()?)
     }
 
-    /// Makes two sockets that are connected with each other.
+    /// Makes two connected sockets.
     ///
     /// # Errors
-    /// At the limit of open files.
+    /// Returns an error at the limit of open files.
     ///
     /// ```
     /// policy::run(async {
@@ -83,11 +83,11 @@ impl UnixDatagram {
         Ok((Self::from_std(a)?, Self::from_std(b)?))
     }
 
-    /// Makes a socket at `path`. The path stays when the socket is dropped.
+    /// Binds a socket to `path`. The path remains when the socket is dropped.
     ///
     /// # Errors
-    /// [`io::ErrorKind::AddrInUse`], if there is something at the path already;
-    /// [`io::ErrorKind::InvalidInput`], if it is too long for a socket.
+    /// Returns [`io::ErrorKind::AddrInUse`] if the path exists already, and
+    /// [`io::ErrorKind::InvalidInput`] if it is too long for a socket.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -102,11 +102,11 @@ impl UnixDatagram {
         Self::from_std(addr::bind(path.as_ref(), to_path, to_address)?)
     }
 
-    /// As [`bind`](Self::bind), at an address of std: also one without a path (Linux'
-    /// abstract names).
+    /// Like [`bind`](Self::bind), with a std address, which may also have no path (Linux's abstract
+    /// names).
     ///
     /// # Errors
-    /// As [`bind`](Self::bind).
+    /// Returns the errors of [`bind`](Self::bind).
     ///
     /// ```
     /// # #[cfg(target_os = "linux")] {
@@ -127,10 +127,10 @@ impl UnixDatagram {
         Self::from_std(net::UnixDatagram::bind_addr(address)?)
     }
 
-    /// Takes over a socket of std, and makes it non-blocking.
+    /// Converts a std socket and makes it non-blocking.
     ///
     /// # Errors
-    /// If the system refuses that.
+    /// Returns an error if the system refuses.
     ///
     /// ```
     /// let (ours, _theirs) = std::os::unix::net::UnixDatagram::pair()?;
@@ -142,10 +142,10 @@ impl UnixDatagram {
         Ok(Self { socket: Socket::new(socket)? })
     }
 
-    /// Turns it into a socket of std, which blocks and belongs to no loop.
+    /// Converts into a std socket, which blocks and belongs to no loop.
     ///
     /// # Errors
-    /// If the system refuses to make it blocking.
+    /// Returns an error if the system refuses to make it blocking.
     ///
     /// ```
     /// let socket = policy::net::UnixDatagram::unbound()?;
@@ -161,11 +161,12 @@ impl UnixDatagram {
         &self.socket
     }
 
-    /// Chooses the peer for [`send`](Self::send) and [`recv`](Self::recv).
+    /// Sets the peer for [`send`](Self::send) and [`recv`](Self::recv).
     ///
     /// # Errors
-    /// A [`ConnectError`](super::ConnectError) inside, which names the path:
-    /// [`io::ErrorKind::NotFound`], [`io::ErrorKind::ConnectionRefused`], if nobody is there.
+    /// Returns an error with a [`ConnectError`](super::ConnectError) inside, which names the path:
+    /// [`io::ErrorKind::NotFound`] if there is no such path, [`io::ErrorKind::ConnectionRefused`]
+    /// if no socket is bound to it.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -178,11 +179,11 @@ impl UnixDatagram {
         self.connect_to(&addr::of_path(path.as_ref())?)
     }
 
-    /// As [`connect`](Self::connect), to an address of std: also one without a path.
+    /// Like [`connect`](Self::connect), with a std address, which may also have no path.
     ///
     /// # Errors
-    /// As [`connect`](Self::connect); [`io::ErrorKind::InvalidInput`], if the address has no
-    /// name.
+    /// Returns the errors of [`connect`](Self::connect), and [`io::ErrorKind::InvalidInput`] if the
+    /// address has no name.
     ///
     /// ```
     /// # fn example(socket: &policy::net::UnixDatagram) -> std::io::Result<()> {
@@ -202,8 +203,8 @@ impl UnixDatagram {
     /// Sends a datagram to the peer of [`connect`](Self::connect).
     ///
     /// # Errors
-    /// [`io::ErrorKind::ConnectionRefused`], if the peer has gone;
-    /// [`io::ErrorKind::NotConnected`].
+    /// Returns [`io::ErrorKind::ConnectionRefused`] if the peer has gone, and
+    /// [`io::ErrorKind::NotConnected`] if there is none.
     ///
     /// ```
     /// # async fn example(socket: &policy::net::UnixDatagram) -> std::io::Result<()> {
@@ -216,10 +217,10 @@ impl UnixDatagram {
         self.socket.with(Interest::Writable, |io| socket::send(io, buf)).await
     }
 
-    /// Receives a datagram. What does not fit into `buf` is cut off.
+    /// Receives a datagram. A datagram that does not fit into `buf` is truncated.
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns the error of the system.
     ///
     /// ```
     /// # async fn example(socket: &policy::net::UnixDatagram) -> std::io::Result<()> {
@@ -236,8 +237,9 @@ impl UnixDatagram {
     /// Sends a datagram to the socket at `path`.
     ///
     /// # Errors
-    /// [`io::ErrorKind::NotFound`], [`io::ErrorKind::ConnectionRefused`], if nobody is
-    /// there; [`io::ErrorKind::InvalidInput`], if the path is too long.
+    /// Returns [`io::ErrorKind::NotFound`] if there is no such path,
+    /// [`io::ErrorKind::ConnectionRefused`] if no socket is bound to it, and
+    /// [`io::ErrorKind::InvalidInput`] if it is too long.
     ///
     /// ```
     /// # async fn example(socket: &policy::net::UnixDatagram) -> std::io::Result<()> {
@@ -251,11 +253,11 @@ impl UnixDatagram {
         self.send_to_address(buf, &to).await
     }
 
-    /// As [`send_to`](Self::send_to), to an address that a datagram came from.
+    /// Like [`send_to`](Self::send_to), to an address from which a datagram came.
     ///
     /// # Errors
-    /// As [`send_to`](Self::send_to); [`io::ErrorKind::InvalidInput`], if the address has
-    /// no name.
+    /// Returns the errors of [`send_to`](Self::send_to), and [`io::ErrorKind::InvalidInput`] if the
+    /// address has no name.
     ///
     /// ```
     /// # async fn example(socket: &policy::net::UnixDatagram) -> std::io::Result<()> {
@@ -285,10 +287,10 @@ impl UnixDatagram {
         }
     }
 
-    /// Receives a datagram, and says from whom.
+    /// Receives a datagram, and returns its sender.
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns the error of the system.
     ///
     /// ```
     /// # async fn example(socket: &policy::net::UnixDatagram) -> std::io::Result<()> {
@@ -302,10 +304,10 @@ impl UnixDatagram {
         self.socket.with(Interest::Readable, receive).await
     }
 
-    /// As [`recv`](Self::recv), and leaves the datagram there.
+    /// Like [`recv`](Self::recv), but leaves the datagram in the queue.
     ///
     /// # Errors
-    /// As [`recv`](Self::recv).
+    /// Returns the errors of [`recv`](Self::recv).
     ///
     /// ```
     /// # async fn example(socket: &policy::net::UnixDatagram) -> std::io::Result<()> {
@@ -318,10 +320,10 @@ impl UnixDatagram {
         self.socket.with(Interest::Readable, |io| socket::peek(io, buf)).await
     }
 
-    /// As [`recv_from`](Self::recv_from), and leaves the datagram there.
+    /// Like [`recv_from`](Self::recv_from), but leaves the datagram in the queue.
     ///
     /// # Errors
-    /// As [`recv_from`](Self::recv_from).
+    /// Returns the errors of [`recv_from`](Self::recv_from).
     ///
     /// ```
     /// # async fn example(socket: &policy::net::UnixDatagram) -> std::io::Result<()> {
@@ -335,10 +337,10 @@ impl UnixDatagram {
         self.socket.with(Interest::Readable, peek).await
     }
 
-    /// Waits until a datagram is there.
+    /// Waits until a datagram has arrived.
     ///
     /// # Errors
-    /// As [`ready`](Self::ready).
+    /// Returns the errors of [`ready`](Self::ready).
     ///
     /// ```
     /// # async fn example(socket: &policy::net::UnixDatagram) -> std::io::Result<()> {
@@ -354,7 +356,7 @@ impl UnixDatagram {
     /// Waits until there is room to send, to the peer if there is one.
     ///
     /// # Errors
-    /// As [`ready`](Self::ready).
+    /// Returns the errors of [`ready`](Self::ready).
     ///
     /// ```
     /// # async fn example(socket: &policy::net::UnixDatagram) -> std::io::Result<()> {
@@ -366,10 +368,10 @@ impl UnixDatagram {
         self.socket.ready(Interests::WRITABLE).await.map(drop)
     }
 
-    /// Receives a datagram that is there, without waiting.
+    /// Receives a datagram that has arrived, without waiting.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`], if there is none.
+    /// Returns [`io::ErrorKind::WouldBlock`] if none has arrived.
     ///
     /// ```
     /// let (a, _b) = policy::net::UnixDatagram::pair()?;
@@ -384,7 +386,8 @@ impl UnixDatagram {
     /// Sends a datagram to the socket at `path`, without waiting.
     ///
     /// # Errors
-    /// As [`send_to`](Self::send_to); [`io::ErrorKind::WouldBlock`], if there is no room.
+    /// Returns the errors of [`send_to`](Self::send_to), and [`io::ErrorKind::WouldBlock`] if there
+    /// is no room.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -397,11 +400,11 @@ impl UnixDatagram {
         self.try_send_to_address(buf, &addr::of_path(path.as_ref())?)
     }
 
-    /// As [`try_send_to`](Self::try_send_to), to an address that a datagram came from.
+    /// Like [`try_send_to`](Self::try_send_to), to an address from which a datagram came.
     ///
     /// # Errors
-    /// As [`send_to_addr`](Self::send_to_addr); [`io::ErrorKind::WouldBlock`], if there is no
-    /// room.
+    /// Returns the errors of [`send_to_addr`](Self::send_to_addr), and
+    /// [`io::ErrorKind::WouldBlock`] if there is no room.
     ///
     /// ```
     /// # fn example(socket: &policy::net::UnixDatagram) -> std::io::Result<()> {
@@ -418,10 +421,10 @@ impl UnixDatagram {
         self.socket.try_with(|io| SockRef::from(io).send_to_with_flags(buf, to, sys::NO_SIGNAL))
     }
 
-    /// Ends one direction or both.
+    /// Shuts down one direction or both.
     ///
     /// # Errors
-    /// [`io::ErrorKind::NotConnected`].
+    /// Returns [`io::ErrorKind::NotConnected`] if there is no peer.
     ///
     /// ```
     /// let (a, _b) = policy::net::UnixDatagram::pair()?;
@@ -432,10 +435,10 @@ impl UnixDatagram {
         self.socket.as_ref().shutdown(how)
     }
 
-    /// Returns our address.
+    /// Returns the local address.
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns the error of the system.
     ///
     /// ```
     /// assert!(policy::net::UnixDatagram::unbound()?.local_addr()?.is_unnamed());
@@ -445,10 +448,10 @@ impl UnixDatagram {
         addr::to_std(&self.socket.as_ref().local_addr()?)
     }
 
-    /// Returns the address of the peer that was chosen.
+    /// Returns the address of the peer that `connect` has set.
     ///
     /// # Errors
-    /// [`io::ErrorKind::NotConnected`].
+    /// Returns [`io::ErrorKind::NotConnected`] if there is none.
     ///
     /// ```
     /// assert!(policy::net::UnixDatagram::unbound()?.peer_addr().is_err());
@@ -458,10 +461,10 @@ impl UnixDatagram {
         addr::to_std(&self.socket.as_ref().peer_addr()?)
     }
 
-    /// Takes the error that is pending on the socket.
+    /// Takes the pending error of the socket.
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns the error of the system if it refuses.
     ///
     /// ```
     /// assert!(policy::net::UnixDatagram::unbound()?.take_error()?.is_none());

@@ -8,7 +8,7 @@ use socket2::SockAddr;
 
 use super::addr;
 
-/// Why an address could not be connected to.
+/// Why connecting to an address failed.
 ///
 /// ```
 /// use policy::net::unix::{ConnectError, UnixStream};
@@ -35,7 +35,7 @@ impl ConnectError {
         io::Error::new(kind, Self { address: addr::to_std(address).ok(), cause })
     }
 
-    /// Returns the address, if it is one that std can say.
+    /// Returns the address, if std can represent it.
     pub fn address(&self) -> Option<&SocketAddr> {
         self.address.as_ref()
     }

@@ -1,4 +1,4 @@
-//! Listeners at paths, and the connections that come in.
+//! Listeners at paths, and the connections that they accept.
 
 use std::fmt;
 use std::io;
@@ -15,10 +15,9 @@ use crate::io::{BorrowedIo, OwnedIo};
 use crate::net::accept::{Acceptor, Pause};
 use crate::net::socket::Socket;
 
-/// A socket at a path, which connections come in by.
+/// A Unix socket that listens for connections.
 ///
-/// The path stays when the listener is dropped, as with std: whoever listens there again
-/// removes it first.
+/// The path remains when the listener is dropped, as in std: remove it before you bind it again.
 ///
 /// ```
 /// use futures_lite::{AsyncReadExt, AsyncWriteExt};
@@ -43,12 +42,12 @@ pub struct UnixListener {
 }
 
 impl UnixListener {
-    /// Makes a socket at `path`, and listens there.
+    /// Binds a socket to `path` and listens on it.
     ///
     /// # Errors
-    /// [`io::ErrorKind::AddrInUse`], if there is something at the path already, also the
-    /// socket of a listener that has gone; [`io::ErrorKind::InvalidInput`], if it is too
-    /// long for a socket (about 100 bytes).
+    /// Returns [`io::ErrorKind::AddrInUse`] if the path exists already, also as the socket of a
+    /// listener that has gone, and [`io::ErrorKind::InvalidInput`] if it is too long for a socket
+    /// (about 100 bytes).
     ///
     /// ```
     /// use policy::net::UnixListener;
@@ -62,11 +61,11 @@ impl UnixListener {
         Self::from_std(addr::bind(path.as_ref(), to_path, to_address)?)
     }
 
-    /// As [`bind`](Self::bind), at an address of std: also one without a path (Linux'
-    /// abstract names).
+    /// Like [`bind`](Self::bind), with a std address, which may also have no path (Linux's abstract
+    /// names).
     ///
     /// # Errors
-    /// As [`bind`](Self::bind).
+    /// Returns the errors of [`bind`](Self::bind).
     ///
     /// ```
     /// # #[cfg(target_os = "linux")] {
@@ -84,10 +83,10 @@ impl UnixListener {
         Self::from_std(net::UnixListener::bind_addr(address)?)
     }
 
-    /// Takes over a listener of std, and makes it non-blocking.
+    /// Converts a std listener and makes it non-blocking.
     ///
     /// # Errors
-    /// If the system refuses that.
+    /// Returns an error if the system refuses.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -100,10 +99,10 @@ impl UnixListener {
         Ok(Self { acceptor: Acceptor::new(Socket::new(listener)?) })
     }
 
-    /// Turns it into a listener of std, which blocks and belongs to no loop.
+    /// Converts into a std listener, which blocks and belongs to no loop.
     ///
     /// # Errors
-    /// If the system refuses to make it blocking.
+    /// Returns an error if the system refuses to make it blocking.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -120,11 +119,11 @@ impl UnixListener {
         &self.acceptor.socket
     }
 
-    /// Waits for a connection, and returns it with the peer's address, which has no name
-    /// as a rule. As [`TcpListener::accept`](crate::net::TcpListener::accept) in all else.
+    /// Waits for a connection, and returns it with the peer's address, which usually has no name.
+    /// Otherwise like [`TcpListener::accept`](crate::net::TcpListener::accept).
     ///
     /// # Errors
-    /// Those of one connection, after which the listener goes on.
+    /// Returns errors that concern a single connection; the listener keeps working.
     ///
     /// ```
     /// # async fn example(listener: &policy::net::UnixListener) -> std::io::Result<()> {
@@ -138,12 +137,12 @@ impl UnixListener {
         std::future::poll_fn(|cx| self.poll_with(cx, &mut pause)).await
     }
 
-    /// Polls for a connection; see [`accept`](Self::accept). Of several tasks that poll, each
-    /// is woken when a connection comes; while the listener pauses for want of descriptors,
-    /// the one that polled last.
+    /// Polls for a connection; see [`accept`](Self::accept). If several tasks poll, each is woken
+    /// when a connection arrives; while the listener pauses because no descriptors are left, only
+    /// the task that polled last.
     ///
     /// # Errors
-    /// As [`accept`](Self::accept).
+    /// Returns the errors of [`accept`](Self::accept).
     ///
     /// ```
     /// # async fn example(listener: &policy::net::UnixListener) -> std::io::Result<()> {
@@ -169,8 +168,8 @@ impl UnixListener {
             .map_ok(|(io, peer)| (UnixStream::of(Socket::nonblocking(io)), peer))
     }
 
-    /// Returns the connections as a stream, which never ends. An error is an item, after
-    /// which it goes on; see [`accept`](Self::accept).
+    /// Returns the connections as a stream, which never ends. An error is an item, and the stream
+    /// continues after it; see [`accept`](Self::accept).
     ///
     /// ```
     /// # async fn example(listener: &policy::net::UnixListener) -> std::io::Result<()> {
@@ -187,10 +186,10 @@ impl UnixListener {
         Incoming { listener: self, pause: Pause::default() }
     }
 
-    /// Returns the address that it listens at.
+    /// Returns the address that it listens on.
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns the error of the system.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -203,10 +202,10 @@ impl UnixListener {
         addr::to_std(&self.socket().as_ref().local_addr()?)
     }
 
-    /// Takes the error that is pending on the socket.
+    /// Takes the pending error of the socket.
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns the error of the system if it refuses.
     ///
     /// ```
     /// # fn example(listener: &policy::net::UnixListener) -> std::io::Result<()> {
@@ -244,7 +243,7 @@ impl fmt::Debug for UnixListener {
 
 has_descriptor!(UnixListener);
 
-/// The connections of [`UnixListener::incoming`].
+/// The connections of a listener; see [`UnixListener::incoming`].
 ///
 /// ```
 /// fn connections(listener: &policy::net::UnixListener) -> policy::net::unix::Incoming<'_> {

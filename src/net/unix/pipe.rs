@@ -4,7 +4,7 @@
 //! |---|---|
 //! | a pipe within the process, or to a child | [`pipe`] |
 //! | a pipe that has a name (a FIFO) | [`OpenOptions`] |
-//! | an end that somebody else made | [`Sender::from_owned_fd`], [`Receiver::from_owned_fd`] |
+//! | an end that other code made | [`Sender::from_owned_fd`], [`Receiver::from_owned_fd`] |
 
 use std::fmt;
 use std::fs::File;
@@ -20,10 +20,10 @@ use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fcntl_setfl, fstat};
 use crate::io::{BorrowedIo, OwnedIo};
 use crate::net::socket::Socket;
 
-/// Makes a pipe: what the sender writes, the receiver reads.
+/// Makes a pipe: the receiver reads the bytes that the sender writes.
 ///
 /// # Errors
-/// At the limit of open files.
+/// Returns an error at the limit of open files.
 ///
 /// ```
 /// use futures_lite::{AsyncReadExt, AsyncWriteExt};
@@ -60,7 +60,7 @@ pub fn pipe() -> io::Result<(Sender, Receiver)> {
     Ok((Sender { end: End::new(sender)? }, Receiver { end: End::new(receiver)? }))
 }
 
-/// How a pipe that has a name is opened.
+/// Options for opening a named pipe.
 ///
 /// ```no_run
 /// use policy::net::unix::pipe::OpenOptions;
@@ -77,25 +77,26 @@ pub struct OpenOptions {
 }
 
 impl OpenOptions {
-    /// Makes options of which none is set.
+    /// Makes options without any option set.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets whether the end is opened for both directions: so there is always somebody at the
-    /// other, a sender opens where nobody reads yet, and a receiver sees no end when its
-    /// senders go. Linux does that; POSIX does not promise it.
+    /// Sets whether to open the end for both directions. The pipe then always has a reader and a
+    /// writer: a sender opens although no process reads yet, and a receiver sees no end when its
+    /// senders go. Linux supports that; POSIX does not promise it.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub fn read_write(&mut self, both: bool) -> &mut Self {
         self.read_write = both;
         self
     }
 
-    /// Opens the reading end, without waiting for somebody who writes: until one comes, a read
-    /// gives the end.
+    /// Opens the reading end, without waiting for a writer: until one opens the pipe, a read
+    /// returns the end.
     ///
     /// # Errors
-    /// [`io::ErrorKind::InvalidInput`], if it is no pipe; the system's own.
+    /// Returns [`io::ErrorKind::InvalidInput`] if the path is not a pipe, or the error of the
+    /// system.
     pub fn open_receiver(&self, path: impl AsRef<Path>) -> io::Result<Receiver> {
         Ok(Receiver { end: self.open(path.as_ref(), OFlags::RDONLY)? })
     }
@@ -103,8 +104,8 @@ impl OpenOptions {
     /// Opens the writing end.
     ///
     /// # Errors
-    /// `ENXIO`, if nobody reads: try again later, or see `read_write`.
-    /// [`io::ErrorKind::InvalidInput`], if it is no pipe; the system's own.
+    /// Returns `ENXIO` if no process reads: try again later, or see `read_write`. Returns
+    /// [`io::ErrorKind::InvalidInput`] if the path is not a pipe, or the error of the system.
     pub fn open_sender(&self, path: impl AsRef<Path>) -> io::Result<Sender> {
         Ok(Sender { end: self.open(path.as_ref(), OFlags::WRONLY)? })
     }
@@ -218,36 +219,37 @@ fn write_vectored(io: &BorrowedIo<'_>, bufs: &[IoSlice<'_>]) -> io::Result<usize
 macro_rules! end {
     ($type:ident, $path:literal, $access:expr) => {
         impl $type {
-            /// Takes an end that somebody else made, and makes it non-blocking: also for those
-            /// who share it, such as another program.
+            /// Converts an end that other code made, and makes it non-blocking: also for the
+            /// programs that share it.
             ///
             /// # Errors
-            /// [`io::ErrorKind::InvalidInput`], if it is no pipe, or the other end. The
-            /// descriptor is closed then.
+            /// Returns [`io::ErrorKind::InvalidInput`] if the descriptor is not a pipe, or is the
+            /// other end. The descriptor is closed then.
             pub fn from_owned_fd(fd: OwnedFd) -> io::Result<Self> {
                 Ok(Self { end: End::checked(fd, $access)? })
             }
 
-            /// As [`from_owned_fd`](Self::from_owned_fd), of a file of std's.
+            /// Like [`from_owned_fd`](Self::from_owned_fd), for a std file.
             ///
             /// # Errors
-            /// As there.
+            /// Returns the errors of [`from_owned_fd`](Self::from_owned_fd).
             pub fn from_file(file: File) -> io::Result<Self> {
                 Self::from_owned_fd(file.into())
             }
 
-            /// Gives the descriptor back, blocking: as a child wants its standard streams.
+            /// Returns the descriptor in blocking mode, which a child's standard streams need.
             ///
             /// # Errors
-            /// If the system refuses to make it blocking.
+            /// Returns an error if the system refuses to make it blocking.
             pub fn into_blocking_fd(self) -> io::Result<OwnedFd> {
                 self.end.into_fd(false)
             }
 
-            /// Gives the descriptor back as it is.
+            /// Returns the descriptor as it is.
             ///
             /// # Errors
-            /// At the limit of open files, if a reactor still holds it.
+            /// Returns an error at the limit of open files, if a reactor still holds the
+            /// descriptor.
             pub fn into_nonblocking_fd(self) -> io::Result<OwnedFd> {
                 self.end.into_fd(true)
             }
@@ -269,8 +271,8 @@ macro_rules! end {
 
 /// The writing end of a pipe.
 ///
-/// Dropping it is the end for the reader, closing it is not. When nobody reads any more a
-/// write is [`io::ErrorKind::BrokenPipe`].
+/// When it is dropped, the reader reads the end; closing it does not have that effect. When the
+/// pipe has no reader any more, a write returns [`io::ErrorKind::BrokenPipe`].
 ///
 /// ```
 /// use futures_lite::AsyncWriteExt;
@@ -289,32 +291,32 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// Waits until there is room, or nobody reads. Cancel safe.
+    /// Waits until there is room, or the reader has gone. Cancel safe.
     ///
     /// # Errors
-    /// If it can't be waited for here.
+    /// Returns an error if it can't wait here.
     pub async fn writable(&self) -> io::Result<()> {
         self.end.socket.ready(crate::net::Interests::WRITABLE).await.map(drop)
     }
 
-    /// Writes what there is room for, without waiting.
+    /// Writes as many bytes as there is room for, without waiting.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`], if there is none.
+    /// Returns [`io::ErrorKind::WouldBlock`] if there is no room.
     pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
         self.end.socket.try_with(|io| Ok(rustix::io::write(io, buf)?))
     }
 
-    /// As [`try_write`](Self::try_write), from several buffers.
+    /// Like [`try_write`](Self::try_write), from several buffers.
     ///
     /// # Errors
-    /// As there.
+    /// Returns the errors of [`try_write`](Self::try_write).
     pub fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         self.end.socket.try_with(|io| write_vectored(io, bufs))
     }
 }
 
-/// The reading end of a pipe. It sees the end when all senders are dropped.
+/// The reading end of a pipe. It reads the end when all senders are dropped.
 ///
 /// ```
 /// let (sender, receiver) = policy::net::unix::pipe::pipe()?;
@@ -332,23 +334,23 @@ impl Receiver {
     /// Waits until there is something to read, or the end. Cancel safe.
     ///
     /// # Errors
-    /// If it can't be waited for here.
+    /// Returns an error if it can't wait here.
     pub async fn readable(&self) -> io::Result<()> {
         self.end.socket.ready(crate::net::Interests::READABLE).await.map(drop)
     }
 
-    /// Reads what is there, without waiting.
+    /// Reads bytes that have arrived, without waiting.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`], if there is nothing.
+    /// Returns [`io::ErrorKind::WouldBlock`] if none have arrived.
     pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.end.socket.try_with(|io| read(io, buf))
     }
 
-    /// As [`try_read`](Self::try_read), into several buffers.
+    /// Like [`try_read`](Self::try_read), into several buffers.
     ///
     /// # Errors
-    /// As there.
+    /// Returns the errors of [`try_read`](Self::try_read).
     pub fn try_read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         self.end.socket.try_with(|io| read_vectored(io, bufs))
     }

@@ -1,4 +1,4 @@
-//! Connections within the machine.
+//! Connections between processes of one machine.
 
 use std::fmt;
 use std::io;
@@ -18,9 +18,9 @@ use crate::net::connect::{begin, is_connected};
 use crate::net::socket::Socket;
 use crate::time::sleep;
 
-/// A connection of two processes on this machine, or of two parts of one.
+/// A connection between two processes on this machine, or within one.
 ///
-/// As [`TcpStream`](crate::net::TcpStream) in everything but the addresses.
+/// Like [`TcpStream`](crate::net::TcpStream) in everything but the addresses.
 ///
 /// ```
 /// use futures_lite::{AsyncReadExt, AsyncWriteExt};
@@ -47,10 +47,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LAST_PAUSE: Duration = Duration::from_millis(50);
 
 impl UnixStream {
-    /// Makes two streams that are connected with each other.
+    /// Makes two connected streams.
     ///
     /// # Errors
-    /// At the limit of open files.
+    /// Returns an error at the limit of open files.
     ///
     /// ```
     /// let (a, b) = policy::net::UnixStream::pair()?;
@@ -62,15 +62,14 @@ impl UnixStream {
         Ok((Self::from_std(a)?, Self::from_std(b)?))
     }
 
-    /// Connects to who listens at `path`. Waits while the listener's queue is full. Cancel
-    /// safe.
+    /// Connects to the listener at `path`. Waits while the listener's queue is full. Cancel safe.
     ///
     /// # Errors
-    /// A [`ConnectError`](super::ConnectError) inside, which names the path:
-    /// [`io::ErrorKind::NotFound`], if there is no such path,
-    /// [`io::ErrorKind::ConnectionRefused`], if nobody listens there any more,
-    /// [`io::ErrorKind::InvalidInput`], if it is too long for a socket (about 100 bytes).
-    /// A [`policy::Error`](crate::Error) inside, if no loop runs here.
+    /// Returns an error with a [`ConnectError`](super::ConnectError) inside, which names the path:
+    /// [`io::ErrorKind::NotFound`] if there is no such path, [`io::ErrorKind::ConnectionRefused`]
+    /// if its listener has gone, [`io::ErrorKind::InvalidInput`] if it is too long for a socket
+    /// (about 100 bytes). Returns an error with a [`policy::Error`](crate::Error) inside if no loop
+    /// runs here.
     ///
     /// ```
     /// use policy::net::{UnixListener, UnixStream};
@@ -92,11 +91,11 @@ impl UnixStream {
         Self::connect_to(&address).await
     }
 
-    /// As [`connect`](Self::connect), to an address of std: also one without a path
-    /// (Linux' abstract names).
+    /// Like [`connect`](Self::connect), with a std address, which may also have no path (Linux's
+    /// abstract names).
     ///
     /// # Errors
-    /// As [`connect`](Self::connect).
+    /// Returns the errors of [`connect`](Self::connect).
     ///
     /// ```
     /// # #[cfg(target_os = "linux")]
@@ -143,10 +142,10 @@ impl UnixStream {
         }
     }
 
-    /// Takes over a stream of std, and makes it non-blocking.
+    /// Converts a std stream and makes it non-blocking.
     ///
     /// # Errors
-    /// If the system refuses that.
+    /// Returns an error if the system refuses.
     ///
     /// ```
     /// let (ours, _theirs) = std::os::unix::net::UnixStream::pair()?;
@@ -158,11 +157,11 @@ impl UnixStream {
         Ok(Self { socket: Socket::new(stream)? })
     }
 
-    /// Turns it into a stream of std, which blocks and belongs to no loop: also the way to
-    /// another loop.
+    /// Converts into a std stream, which blocks and belongs to no loop. Use it to move the
+    /// connection to another loop.
     ///
     /// # Errors
-    /// If the system refuses to make it blocking.
+    /// Returns an error if the system refuses to make it blocking.
     ///
     /// ```
     /// let (ours, _theirs) = policy::net::UnixStream::pair()?;
@@ -182,7 +181,7 @@ impl UnixStream {
         &self.socket
     }
 
-    /// Lends the two directions to two parts of one task, without a cost.
+    /// Borrows the two directions for two parts of one task, at no cost.
     ///
     /// ```
     /// # async fn example(stream: &mut policy::net::UnixStream) -> std::io::Result<u64> {
@@ -194,7 +193,7 @@ impl UnixStream {
         split::borrowed(self)
     }
 
-    /// Takes the two directions apart, for a task each.
+    /// Splits the stream into its two directions, for a task each.
     ///
     /// ```
     /// let (stream, _peer) = policy::net::UnixStream::pair()?;
@@ -207,10 +206,10 @@ impl UnixStream {
         split::owned(self)
     }
 
-    /// Returns who is at the other end.
+    /// Returns the credentials of the peer.
     ///
     /// # Errors
-    /// [`io::ErrorKind::Unsupported`], where the system can't say.
+    /// Returns [`io::ErrorKind::Unsupported`] if the system can't report them.
     ///
     /// ```
     /// let (a, _b) = policy::net::UnixStream::pair()?;
@@ -221,10 +220,10 @@ impl UnixStream {
         cred::of_peer(self.socket.io())
     }
 
-    /// Returns our address.
+    /// Returns the local address.
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns the error of the system.
     ///
     /// ```
     /// let (a, _b) = policy::net::UnixStream::pair()?;
@@ -235,10 +234,10 @@ impl UnixStream {
         addr::to_std(&self.socket.as_ref().local_addr()?)
     }
 
-    /// Returns the peer's address: that of the listener, or none.
+    /// Returns the peer's address: the listener's, or none.
     ///
     /// # Errors
-    /// [`io::ErrorKind::NotConnected`], if the peer has gone.
+    /// Returns [`io::ErrorKind::NotConnected`] if the peer has gone.
     ///
     /// ```
     /// let (a, _b) = policy::net::UnixStream::pair()?;
