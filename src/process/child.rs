@@ -24,17 +24,15 @@ use crate::ambient;
 
 /// A child process.
 ///
-/// May be used from any thread and awaited on any executor, whichever loop it was
-/// started under: also when that loop is closed, or the policy or its watcher was
-/// replaced. All waits are cancel safe and may be repeated; several may wait at
-/// once, since they take `&self`.
+/// May be used from any thread and awaited on any executor, whichever loop it was started under:
+/// even when that loop is closed, or the policy or its watcher was replaced. All waits are cancel
+/// safe and may be repeated; several tasks may wait at once, because waits take `&self`.
 ///
-/// Signals go to this child or to nobody: never to a process that got its number
-/// later.
+/// A signal reaches this child or no process: never one that later got the same pid.
 ///
-/// Dropping a `Child` lets it run on and reaps it when it exits, so no zombie stays,
-/// unless [`kill_on_drop`](super::Command::kill_on_drop) says that it be killed or
-/// [`reap_on_drop`](super::Command::reap_on_drop) that it be left alone.
+/// A dropped `Child` continues, and is reaped when it exits, so that no zombie remains, unless
+/// [`kill_on_drop(true)`](super::Command::kill_on_drop) or
+/// [`reap_on_drop(false)`](super::Command::reap_on_drop) was set.
 ///
 /// ```
 /// use policy::process::Command;
@@ -50,11 +48,11 @@ use crate::ambient;
 /// ```
 #[derive(Debug)]
 pub struct Child {
-    /// The child's standard input, if that is a pipe.
+    /// The child's standard input, if it is a pipe.
     pub stdin: Option<ChildStdin>,
-    /// The child's standard output, if that is a pipe.
+    /// The child's standard output, if it is a pipe.
     pub stdout: Option<ChildStdout>,
-    /// The child's standard error, if that is a pipe.
+    /// The child's standard error, if it is a pipe.
     pub stderr: Option<ChildStderr>,
     talk: Option<Box<Talk>>,
     // Its destructor does the rest, so that the pipes can be moved out of here.
@@ -82,8 +80,8 @@ impl Child {
         Self { stdin, stdout, stderr, talk: None, held }
     }
 
-    /// Returns the number of the process. After the child was reaped it may be the
-    /// number of another: send signals by the methods here.
+    /// Returns the process id. After the child was reaped, the id may belong to another process:
+    /// send signals with the methods here.
     ///
     /// ```
     /// use policy::process::Command;
@@ -100,18 +98,17 @@ impl Child {
         self.record().pid()
     }
 
-    /// Waits until the child has exited. Closes [`stdin`](Self::stdin) first, if that
-    /// is still there, so that a child that reads to the end comes to one.
+    /// Waits until the child has exited. Closes [`stdin`](Self::stdin) first, if it is still there,
+    /// so that a child that reads to the end reaches it.
     ///
-    /// Waits for the child alone: a grandchild that holds its pipes does not matter.
-    /// A child that writes more than a pipe holds waits for a reader, and so would
-    /// this: read [`stdout`](Self::stdout) meanwhile, or use
-    /// [`wait_with_output`](Self::wait_with_output).
+    /// Waits only for the child: a grandchild may still hold its pipes. A child that writes more
+    /// than a pipe holds waits for a reader, and this call would wait with it: read
+    /// [`stdout`](Self::stdout) meanwhile, or use [`wait_with_output`](Self::wait_with_output).
     ///
     /// # Errors
-    /// [`ErrorKind::StatusLost`] if somebody else took the status, and the kernel
-    /// does not keep it (before Linux 6.15); [`ErrorKind::Io`] if there is nothing
-    /// left to wait with, while the child is as it was.
+    /// Returns [`ErrorKind::StatusLost`] if other code took the status, and the kernel does not
+    /// keep it (before Linux 6.15), and [`ErrorKind::Io`] if no descriptor and no thread is left to
+    /// wait with; the child is not affected.
     ///
     /// ```
     /// use policy::process::Command;
@@ -137,7 +134,7 @@ impl Child {
     /// Returns the status if the child has exited, without waiting.
     ///
     /// # Errors
-    /// As [`wait`](Self::wait).
+    /// Returns the errors of [`wait`](Self::wait).
     ///
     /// ```
     /// use policy::process::Command;
@@ -153,10 +150,10 @@ impl Child {
         self.record().try_reap().map(Outcome::into_result).transpose()
     }
 
-    /// Returns asyncio's return code, if the status is known already: the exit code,
-    /// or the negative number of the signal that ended the child.
+    /// Returns asyncio's return code, if the status is already known: the exit code, or the
+    /// negative number of the signal that ended the child.
     ///
-    /// Asks nobody: [`wait`](Self::wait) or [`try_wait`](Self::try_wait) before.
+    /// Does not ask the system; call [`wait`](Self::wait) or [`try_wait`](Self::try_wait) first.
     ///
     /// ```
     /// use policy::process::Command;
@@ -176,20 +173,20 @@ impl Child {
         }
     }
 
-    /// Writes `input` to the child, closes [`stdin`](Self::stdin), reads both other pipes
-    /// to their ends, and waits until the child has exited (asyncio's `communicate`). All at
-    /// once, so that neither side waits for the other.
+    /// Writes `input` to the child, closes [`stdin`](Self::stdin), reads both other pipes to their
+    /// ends, and waits until the child has exited (asyncio's `communicate`). Does all of this
+    /// concurrently, so that neither side waits for the other.
     ///
-    /// A child that exits without having read its input is no error.
+    /// It is no error if a child exits without reading its input.
     ///
-    /// Cancel safe: what was read stays here, and the next call goes on, with what is left
-    /// of the input and then its own.
+    /// Cancel safe: the `Child` keeps the bytes that were read, and the next call continues with
+    /// the rest of the input and then its own.
     ///
     /// # Errors
-    /// As [`wait`](Self::wait); [`ErrorKind::InvalidInput`] if there is input and no pipe for
-    /// it; [`ErrorKind::LimitReached`], with the child killed, if it wrote more than
-    /// [`max_output`](super::Command::max_output). What was read comes with the error:
-    /// [`PartialOutput::of`](super::PartialOutput::of).
+    /// Returns the errors of [`wait`](Self::wait); [`ErrorKind::InvalidInput`] if there is input
+    /// and no pipe for it; [`ErrorKind::LimitReached`] if the child wrote more than
+    /// [`max_output`](super::Command::max_output), in which case it is killed. The error carries
+    /// the bytes that were read: [`PartialOutput::of`](super::PartialOutput::of).
     ///
     /// ```
     /// use policy::process::{Command, Stdio};
@@ -218,14 +215,14 @@ impl Child {
         collected
     }
 
-    /// Closes [`stdin`](Self::stdin), reads both other pipes to their ends, and waits
-    /// until the child has exited.
+    /// Closes [`stdin`](Self::stdin), reads both other pipes to their ends, and waits until the
+    /// child has exited.
     ///
-    /// Dropping the future drops the child, and what was read:
+    /// Dropping the future drops the child and the bytes that were read:
     /// [`communicate`](Self::communicate) keeps both.
     ///
     /// # Errors
-    /// As [`communicate`](Self::communicate).
+    /// Returns the errors of [`communicate`](Self::communicate).
     ///
     /// ```
     /// use policy::process::Command;
@@ -261,7 +258,7 @@ impl Child {
     /// Kills the child and waits until it is gone.
     ///
     /// # Errors
-    /// As [`start_kill`](Self::start_kill) and [`wait`](Self::wait).
+    /// Returns the errors of [`start_kill`](Self::start_kill) and [`wait`](Self::wait).
     ///
     /// ```
     /// use policy::process::Command;
@@ -279,13 +276,12 @@ impl Child {
         self.wait().await.map(drop)
     }
 
-    /// Sends SIGKILL, and does not wait. With
-    /// [`kill_tree`](super::Command::kill_tree), the whole group gets it, and what
-    /// descends from the child and has left the group (on Linux, as far as `/proc`
-    /// shows it).
+    /// Sends SIGKILL, and does not wait. With [`kill_tree`](super::Command::kill_tree), sends it to
+    /// the whole group, and to the child's descendants that have left the group (on Linux, as far
+    /// as `/proc` shows them).
     ///
     /// # Errors
-    /// [`ErrorKind::ChildExited`], and nothing happens, if it came too late.
+    /// Returns [`ErrorKind::ChildExited`] if the child has exited already; then it does nothing.
     ///
     /// ```
     /// use policy::process::Command;
@@ -302,11 +298,12 @@ impl Child {
         self.held.kill()
     }
 
-    /// Sends a signal, to the child alone. 0 only asks whether it is there.
+    /// Sends a signal to the child alone. 0 only checks that the child exists.
     ///
     /// # Errors
-    /// [`ErrorKind::ChildExited`]; [`ErrorKind::InvalidInput`] for a number that is
-    /// no signal; [`ErrorKind::Io`] (EPERM) for a child that has become another user.
+    /// Returns [`ErrorKind::ChildExited`] if the child has exited, [`ErrorKind::InvalidInput`] if
+    /// the number is no signal, and [`ErrorKind::Io`] (EPERM) if the child now runs as another
+    /// user.
     ///
     /// ```
     /// use policy::process::Command;
@@ -324,18 +321,18 @@ impl Child {
         self.record().signal(signal, Whom::One)
     }
 
-    /// Asks the child to end (SIGTERM), gives it some time, then kills it. Returns
-    /// how it ended; also if it had ended before.
+    /// Asks the child to end (SIGTERM), and kills it after `grace`. Returns how it ended, even if
+    /// it had ended before.
     ///
-    /// With [`kill_tree`](super::Command::kill_tree) the whole tree is asked, and has the
-    /// grace: this returns when nothing of it is left, and what is left when the time is
-    /// over is killed. How far that reaches depends on the system, as with
+    /// With [`kill_tree`](super::Command::kill_tree) it asks the whole tree, and `grace` applies to
+    /// all of it: this returns when no process of the tree is left, and kills those that are left
+    /// after `grace`. How far that reaches depends on the system, as with
     /// [`start_kill`](Self::start_kill).
     ///
-    /// Cancel safe: dropped in between, the child was asked and is not killed.
+    /// Cancel safe: if you drop it in between, the child was asked to end, and is not killed.
     ///
     /// # Errors
-    /// As [`wait`](Self::wait).
+    /// Returns the errors of [`wait`](Self::wait).
     ///
     /// ```
     /// use policy::process::Command;
@@ -382,17 +379,16 @@ impl Child {
     }
 }
 
-/// Waits for a child that was started elsewhere: by `std::process`, or by a C
-/// library. Any number may wait for the same.
+/// Waits for a child that other code started: `std::process`, or a C library. Any number of tasks
+/// may wait for the same child.
 ///
-/// The child is known from the time of the call, and reaped when the future has its
-/// status: do not wait for it by other means as well. Dropping the future leaves the
-/// child as it is.
+/// The child is identified when this is called, and reaped when the future has its status: do not
+/// wait for it by other means as well. Dropping the future does not affect the child.
 ///
-/// The future may be polled under any loop or none, and gives
-/// [`ErrorKind::NoSuchProcess`] or [`ErrorKind::NotOurChild`] for a number that means
-/// no child of this process; [`ErrorKind::WatcherInactive`] or
-/// [`ErrorKind::WatcherClosed`]; [`ErrorKind::StatusLost`].
+/// You may poll the future under any loop or none. It returns [`ErrorKind::NoSuchProcess`] or
+/// [`ErrorKind::NotOurChild`] if the pid is not that of a child of this process,
+/// [`ErrorKind::WatcherInactive`] or [`ErrorKind::WatcherClosed`] if the watcher can't wait, and
+/// [`ErrorKind::StatusLost`] if other code took the status.
 ///
 /// ```
 /// let child = std::process::Command::new("true").spawn().expect("it starts");

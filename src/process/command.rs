@@ -1,4 +1,4 @@
-//! A child to be: which program, with what, and what happens to it later.
+//! Builds a child: which program to start, with which options, and what happens to it later.
 
 mod conflicts;
 mod options;
@@ -15,12 +15,12 @@ use policy_core::{ChildWatcher, Error, ErrorKind};
 use super::start::launch::{self, Setup};
 use super::start::{Folder, Given, Recipe, Stdio, Stream, Taken};
 
-/// A builder of children, as [`std::process::Command`] is one.
+/// Builds and starts children, like [`std::process::Command`].
 ///
-/// [`spawn`](Self::spawn) starts a child on this thread, which blocks until the
-/// program is executed (a fraction of a millisecond). The forms that are awaited
-/// ([`start`](Self::start), [`status`](Self::status), [`output`](Self::output)) do
-/// that on another thread, so that the loop goes on.
+/// [`spawn`](Self::spawn) starts a child on this thread, which blocks until the program is executed
+/// (a fraction of a millisecond). The async methods ([`start`](Self::start),
+/// [`status`](Self::status), [`output`](Self::output)) do that on another thread, so that the loop
+/// keeps running.
 ///
 /// The child gets nothing that it was not given: no descriptor but 0, 1, 2 and those that
 /// are [passed](Self::pass_fd), an empty signal mask, no handlers, and the default for
@@ -51,8 +51,8 @@ pub struct Command {
 }
 
 impl Command {
-    /// Makes a command that runs `program`, found by PATH, without arguments, with
-    /// this process's environment, folder and standard streams.
+    /// Makes a command that runs `program`, found in PATH, without arguments, with this process's
+    /// environment, working directory and standard streams.
     ///
     /// ```
     /// use policy::process::Command;
@@ -79,9 +79,9 @@ impl Command {
         Self { setup, bad_key: None }
     }
 
-    /// Makes a command that runs a command line by the shell `/bin/sh`.
+    /// Makes a command that runs a command line with the shell `/bin/sh`.
     ///
-    /// Put [`quote`](super::quote) around what comes from elsewhere.
+    /// Apply [`quote`](super::quote) to text that comes from elsewhere.
     ///
     /// ```
     /// use policy::process::Command;
@@ -132,7 +132,7 @@ impl Command {
         self
     }
 
-    /// Sets the name that the program sees as its own.
+    /// Sets `argv[0]`, the name that the program sees as its own.
     ///
     /// ```
     /// use policy::process::Command;
@@ -149,8 +149,8 @@ impl Command {
         self.tell(|recipe| recipe.arg0 = Some(arg.to_owned()), |std| std.arg0(arg))
     }
 
-    /// Sets an environment variable. A name that is empty or contains `=` makes the
-    /// start fail with [`ErrorKind::InvalidInput`].
+    /// Sets an environment variable. If the name is empty or contains `=`, starting the child
+    /// returns [`ErrorKind::InvalidInput`].
     ///
     /// ```
     /// use policy::process::Command;
@@ -196,7 +196,7 @@ impl Command {
         self
     }
 
-    /// Takes an environment variable away.
+    /// Removes an environment variable.
     ///
     /// ```
     /// use policy::process::Command;
@@ -229,7 +229,7 @@ impl Command {
         self.tell(|recipe| recipe.vars.clear(), |std| std.env_clear())
     }
 
-    /// Sets the folder that the child runs in.
+    /// Sets the child's working directory.
     ///
     /// ```
     /// use policy::process::Command;
@@ -318,7 +318,7 @@ impl Command {
         self
     }
 
-    /// Sets the group of users that the child runs as.
+    /// Sets the user group that the child runs as.
     ///
     /// ```
     /// use policy::process::Command;
@@ -332,11 +332,11 @@ impl Command {
         self
     }
 
-    /// Puts the child into a process group; 0 makes it the leader of a new one, which
-    /// a Ctrl-C on the terminal does not reach.
+    /// Puts the child into a process group; 0 makes it the leader of a new one, which does not
+    /// receive a Ctrl-C on the terminal.
     ///
-    /// The leader of a group of its own is in the background of the terminal: one that
-    /// reads from it is stopped (SIGTTIN), and so never ends by itself.
+    /// The leader of a new group is in the background of the terminal: a child that reads from the
+    /// terminal is stopped (SIGTTIN), and so never ends by itself.
     ///
     /// ```
     /// use policy::process::Command;

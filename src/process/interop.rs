@@ -1,10 +1,9 @@
-//! Children that another reaper waits for: `tokio::process`, `async-process`, or one
-//! of yours.
+//! Children that another reaper waits for: `tokio::process`, `async-process`, or your own.
 //!
-//! Two that wait for one child take the status from each other, so here the other one
-//! keeps its child and is the only one who reaps it. What is ours is to know *when* to
-//! ask it: by the child's pidfd or on a thread, under any loop, also where nobody
-//! drives the reactor that the owner would wait on.
+//! Two reapers of one child take the status from each other, so here the other library keeps its
+//! child and is the only one that reaps it. We only find out *when* to ask it: by the child's pidfd
+//! or on a thread, under any loop, even if no thread drives the reactor on which the owner would
+//! wait.
 
 use std::fmt;
 use std::io;
@@ -20,17 +19,16 @@ use super::pidfd;
 use super::sys::Whom;
 use super::watcher::handlers::returncode;
 
-/// A child of another library, which goes on to be the one who reaps it.
+/// A child of another library, which continues to reap it.
 ///
-/// Made of a `tokio::process::Child` (feature `tokio`), of an `async_process::Child`
-/// (feature `async-process`), or of whatever else is a [`ChildOwner`]. May be used
-/// from any thread and awaited under any loop; a tokio child needs its runtime neither
-/// to be driven nor to be there any more. No watcher of this crate takes the status,
-/// the [one that reaps everything](crate::FastChildWatcher) included, from the moment
-/// that this is made.
+/// Converted from a `tokio::process::Child` (feature `tokio`), from an `async_process::Child`
+/// (feature `async-process`), or from any other [`ChildOwner`]. May be used from any thread and
+/// awaited under any loop; a tokio child's runtime need not be driven, and may even be gone. From
+/// the conversion on, no watcher of this crate takes the status, not even the [one that reaps
+/// everything](crate::FastChildWatcher).
 ///
-/// Take the pipes that you need out of the child before. Dropping this drops the child
-/// that it was made of, which does what its owner promises for that.
+/// Take the pipes that you need out of the child before. Dropping this drops the original child,
+/// with the effect that its owner documents.
 ///
 /// ```
 /// # #[cfg(feature = "async-process")]
@@ -52,9 +50,9 @@ pub struct ForeignChild {
     claim: Claim,
 }
 
-/// Who reaps a child in place of the watchers of this crate.
+/// Reaps a child in place of the watchers of this crate.
 ///
-/// Called under a lock, so no method may wait, or use the [`ForeignChild`] itself.
+/// The methods are called under a lock, so they must not wait, or use the [`ForeignChild`] itself.
 ///
 /// ```
 /// use std::io;
@@ -81,22 +79,22 @@ pub struct ForeignChild {
 /// # }
 /// ```
 pub trait ChildOwner: Send + 'static {
-    /// Returns the number of the process, if it is still known. Asked once.
+    /// Returns the process id, if it is still known. Called once.
     fn id(&self) -> Option<u32>;
 
-    /// Reaps the child if it has exited, without waiting. The same status each time.
+    /// Reaps the child if it has exited, without waiting. Returns the same status each time.
     ///
     /// # Errors
-    /// What `waitpid` gives: ECHILD says that somebody else has taken the status.
+    /// Returns the error of `waitpid`: ECHILD means that other code has taken the status.
     fn try_wait(&mut self) -> io::Result<Option<ExitStatus>>;
 
-    /// Closes the child's standard input, if that is a pipe which nobody took.
+    /// Closes the child's standard input, if it is a pipe that was not taken out.
     fn close_stdin(&mut self) {}
 }
 
 impl ForeignChild {
-    /// Takes a child whose owner goes on to reap it. For those of tokio and of
-    /// async-process there is `From`.
+    /// Wraps a child whose owner continues to reap it. For tokio's and async-process's children use
+    /// `From`.
     pub fn new(mut owner: impl ChildOwner) -> Self {
         let id = owner.id();
         // Before the number is used: while there is something to wait for, it is held.
@@ -113,8 +111,8 @@ impl ForeignChild {
         Self { id, claim: Claim::new(record) }
     }
 
-    /// Returns the number of the process. `None` if its owner has forgotten it: tokio
-    /// does when the child was waited for before it came here.
+    /// Returns the process id. Returns `None` if its owner has forgotten it: tokio does when the
+    /// child was waited for before the conversion.
     ///
     /// ```
     /// # #[cfg(feature = "async-process")]
@@ -137,15 +135,15 @@ impl ForeignChild {
         self.id
     }
 
-    /// Waits until the child has exited and its owner has reaped it. Closes its
-    /// standard input first, if that is a pipe which nobody took.
+    /// Waits until the child has exited and its owner has reaped it. Closes its standard input
+    /// first, if it is a pipe that was not taken out.
     ///
-    /// Cancel safe; may be repeated, and any number may wait at once.
+    /// Cancel safe. May be repeated, and any number of tasks may wait at once.
     ///
     /// # Errors
-    /// [`ErrorKind::StatusLost`] if somebody else took the status from the owner, and
-    /// the kernel does not keep it (before Linux 6.15); [`ErrorKind::Io`] if there is
-    /// nothing left to wait with, or the owner fails.
+    /// Returns [`ErrorKind::StatusLost`] if other code took the status from the owner, and the
+    /// kernel does not keep it (before Linux 6.15), and [`ErrorKind::Io`] if no descriptor and no
+    /// thread is left to wait with, or the owner fails.
     ///
     /// ```
     /// # #[cfg(feature = "async-process")]
@@ -177,7 +175,7 @@ impl ForeignChild {
     /// Asks the owner for the status, without waiting.
     ///
     /// # Errors
-    /// As [`wait`](Self::wait).
+    /// Returns the errors of [`wait`](Self::wait).
     ///
     /// ```
     /// # #[cfg(feature = "async-process")]
@@ -200,7 +198,7 @@ impl ForeignChild {
         self.claim.record().try_reap().map(Outcome::into_result).transpose()
     }
 
-    /// Returns asyncio's return code, if the status is known already; see
+    /// Returns asyncio's return code, if the status is already known; see
     /// [`Child::returncode`](super::Child::returncode).
     ///
     /// ```
@@ -230,7 +228,7 @@ impl ForeignChild {
     /// Kills the child and waits until it is gone.
     ///
     /// # Errors
-    /// As [`start_kill`](Self::start_kill) and [`wait`](Self::wait).
+    /// Returns the errors of [`start_kill`](Self::start_kill) and [`wait`](Self::wait).
     ///
     /// ```
     /// # #[cfg(feature = "async-process")]
@@ -257,7 +255,7 @@ impl ForeignChild {
     /// Sends SIGKILL, and does not wait.
     ///
     /// # Errors
-    /// [`ErrorKind::ChildExited`], and nothing happens, if it came too late.
+    /// Returns [`ErrorKind::ChildExited`] if the child has exited already; then it does nothing.
     ///
     /// ```
     /// # #[cfg(feature = "async-process")]
@@ -280,14 +278,15 @@ impl ForeignChild {
         self.send_signal(libc::SIGKILL)
     }
 
-    /// Sends a signal. 0 only asks whether the child is there.
+    /// Sends a signal. 0 only checks that the child exists.
     ///
-    /// Not by way of the owner: `tokio::process` and `async-process` send it to a
-    /// number, which somebody else may have by then.
+    /// It does not use the owner: `tokio::process` and `async-process` send signals to a pid, which
+    /// may belong to another process by then.
     ///
     /// # Errors
-    /// [`ErrorKind::ChildExited`]; [`ErrorKind::InvalidInput`] for a number that is
-    /// no signal; [`ErrorKind::Io`] (EPERM) for a child that has become another user.
+    /// Returns [`ErrorKind::ChildExited`] if the child has exited, [`ErrorKind::InvalidInput`] if
+    /// the number is no signal, and [`ErrorKind::Io`] (EPERM) if the child now runs as another
+    /// user.
     ///
     /// ```
     /// # #[cfg(feature = "async-process")]

@@ -1,4 +1,4 @@
-//! How many children may be alive at once, in the whole process.
+//! A limit on the children of the whole process.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -7,11 +7,12 @@ use policy_core::{Error, ErrorKind};
 static ALIVE: AtomicUsize = AtomicUsize::new(0);
 static LIMIT: AtomicUsize = AtomicUsize::new(usize::MAX);
 
-/// Sets how many children that were started by [`Command`](super::Command) may be
-/// alive at once; `None`, the default, is no limit.
+/// Sets how many children of [`Command`](super::Command) may be alive at once; `None`, the default,
+/// means no limit.
 ///
-/// Starting another gives [`ErrorKind::LimitReached`], before anything is started.
-/// Children that live already are not concerned. May be called from any thread.
+/// When the limit is reached, starting another child returns [`ErrorKind::LimitReached`], before
+/// anything is started. Children that are alive already are not affected. May be called from any
+/// thread.
 ///
 /// ```
 /// policy::process::set_max_children(Some(64));

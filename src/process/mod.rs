@@ -1,22 +1,21 @@
-//! Children: programs that are started, written to, read from and waited for.
+//! Children: programs that you start, write to, read from and wait for.
 //!
-//! [`Command`] starts a [`Child`], as in std; what may take time is awaited. The
-//! children stand on no executor's process support: how they are waited for is the
-//! business of a [watcher], and the [default one](watcher::AutoChildWatcher) takes
-//! the best way that the kernel offers.
+//! [`Command`] starts a [`Child`], as in std; calls that may take time are async. Children do not
+//! use any executor's process support: a [watcher] waits for them, and the [default
+//! one](watcher::AutoChildWatcher) uses the best mechanism of the kernel.
 //!
 //! | I want to … | call |
 //! |---|---|
-//! | run a program and have what it writes | [`Command::output`] |
-//! | run a program and have how it ended | [`Command::status`] |
-//! | give a program its input, and have what it writes | [`Command::input`], [`Child::communicate`] |
+//! | run a program and collect its output | [`Command::output`] |
+//! | run a program and get its exit status | [`Command::status`] |
+//! | give a program its input, and collect its output | [`Command::input`], [`Child::communicate`] |
 //! | talk to a program while it runs | [`Command::spawn`], or [`Command::start`] in code that must not block |
 //! | call it as in asyncio | [`create_subprocess_exec`], [`create_subprocess_shell`] |
-//! | wait for a child of somebody else's | [`watch`] |
+//! | wait for a child that other code started | [`watch`] |
 //! | wait for a child that tokio or async-process reaps | [`ForeignChild`] |
 //!
-//! Nothing is lost: every child ends as its right status or as a typed error, and no
-//! zombie stays. A signal reaches the child it is meant for, or nobody.
+//! Nothing is lost: every child ends with its right status or with a typed error, and no zombie
+//! remains. A signal reaches the child that it is meant for, or no process.
 //!
 //! [watcher]: crate::ChildWatcher
 
@@ -63,11 +62,10 @@ pub use shell::quote;
 pub use start::Stdio;
 
 /// Starts a program with arguments, with this process's standard streams (asyncio's
-/// `create_subprocess_exec`). The program is started on another thread, so that the
-/// loop goes on.
+/// `create_subprocess_exec`). Another thread starts the program, so that the loop keeps running.
 ///
-/// The future gives the errors of [`Command::spawn`]. Dropped before it is ready, it
-/// leaves no child behind.
+/// The future returns the errors of [`Command::spawn`]. If you drop it before it is ready, no child
+/// remains.
 ///
 /// ```
 /// policy::run(async {
@@ -84,8 +82,8 @@ pub fn create_subprocess_exec(
     Command::new(program).args(args).start()
 }
 
-/// Runs a command line by the shell `/bin/sh` (asyncio's `create_subprocess_shell`);
-/// see [`create_subprocess_exec`], and [`quote`] for what comes from elsewhere.
+/// Runs a command line with the shell `/bin/sh` (asyncio's `create_subprocess_shell`); see
+/// [`create_subprocess_exec`], and [`quote`] for text that comes from elsewhere.
 ///
 /// ```
 /// policy::run(async {

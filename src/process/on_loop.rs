@@ -1,4 +1,4 @@
-//! Children of a loop that is named: asyncio's `loop.subprocess_exec`.
+//! Children of a given loop: asyncio's `loop.subprocess_exec`.
 
 use std::ffi::OsStr;
 use std::sync::Arc;
@@ -8,11 +8,11 @@ use policy_core::EventLoop;
 use super::{Starting, create_subprocess_exec, create_subprocess_shell};
 use crate::Within;
 
-/// Starts children by the loop that is given, wherever that is called: on the loop or
-/// outside of any. (An extension, because the contracts know nothing of processes.)
+/// Starts children on this loop, from a task of it or from anywhere else. (An extension trait,
+/// because the contracts know nothing of processes.)
 ///
-/// In place of asyncio's protocol and transport both give a
-/// [`Child`](super::Child), with streams.
+/// In place of asyncio's protocol and transport both return a [`Child`](super::Child), with
+/// streams.
 ///
 /// ```
 /// use policy::prelude::*;
@@ -28,10 +28,10 @@ pub trait EventLoopExt: sealed::Sealed {
     /// (asyncio's `subprocess_exec`); see
     /// [`create_subprocess_exec`](crate::create_subprocess_exec).
     ///
-    /// The future may be awaited anywhere; the child belongs to this loop. It gives
-    /// the errors of [`Command::spawn`](super::Command::spawn), such as
-    /// [`ErrorKind::LoopClosed`](crate::ErrorKind::LoopClosed). Dropped before it is
-    /// ready, it leaves no child behind.
+    /// You may await the future anywhere; the child belongs to this loop. The future returns the
+    /// errors of [`Command::spawn`](super::Command::spawn), such as
+    /// [`ErrorKind::LoopClosed`](crate::ErrorKind::LoopClosed). If you drop it before it is ready,
+    /// no child remains.
     ///
     /// ```
     /// use policy::prelude::*;
@@ -49,10 +49,9 @@ pub trait EventLoopExt: sealed::Sealed {
         args: impl IntoIterator<Item = impl AsRef<OsStr>>,
     ) -> Within<Starting>;
 
-    /// Runs a command line by the shell `/bin/sh` (asyncio's `subprocess_shell`); see
-    /// [`create_subprocess_shell`](crate::create_subprocess_shell), and
-    /// [`quote`](super::quote) for what comes from elsewhere. Else as
-    /// [`subprocess_exec`](Self::subprocess_exec).
+    /// Runs a command line with the shell `/bin/sh` (asyncio's `subprocess_shell`); see
+    /// [`create_subprocess_shell`](crate::create_subprocess_shell), and [`quote`](super::quote) for
+    /// text that comes from elsewhere. Otherwise like [`subprocess_exec`](Self::subprocess_exec).
     ///
     /// ```
     /// use policy::prelude::*;

@@ -1,4 +1,4 @@
-//! All that a child writes, and its status.
+//! The output of a child, and its status.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -15,7 +15,7 @@ use policy_core::{Error, ErrorKind};
 use super::delay::Delay;
 use super::pipe::{ChildStderr, ChildStdin, ChildStdout, PollAppend};
 
-/// What a child wrote, and how it ended.
+/// The output of a child, and its exit status.
 ///
 /// ```
 /// use policy::process::Command;
@@ -28,17 +28,17 @@ use super::pipe::{ChildStderr, ChildStdin, ChildStdout, PollAppend};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Output {
-    /// How it ended.
+    /// The exit status.
     pub status: ExitStatus,
-    /// What it wrote to its standard output, if that was a pipe.
+    /// The bytes from its standard output, if that was a pipe.
     pub stdout: Vec<u8>,
-    /// What it wrote to its standard error, if that was a pipe.
+    /// The bytes from its standard error, if that was a pipe.
     pub stderr: Vec<u8>,
-    /// True if the child had exited and somebody else, who has its pipes, might have
+    /// True if the child had exited and another process, which still held its pipes, might have
     /// written more: see [`Command::wait_delay`](super::Command::wait_delay).
     pub truncated: bool,
-    /// True if the child was killed because its time was over, so that this is what it had
-    /// written by then: see [`Command::timeout`](super::Command::timeout).
+    /// True if the child was killed at its time limit, so that this is only the output until then:
+    /// see [`Command::timeout`](super::Command::timeout).
     pub timed_out: bool,
 }
 
@@ -48,8 +48,8 @@ impl From<Output> for std::process::Output {
     }
 }
 
-/// What a child had written when the rest could not be collected: the source of the
-/// error, so that nothing that was read is lost.
+/// The output of a child whose rest could not be collected: the source of the error, so that no
+/// byte that was read is lost.
 ///
 /// ```
 /// use policy::process::{Command, PartialOutput};
@@ -66,15 +66,15 @@ impl From<Output> for std::process::Output {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PartialOutput {
-    /// What it wrote to its standard output, if that was a pipe.
+    /// The bytes from its standard output, if that was a pipe.
     pub stdout: Vec<u8>,
-    /// What it wrote to its standard error, if that was a pipe.
+    /// The bytes from its standard error, if that was a pipe.
     pub stderr: Vec<u8>,
 }
 
 impl PartialOutput {
-    /// Returns what comes with an error of [`Command::output`](super::Command::output) or
-    /// [`Child::communicate`](super::Child::communicate), if anything does.
+    /// Returns the partial output in an error of [`Command::output`](super::Command::output) or
+    /// [`Child::communicate`](super::Child::communicate), if there is any.
     pub fn of(error: &Error) -> Option<&Self> {
         error.source().and_then(<dyn StdError>::downcast_ref)
     }

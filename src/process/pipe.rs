@@ -56,9 +56,8 @@ impl fmt::Debug for Pipe {
 
 /// The writing end of a child's standard input.
 ///
-/// Dropping or closing it is the end of the child's input. A child that reads no
-/// more gives [`io::ErrorKind::BrokenPipe`]. [`Child::wait`](super::Child::wait)
-/// closes it.
+/// When you drop or close it, the child reads the end of its input. If the child reads no more, a
+/// write returns [`io::ErrorKind::BrokenPipe`]. [`Child::wait`](super::Child::wait) closes it.
 ///
 /// ```
 /// use futures_lite::AsyncWriteExt;
@@ -100,10 +99,10 @@ impl ChildStdin {
         })
     }
 
-    /// Turns the pipe into what another command can write to.
+    /// Converts the pipe into a [`Stdio`] that another command can write to.
     ///
     /// # Errors
-    /// If it was closed.
+    /// Returns an error if the pipe was closed.
     pub fn into_stdio(self) -> io::Result<Stdio> {
         let pipe = self.pipe.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(pipe.ok_or(io::ErrorKind::BrokenPipe)?.into_fd()?.into())
@@ -161,10 +160,10 @@ macro_rules! reading_end {
                 Ok(Self { pipe: Pipe::new(fd)? })
             }
 
-            /// Turns the pipe into what another command can read from.
+            /// Converts the pipe into a [`Stdio`] that another command can read from.
             ///
             /// # Errors
-            /// If the descriptor can't be made blocking again.
+            /// Returns an error if the descriptor can't be made blocking again.
             pub fn into_stdio(self) -> io::Result<Stdio> {
                 Ok(self.pipe.into_fd()?.into())
             }
@@ -235,7 +234,7 @@ pub(super) trait PollAppend {
 reading_end! {
     /// The reading end of a child's standard output.
     ///
-    /// What was written before the child exited stays readable after that.
+    /// The child's output stays readable after the child has exited.
     ///
     /// ```
     /// use futures_lite::AsyncReadExt;

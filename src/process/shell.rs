@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-/// Quotes a word for a shell's command line, so that the shell takes it as it is:
-/// one argument, nothing executed, nothing expanded.
+/// Quotes a word for a shell's command line, so that the shell takes it literally: as one argument,
+/// executing and expanding nothing.
 ///
-/// For `/bin/sh` and those that read the same language. A NUL can't be in an argument
-/// at all; starting the command gives an error then.
+/// For `/bin/sh` and shells with the same syntax. An argument can't contain NUL at all; starting
+/// the command returns an error then.
 ///
 /// ```
 /// use policy::process::{Command, quote};

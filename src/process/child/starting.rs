@@ -7,11 +7,11 @@ use policy_core::Error;
 
 use super::Child;
 
-/// A start of a child: a future of the [`Child`].
+/// A child that is being started: a future of the [`Child`].
 ///
-/// Nothing happens before the first poll. The child is started on another thread, so
-/// that the loop goes on. Dropping the future before it is ready leaves no child
-/// behind: one that was started is killed and reaped.
+/// Nothing happens before the first poll. Another thread starts the child, so that the loop keeps
+/// running. If you drop the future before it is ready, no child remains: one that was started is
+/// killed and reaped.
 ///
 /// ```
 /// use policy::process::Command;

@@ -1,4 +1,4 @@
-//! What a command has beyond std's.
+//! Options that std's command does not have.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -26,9 +26,9 @@ impl Command {
         self
     }
 
-    /// Reaps the child when its [`Child`](crate::process::Child) was dropped before it exited, whether or
-    /// not a loop is left then. On by default; off leaves a zombie, for a program
-    /// that reaps it by other means.
+    /// Reaps the child if its [`Child`](crate::process::Child) was dropped before it exited, even
+    /// if no loop is left then. On by default; if off, a zombie remains, for a program that reaps
+    /// it by other means.
     ///
     /// ```
     /// use policy::process::Command;
@@ -49,11 +49,12 @@ impl Command {
 
     /// Makes the child the leader of a process group, and lets
     /// [`kill`](crate::process::Child::kill), [`terminate`](crate::process::Child::terminate) and
-    /// [`kill_on_drop`](Self::kill_on_drop) reach all of it: what the child started
-    /// dies with it. What moved to a group of its own dies too, if it is killed while
-    /// the child lives and `/proc` shows whom it descends from (Linux).
+    /// [`kill_on_drop`](Self::kill_on_drop) reach the whole group: the processes that the child
+    /// started die with it. Processes that moved to another group die too, if you kill the child
+    /// while it lives and `/proc` shows that they descend from it (Linux).
     ///
-    /// From Linux 6.9 on that also reaches what a leader left behind that is reaped.
+    /// From Linux 6.9 on this also reaches the processes that a leader left behind after it was
+    /// reaped.
     ///
     /// ```
     /// use policy::process::Command;
@@ -88,12 +89,11 @@ impl Command {
         self
     }
 
-    /// Ends the child with a signal when this process ends, however it does (Linux;
-    /// elsewhere the start fails).
+    /// Sends the child a signal when this process ends, for whatever reason (Linux; elsewhere
+    /// starting the child fails).
     ///
-    /// The kernel sends it when the *thread* that started the child ends. So such
-    /// children are started by a thread of their own that stays, `policy-keeper`, and
-    /// it does not matter which thread calls.
+    /// The kernel sends it when the *thread* that started the child ends. So a thread that never
+    /// ends, `policy-keeper`, starts such children, and it does not matter which thread calls.
     ///
     /// ```
     /// use policy::process::Command;
@@ -110,15 +110,15 @@ impl Command {
         self
     }
 
-    /// Limits a resource of the child, softly and hard: `libc::RLIMIT_NOFILE` and so
-    /// on. `u64::MAX` is no limit.
+    /// Sets the soft and hard limit of a resource of the child: `libc::RLIMIT_NOFILE` and so on.
+    /// `u64::MAX` means no limit.
     pub fn rlimit(&mut self, resource: Resource, soft: u64, hard: u64) -> &mut Self {
         self.recipe().own.limits.push((resource, Limit { soft, hard }));
         self
     }
 
-    /// Gives the child one more descriptor, under the number that it has here
-    /// (asyncio's `pass_fds`). Others never get it.
+    /// Passes one more descriptor to the child, under the number that it has here (asyncio's
+    /// `pass_fds`). Other children never get it.
     ///
     /// ```
     /// use std::os::fd::AsRawFd;
@@ -203,10 +203,10 @@ impl Command {
         self
     }
 
-    /// Limits how long [`output`](Self::output) reads on when the child has exited
-    /// and somebody else, such as a grandchild, still holds its pipes. What was
-    /// written until then is returned, and
-    /// [`Output::truncated`](crate::process::Output::truncated) is true. No limit by default.
+    /// Limits how long [`output`](Self::output) continues to read after the child has exited, while
+    /// another process, such as a grandchild, still holds its pipes. Then it returns the output so
+    /// far, and [`Output::truncated`](crate::process::Output::truncated) is true. No limit by
+    /// default.
     ///
     /// ```
     /// use policy::process::Command;
@@ -229,15 +229,14 @@ impl Command {
         self
     }
 
-    /// Gives the child so long, from its start: then it is killed, with its tree if that was
-    /// asked for. [`output`](Self::output) and
-    /// [`communicate`](crate::process::Child::communicate) return what it had written by
-    /// then, and [`Output::timed_out`](crate::process::Output::timed_out) is true;
-    /// [`status`](Self::status) gives [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut).
-    /// No limit by default.
+    /// Kills the child after `limit`, counted from its start, with its tree if
+    /// [`kill_tree`](Self::kill_tree) is set. [`output`](Self::output) and
+    /// [`communicate`](crate::process::Child::communicate) return the output so far, and
+    /// [`Output::timed_out`](crate::process::Output::timed_out) is true; [`status`](Self::status)
+    /// returns [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut). No limit by default.
     ///
-    /// Only these look at the clock: a [`wait`](crate::process::Child::wait) that should end
-    /// goes into [`policy::time::timeout`](crate::time::timeout), and loses nothing there.
+    /// Only these methods apply the limit. To limit a [`wait`](crate::process::Child::wait), put it
+    /// into [`policy::time::timeout`](crate::time::timeout), where it loses nothing.
     ///
     /// ```
     /// use policy::process::Command;
@@ -257,12 +256,12 @@ impl Command {
         self
     }
 
-    /// Gives the child its whole standard input. Takes the place of what
-    /// [`stdin`](Self::stdin) was set to, and is for each child that this command starts.
+    /// Sets the child's whole standard input. Replaces the setting of [`stdin`](Self::stdin), and
+    /// applies to each child that this command starts.
     ///
-    /// The bytes are there before the child runs, in a file in memory (Linux; elsewhere a
-    /// thread writes them to a pipe): a child that reads only a part of them, or nothing,
-    /// is no error, and nobody need write meanwhile.
+    /// The bytes are there before the child runs, in a file in memory (Linux; elsewhere a thread
+    /// writes them to a pipe): it is no error if a child reads only a part of them, or nothing, and
+    /// no task has to write meanwhile.
     ///
     /// ```
     /// use policy::process::Command;
@@ -280,9 +279,9 @@ impl Command {
         self
     }
 
-    /// Limits how many bytes [`output`](Self::output) collects, of both streams
-    /// together. A child that writes more is killed, and the call gives
-    /// [`ErrorKind::LimitReached`](crate::ErrorKind::LimitReached), with what was read
+    /// Limits how many bytes [`output`](Self::output) collects, of both streams together. A child
+    /// that writes more is killed, and the call returns
+    /// [`ErrorKind::LimitReached`](crate::ErrorKind::LimitReached), with the bytes that were read
     /// ([`PartialOutput`](crate::process::PartialOutput)). No limit by default.
     ///
     /// ```

@@ -14,11 +14,15 @@ impl Command {
     /// Starts a child, on this thread.
     ///
     /// # Errors
-    /// Before anything is started: [`ErrorKind::NoRunningLoop`](crate::ErrorKind::NoRunningLoop);
-    /// [`ErrorKind::WatcherInactive`](crate::ErrorKind::WatcherInactive); [`ErrorKind::LimitReached`](crate::ErrorKind::LimitReached) by
-    /// [`set_max_children`](crate::process::set_max_children); [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput).
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the program can't be executed, or the watcher has nothing
-    /// left to wait with: the child is killed and reaped then.
+    /// Before it starts anything: returns
+    /// [`ErrorKind::NoRunningLoop`](crate::ErrorKind::NoRunningLoop) if there is no loop,
+    /// [`ErrorKind::WatcherInactive`](crate::ErrorKind::WatcherInactive) if the watcher can't wait,
+    /// [`ErrorKind::LimitReached`](crate::ErrorKind::LimitReached) at the limit of
+    /// [`set_max_children`](crate::process::set_max_children), and
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) if the options are invalid.
+    /// Returns [`ErrorKind::Io`](crate::ErrorKind::Io) if the program can't be executed, or if the
+    /// watcher has no descriptor and no thread left to wait with: then the child is killed and
+    /// reaped.
     ///
     /// ```
     /// use policy::process::Command;
@@ -41,10 +45,10 @@ impl Command {
         launch::launch(&self.setup, Defaults::Inherit, watcher)
     }
 
-    /// As [`spawn`](Self::spawn), on another thread: the loop goes on meanwhile.
+    /// Like [`spawn`](Self::spawn), but on another thread: the loop keeps running meanwhile.
     ///
     /// # Errors
-    /// As [`spawn`](Self::spawn).
+    /// Returns the errors of [`spawn`](Self::spawn).
     ///
     /// ```
     /// use policy::process::Command;
@@ -57,16 +61,16 @@ impl Command {
         Starting::new(self.launch_elsewhere(Defaults::Inherit))
     }
 
-    /// Starts a child, with this process's standard streams unless they were set, and
-    /// waits until it has exited.
+    /// Starts a child, with this process's standard streams unless they were set, and waits until
+    /// it has exited.
     ///
     /// Nothing happens before the future is polled. Dropping it drops the child: see
     /// [`kill_on_drop`](Self::kill_on_drop).
     ///
     /// # Errors
-    /// As [`spawn`](Self::spawn) and [`Child::wait`];
-    /// [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut), with the child killed, if its
-    /// [`timeout`](Self::timeout) is over.
+    /// Returns the errors of [`spawn`](Self::spawn) and [`Child::wait`], and
+    /// [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut) if the child reached its
+    /// [`timeout`](Self::timeout) and was killed.
     ///
     /// ```
     /// use policy::process::Command;
@@ -89,14 +93,14 @@ impl Command {
         }
     }
 
-    /// Starts a child, with pipes for its output and no input unless they were set,
-    /// and collects what it writes until it has exited.
+    /// Starts a child, with pipes for its output and no input unless they were set, and collects
+    /// its output until it has exited.
     ///
     /// Nothing happens before the future is polled. Dropping it drops the child: see
     /// [`kill_on_drop`](Self::kill_on_drop).
     ///
     /// # Errors
-    /// As [`spawn`](Self::spawn) and [`Child::wait_with_output`].
+    /// Returns the errors of [`spawn`](Self::spawn) and [`Child::wait_with_output`].
     ///
     /// ```
     /// use policy::process::Command;

@@ -1,4 +1,4 @@
-//! The best way that there is, for each child anew.
+//! The best mechanism available, chosen for each child.
 
 use std::sync::Arc;
 
@@ -13,9 +13,8 @@ use crate::process::threads::{DEFAULT_LIMIT, Threads};
 /// Waits by pidfd where the kernel gives one, else by kqueue (macOS, BSD), else on a
 /// thread. The default.
 ///
-/// Probed at run time, and asked again for each child: one for which there is no
-/// descriptor left (EMFILE), or whose pidfd a sandbox refuses, is waited for on a
-/// thread.
+/// It probes the kernel at run time, and again for each child: if no descriptor is left (EMFILE),
+/// or a sandbox refuses the pidfd, a thread waits for that child.
 ///
 /// ```
 /// use policy::{AutoChildWatcher, ChildWatcher};
@@ -30,7 +29,7 @@ pub struct AutoChildWatcher {
 }
 
 impl AutoChildWatcher {
-    /// Makes a watcher. It is ready at once: no loop need be attached.
+    /// Makes a watcher. It is ready at once, and needs no attached loop.
     ///
     /// ```
     /// policy::set_child_watcher(policy::AutoChildWatcher::new())?;

@@ -1,4 +1,4 @@
-//! Reaping every child there is.
+//! Reaping every child of the process.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,21 +10,20 @@ use crate::process::hub::{self, Membership, Strangers};
 use crate::process::identity::Record;
 use crate::process::wakers::lock;
 
-/// Reaps **every child of the process**, whoever started it.
+/// Reaps **every child of the process**, whichever code started it.
 ///
 /// <div class="warning">
 ///
-/// Process-wide: while one is open, `std::process::Child::wait`, `tokio::process` and
-/// C libraries find their children gone (ECHILD). asyncio's breaks them too, and
-/// silently. [`MultiLoopChildWatcher`](super::MultiLoopChildWatcher) is as fast here
-/// and breaks nobody. This is for programs that have to reap what others leave
+/// This affects the whole process: while such a watcher is open, `std::process::Child::wait`,
+/// `tokio::process` and C libraries find their children gone (ECHILD). asyncio's watcher breaks
+/// them too, and silently. [`MultiLoopChildWatcher`](super::MultiLoopChildWatcher) is as fast here
+/// and breaks nothing. Use this one in programs that must reap the children that others leave
 /// behind; see also [`SubreaperChildWatcher`](super::SubreaperChildWatcher).
 ///
 /// </div>
 ///
-/// Statuses of children that nobody has asked for yet are kept (the last 1,024), and
-/// handed over when somebody asks: a child that exits before it is registered is not
-/// lost.
+/// It keeps the last 1,024 statuses that no caller has asked for yet, and returns them later: a
+/// child that exits before it is registered is not lost.
 ///
 /// ```
 /// use policy::{FastChildWatcher, process::Command};
@@ -42,7 +41,7 @@ pub struct FastChildWatcher {
 }
 
 impl FastChildWatcher {
-    /// Makes a watcher, which begins at once to reap.
+    /// Makes a watcher, which starts to reap at once.
     ///
     /// ```
     /// policy::set_child_watcher(policy::FastChildWatcher::new())?;

@@ -1,4 +1,4 @@
-//! Waiting by kqueue, on a thread: macOS and the BSDs.
+//! Waiting with kqueue, on a thread: macOS and the BSDs.
 #![allow(unsafe_code, reason = "`kevent`, with events that name processes")]
 
 use std::collections::HashMap;
@@ -18,10 +18,10 @@ use crate::process::sys::{self, Target};
 use crate::process::threads;
 use crate::process::wakers::lock;
 
-/// Waits for children by kqueue (EVFILT_PROC), all of them on one thread.
+/// Waits for all children with kqueue (EVFILT_PROC), on one thread.
 ///
-/// For macOS and the BSDs. No signals and O(1) per exit; one descriptor and one thread
-/// (`policy-kqueue`) for all children, which go when there are none left.
+/// For macOS and the BSDs. No signals, and O(1) per exit. One descriptor and one thread
+/// (`policy-kqueue`) serve all children, and are released when no child is left.
 ///
 /// ```
 /// use policy::{KqueueChildWatcher, process::Command};
@@ -39,7 +39,7 @@ pub struct KqueueChildWatcher {
 }
 
 impl KqueueChildWatcher {
-    /// Makes a watcher. It is ready at once: no loop need be attached.
+    /// Makes a watcher. It is ready at once, and needs no attached loop.
     pub fn new() -> Self {
         Self::default()
     }

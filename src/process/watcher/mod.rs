@@ -1,18 +1,18 @@
-//! Ways to learn that a child has exited, and how to choose among them.
+//! How to learn that a child has exited, and how to choose among the watchers.
 //!
 //! | watcher | waits with | per child | choose it |
 //! |---|---|---|---|
-//! | [`AutoChildWatcher`] | whatever the kernel gives | | always; it is the default |
+//! | [`AutoChildWatcher`] | the best mechanism of the kernel | | always; it is the default |
 //! | [`PidfdChildWatcher`] | a pidfd on the loop | 1 descriptor | to be sure that there are no threads |
-//! | `KqueueChildWatcher` (macOS, BSD) | a kqueue and one thread | nothing | to be sure that there is one thread only |
+//! | `KqueueChildWatcher` (macOS, BSD) | a kqueue and one thread | nothing | to be sure that there is only one thread |
 //! | [`ThreadedChildWatcher`] | a blocking call | 1 thread | where pidfds are refused |
 //! | [`MultiLoopChildWatcher`] | SIGCHLD | nothing | for more children than descriptors or threads |
-//! | [`SafeChildWatcher`] | SIGCHLD and the main thread's loop | nothing | to behave as asyncio's |
-//! | [`FastChildWatcher`] | SIGCHLD, reaps *every* child | nothing | to behave as asyncio's, in a program that has no other children |
+//! | [`SafeChildWatcher`] | SIGCHLD and the main thread's loop | nothing | to behave like asyncio's |
+//! | [`FastChildWatcher`] | SIGCHLD, reaps *every* child | nothing | to behave like asyncio's, in a program that has no other children |
 //! | [`SubreaperChildWatcher`] | SIGCHLD, and reaps orphans | nothing | as PID 1, or as a supervisor |
 //!
-//! Each reaps only the children that it was asked for, but for the last two. All keep working
-//! when the loop that a child was started under is gone.
+//! Except for the last two, each reaps only the children that it was asked to watch. All keep
+//! working after the loop that started a child is gone.
 
 mod auto;
 mod common;

@@ -12,11 +12,10 @@ use crate::process::wakers::lock;
 
 /// Waits for children by SIGCHLD, for any number of loops and threads.
 ///
-/// For systems without pidfds, and for more children than there are descriptors or
-/// threads to be had. One thread (`policy-sigchld`) looks for exited children and
-/// reaps its own; others' are left alone. asyncio asks every child at every signal;
-/// this finds the exited one, so that N exits cost O(N), unless a zombie that others
-/// left stands in front.
+/// For systems without pidfds, and for more children than the available descriptors or threads. One
+/// thread (`policy-sigchld`) finds exited children and reaps its own; it leaves others alone.
+/// asyncio checks every child on every signal; this finds the exited one, so that N exits cost
+/// O(N), unless a zombie that other code left is first in the kernel's list.
 ///
 /// Making one installs a handler of SIGCHLD, which calls the former; closing or
 /// dropping the last puts that back. A blocked signal or a replaced handler delays

@@ -1,4 +1,4 @@
-//! Waiting by pidfd, on the running loop.
+//! Waiting with pidfds, on the running loop.
 
 use std::sync::Arc;
 
@@ -11,11 +11,10 @@ use crate::process::pidfd;
 
 /// Waits for children by their pidfds, on the loop that polls the wait.
 ///
-/// No signals and no threads, O(1) per exit, one descriptor per child. Linux 5.4
-/// and later; elsewhere, and where a sandbox refuses pidfds, the watcher is not
-/// active. A child may be started under one loop and awaited under another. Where no
-/// loop polls, and where a loop's reactor refuses the descriptor, a background
-/// thread waits.
+/// No signals and no threads, O(1) per exit, one descriptor per child. Needs Linux 5.4 or later;
+/// elsewhere, and where a sandbox refuses pidfds, the watcher is not active. You may start a child
+/// under one loop and await it under another. If no loop polls the wait, or a loop's reactor
+/// refuses the descriptor, a background thread waits.
 ///
 /// ```
 /// use policy::{ChildWatcher, PidfdChildWatcher, process::Command};
@@ -34,7 +33,7 @@ pub struct PidfdChildWatcher {
 }
 
 impl PidfdChildWatcher {
-    /// Makes a watcher. It is ready at once: no loop need be attached.
+    /// Makes a watcher. It is ready at once, and needs no attached loop.
     ///
     /// ```
     /// policy::set_child_watcher(policy::PidfdChildWatcher::new())?;

@@ -11,15 +11,15 @@ use crate::process::hub::{self, Membership, Strangers};
 use crate::process::identity::Record;
 use crate::process::wakers::lock;
 
-/// Waits for children by SIGCHLD, while a loop runs in the main thread: as asyncio's
-/// does, so for programs that rely on that. Others take
-/// [`MultiLoopChildWatcher`](super::MultiLoopChildWatcher), which is the same without
-/// the condition.
+/// Waits for children by SIGCHLD, while a loop runs on the main thread: like asyncio's, for
+/// programs that rely on that. Other programs should use
+/// [`MultiLoopChildWatcher`](super::MultiLoopChildWatcher), which works the same way without this
+/// condition.
 ///
-/// The loop is the one that was attached (`policy::set_event_loop` does that in the
-/// main thread), or the one that runs in the main thread when a child is started
-/// there. Without it, starting a child gives [`ErrorKind::WatcherInactive`], before
-/// anything is started; children that live already end right.
+/// The loop is the attached one (`policy::set_event_loop` attaches it on the main thread), or the
+/// one that runs on the main thread when a child is started there. Without such a loop, starting a
+/// child returns [`ErrorKind::WatcherInactive`], before anything is started; children that are
+/// alive already still end with their right status.
 ///
 /// ```
 /// use policy::{ChildWatcher, ErrorKind, SafeChildWatcher, process::Command};

@@ -1,4 +1,4 @@
-//! Reaping orphans, for a process that they come to.
+//! Reaping orphans, for a process that adopts them.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,19 +11,17 @@ use crate::process::hub::{self, Membership, Strangers};
 use crate::process::identity::Record;
 use crate::process::wakers::lock;
 
-/// Reaps orphans that come to this process, as an init does: for PID 1 of a container,
-/// and for supervisors that want to see their descendants end.
+/// Reaps orphans that this process adopts, like an init process: for PID 1 of a container, and for
+/// supervisors that want to see their descendants end.
 ///
-/// Making one makes this process a subreaper (`PR_SET_CHILD_SUBREAPER`): descendants
-/// whose parents exit become its children. Those that nobody registered are reaped once
-/// they have been zombies for a while, so that other code of this process has the time
-/// to wait for children of its own. A child that was registered with any watcher of this
-/// crate is never touched. Closing, replacing or dropping the last such watcher ends all
-/// that, but for the orphans that had come by then: they are still reaped, so that none
-/// stays a zombie.
+/// Making one makes this process a subreaper (`PR_SET_CHILD_SUBREAPER`): descendants whose parents
+/// exit become its children. It reaps unregistered children once they have been zombies for a
+/// while, so that other code of this process has time to wait for its own. It never touches a child
+/// that is registered with any watcher of this crate. Closing, replacing or dropping the last such
+/// watcher ends all of that, except for the orphans that had arrived by then: they are still
+/// reaped, so that none remains a zombie.
 ///
-/// Registered children are waited for as by
-/// [`MultiLoopChildWatcher`](super::MultiLoopChildWatcher).
+/// It waits for registered children like [`MultiLoopChildWatcher`](super::MultiLoopChildWatcher).
 ///
 /// ```
 /// use policy::{SubreaperChildWatcher, process::Command};
@@ -45,13 +43,12 @@ pub struct SubreaperChildWatcher {
 const GRACE: Duration = Duration::from_millis(500);
 
 impl SubreaperChildWatcher {
-    /// Makes a watcher that leaves strangers alone for half a second.
+    /// Makes a watcher that leaves unregistered zombies alone for half a second.
     pub fn new() -> Self {
         Self::with_grace(GRACE)
     }
 
-    /// Makes a watcher that leaves a zombie alone for some time before it counts as
-    /// nobody's.
+    /// Makes a watcher that leaves an unregistered zombie alone for `grace` before it reaps it.
     pub fn with_grace(grace: Duration) -> Self {
         let membership = Membership::new(Strangers::ReapAfter(grace));
         Self { common: Common::default(), membership: Mutex::new(Some(membership)) }

@@ -9,13 +9,11 @@ use crate::process::exit::Watch;
 use crate::process::identity::Record;
 use crate::process::threads::{DEFAULT_LIMIT, Threads};
 
-/// Waits for each child on a thread of its own, up to a limit; the children beyond
-/// it share one.
+/// Waits for each child on its own thread, up to a limit; the children beyond it share one.
 ///
-/// Works on every Unix and in every sandbox, whatever loops and signals do. asyncio
-/// has no limit: 2,000 children are 2,000 threads there. A thread is named after
-/// its child (`policy-w4711`) and ends with it, whether or not the watcher is
-/// closed before.
+/// Works on every Unix and in every sandbox, whatever loops and signals do. asyncio has no limit:
+/// there, 2,000 children are 2,000 threads. A thread is named after its child (`policy-w4711`) and
+/// ends with it, even if the watcher is closed before.
 ///
 /// ```
 /// use policy::{ThreadedChildWatcher, process::Command};
@@ -44,7 +42,7 @@ impl ThreadedChildWatcher {
         Self { common: Common::default(), threads: Arc::new(Threads::new(DEFAULT_LIMIT)) }
     }
 
-    /// Sets how many threads there may be; 0 means 1.
+    /// Sets the maximum number of threads; 0 means 1.
     ///
     /// ```
     /// let watcher = policy::ThreadedChildWatcher::new().max_threads(16);
@@ -57,7 +55,7 @@ impl ThreadedChildWatcher {
         Self { threads: Arc::new(Threads::new(limit)), ..self }
     }
 
-    /// Returns how many threads wait now.
+    /// Returns the number of threads that wait now.
     ///
     /// ```
     /// assert_eq!(policy::ThreadedChildWatcher::new().threads(), 0);

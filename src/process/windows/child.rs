@@ -1,4 +1,4 @@
-//! A child that was started, until its status is known and longer.
+//! A started child.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,12 +19,12 @@ use crate::ambient;
 
 /// A child process.
 ///
-/// May be used from any thread and awaited on any executor, whichever loop it was
-/// started under. All waits are cancel safe and may be repeated; several may wait at
-/// once, since they take `&self`.
+/// May be used from any thread and awaited on any executor, whichever loop it was started under.
+/// All waits are cancel safe and may be repeated; several tasks may wait at once, because waits
+/// take `&self`.
 ///
-/// Dropping a `Child` lets it run on, unless
-/// [`kill_on_drop`](super::Command::kill_on_drop) says that it be killed.
+/// A dropped `Child` continues, unless [`kill_on_drop(true)`](super::Command::kill_on_drop) was
+/// set.
 ///
 /// ```
 /// use policy::process::Command;
@@ -39,11 +39,11 @@ use crate::ambient;
 /// ```
 #[derive(Debug)]
 pub struct Child {
-    /// The child's standard input, if that is a pipe.
+    /// The child's standard input, if it is a pipe.
     pub stdin: Option<ChildStdin>,
-    /// The child's standard output, if that is a pipe.
+    /// The child's standard output, if it is a pipe.
     pub stdout: Option<ChildStdout>,
-    /// The child's standard error, if that is a pipe.
+    /// The child's standard error, if it is a pipe.
     pub stderr: Option<ChildStderr>,
     talk: Option<Box<Talk>>,
     // Its destructor does the rest, so that the pipes can be moved out of here.
@@ -72,21 +72,21 @@ impl Child {
         Self { stdin, stdout, stderr, talk: None, held }
     }
 
-    /// Returns the number of the process. After the child has exited and this was
-    /// dropped it may be the number of another.
+    /// Returns the process id. After the child has exited and this was dropped, the id may belong
+    /// to another process.
     pub fn id(&self) -> u32 {
         self.held.record.pid()
     }
 
-    /// Waits until the child has exited. Closes [`stdin`](Self::stdin) first, if that
-    /// is still there, so that a child that reads to the end comes to one.
+    /// Waits until the child has exited. Closes [`stdin`](Self::stdin) first, if it is still there,
+    /// so that a child that reads to the end reaches it.
     ///
-    /// A child that writes more than a pipe holds waits for a reader, and so would
-    /// this: read [`stdout`](Self::stdout) meanwhile, or use
+    /// A child that writes more than a pipe holds waits for a reader, and this call would wait with
+    /// it: read [`stdout`](Self::stdout) meanwhile, or use
     /// [`wait_with_output`](Self::wait_with_output).
     ///
     /// # Errors
-    /// [`ErrorKind::Io`] if the system does not tell the status.
+    /// Returns [`ErrorKind::Io`] if the system does not report the status.
     pub async fn wait(&self) -> Result<ExitStatus, Error> {
         let _outside = ambient::outside();
         if let Some(stdin) = &self.stdin {
@@ -101,7 +101,7 @@ impl Child {
     /// Returns the status if the child has exited, without waiting.
     ///
     /// # Errors
-    /// As [`wait`](Self::wait).
+    /// Returns the errors of [`wait`](Self::wait).
     pub fn try_wait(&self) -> Result<Option<ExitStatus>, Error> {
         let status = self.held.record.try_wait()?;
         if status.is_some() {
@@ -110,8 +110,8 @@ impl Child {
         Ok(status)
     }
 
-    /// Returns the exit code, if the status is known already (asyncio's `returncode`):
-    /// [`wait`](Self::wait) or [`try_wait`](Self::try_wait) before.
+    /// Returns the exit code, if the status is already known (asyncio's `returncode`). Does not ask
+    /// the system; call [`wait`](Self::wait) or [`try_wait`](Self::try_wait) first.
     pub fn returncode(&self) -> Option<i32> {
         if !self.held.seen.load(Ordering::Relaxed) {
             return None;
@@ -119,20 +119,20 @@ impl Child {
         self.held.record.try_wait().ok().flatten().and_then(|status| status.code())
     }
 
-    /// Writes `input` to the child, closes [`stdin`](Self::stdin), reads both other pipes
-    /// to their ends, and waits until the child has exited (asyncio's `communicate`). All at
-    /// once, so that neither side waits for the other.
+    /// Writes `input` to the child, closes [`stdin`](Self::stdin), reads both other pipes to their
+    /// ends, and waits until the child has exited (asyncio's `communicate`). Does all of this
+    /// concurrently, so that neither side waits for the other.
     ///
-    /// A child that exits without having read its input is no error.
+    /// It is no error if a child exits without reading its input.
     ///
-    /// Cancel safe: what was read stays here, and the next call goes on, with what is left
-    /// of the input and then its own.
+    /// Cancel safe: the `Child` keeps the bytes that were read, and the next call continues with
+    /// the rest of the input and then its own.
     ///
     /// # Errors
-    /// As [`wait`](Self::wait); [`ErrorKind::InvalidInput`] if there is input and no pipe for
-    /// it; [`ErrorKind::LimitReached`], with the child killed, if it wrote more than
-    /// [`max_output`](super::Command::max_output). What was read comes with the error:
-    /// [`PartialOutput::of`](super::PartialOutput::of).
+    /// Returns the errors of [`wait`](Self::wait); [`ErrorKind::InvalidInput`] if there is input
+    /// and no pipe for it; [`ErrorKind::LimitReached`] if the child wrote more than
+    /// [`max_output`](super::Command::max_output), in which case it is killed. The error carries
+    /// the bytes that were read: [`PartialOutput::of`](super::PartialOutput::of).
     pub async fn communicate(&mut self, input: impl Into<Vec<u8>>) -> Result<Output, Error> {
         let input = input.into();
         // While it runs, also while its pipes are read, a paused clock does not jump.
@@ -151,11 +151,11 @@ impl Child {
     /// Closes [`stdin`](Self::stdin), reads both other pipes to their ends, and waits
     /// until the child has exited.
     ///
-    /// Dropping the future drops the child, and what was read:
+    /// Dropping the future drops the child and the bytes that were read:
     /// [`communicate`](Self::communicate) keeps both.
     ///
     /// # Errors
-    /// As [`communicate`](Self::communicate).
+    /// Returns the errors of [`communicate`](Self::communicate).
     pub async fn wait_with_output(mut self) -> Result<Output, Error> {
         self.communicate("").await
     }
@@ -180,27 +180,28 @@ impl Child {
     /// Kills the child and waits until it is gone.
     ///
     /// # Errors
-    /// As [`start_kill`](Self::start_kill) and [`wait`](Self::wait).
+    /// Returns the errors of [`start_kill`](Self::start_kill) and [`wait`](Self::wait).
     pub async fn kill(&self) -> Result<(), Error> {
         self.start_kill()?;
         self.wait().await.map(drop)
     }
 
-    /// Ends the child (`TerminateProcess`), with exit code 1, and does not wait. With
-    /// [`kill_tree`](super::Command::kill_tree), what descends from it as well.
+    /// Ends the child (`TerminateProcess`) with exit code 1, and does not wait. With
+    /// [`kill_tree`](super::Command::kill_tree), ends its descendants as well.
     ///
     /// # Errors
-    /// [`ErrorKind::ChildExited`] if it came too late; what is left of the tree is
+    /// Returns [`ErrorKind::ChildExited`] if the child has exited already; the rest of the tree is
     /// killed all the same.
     pub fn start_kill(&self) -> Result<(), Error> {
         self.held.record.kill()
     }
 
-    /// As asyncio on Windows: 9 and 15 kill the child, 0 asks whether it is there, and
-    /// there are no other signals.
+    /// Sends a signal, like asyncio on Windows: 9 and 15 kill the child, 0 checks that it exists,
+    /// and there are no other signals.
     ///
     /// # Errors
-    /// [`ErrorKind::ChildExited`]; [`ErrorKind::InvalidInput`].
+    /// Returns [`ErrorKind::ChildExited`] if the child has exited, and [`ErrorKind::InvalidInput`]
+    /// for any other signal.
     pub fn send_signal(&self, signal: i32) -> Result<(), Error> {
         match signal {
             0 if self.held.record.try_wait()?.is_none() => Ok(()),
@@ -213,11 +214,11 @@ impl Child {
         }
     }
 
-    /// Kills the child, and waits until it is gone; returns how it ended, also if it
-    /// had ended before. Nobody can be asked to end here, so there is no grace.
+    /// Kills the child, and waits until it is gone. Returns how it ended, even if it had ended
+    /// before. Windows can't ask a process to end, so there is no grace.
     ///
     /// # Errors
-    /// As [`start_kill`](Self::start_kill) and [`wait`](Self::wait).
+    /// Returns the errors of [`start_kill`](Self::start_kill) and [`wait`](Self::wait).
     pub async fn terminate(&self, _grace: Duration) -> Result<ExitStatus, Error> {
         match self.start_kill() {
             Err(error) if error.kind() != ErrorKind::ChildExited => Err(error),
@@ -247,11 +248,11 @@ impl Drop for Held {
     }
 }
 
-/// A start of a child: a future of the [`Child`].
+/// A child that is being started: a future of the [`Child`].
 ///
-/// Nothing happens before the first poll. The child is started on another thread, so
-/// that the loop goes on. Dropping the future before it is ready leaves no child
-/// behind: one that was started is killed.
+/// Nothing happens before the first poll. Another thread starts the child, so that the loop keeps
+/// running. If you drop the future before it is ready, no child remains: one that was started is
+/// killed.
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct Starting {
     future: Pin<Box<dyn Future<Output = Result<Child, Error>> + Send>>,

@@ -1,4 +1,4 @@
-//! What is to be started, and how.
+//! Which program to start, and how.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -23,10 +23,10 @@ use super::pipe::{ChildStderr, ChildStdin, ChildStdout};
 use super::sys::{self, Job};
 use crate::ambient;
 
-/// A program that is to be started as a child, with what it is given.
+/// Builds and starts children.
 ///
-/// As std's, which starts it and quotes its arguments; and more. May be started any
-/// number of times.
+/// Like std's command, which starts the child and quotes its arguments, with more options. It can
+/// start any number of children.
 ///
 /// ```
 /// use policy::process::Command;
@@ -72,16 +72,16 @@ struct Streams {
 }
 
 impl Command {
-    /// Makes the command to start a program, without arguments, with this process's
-    /// environment, folder and standard streams.
+    /// Makes a command that runs `program`, without arguments, with this process's environment,
+    /// working directory and standard streams.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         Self::of(StdCommand::new(program))
     }
 
-    /// Makes the command to run a command line by the shell that `ComSpec` names, `cmd`
-    /// (asyncio's `create_subprocess_shell`).
+    /// Makes a command that runs a command line with the shell in `ComSpec`, `cmd` (asyncio's
+    /// `create_subprocess_shell`).
     ///
-    /// The line is the shell's, as it is: what comes from elsewhere has no place in it.
+    /// The shell gets the line unchanged: do not put text that comes from elsewhere into it.
     pub fn shell(line: impl AsRef<OsStr>) -> Self {
         let shell = env::var_os("ComSpec").unwrap_or_else(|| "cmd.exe".into());
         let mut command = StdCommand::new(shell);
@@ -114,8 +114,8 @@ impl Command {
         self
     }
 
-    /// Adds to the command line as it is, without quotes: for programs that take their
-    /// line apart in a way of their own.
+    /// Adds text to the command line as it is, without quotes: for programs that parse their
+    /// command line in their own way.
     pub fn raw_arg(&mut self, text: impl AsRef<OsStr>) -> &mut Self {
         self.std().raw_arg(text);
         self
@@ -155,7 +155,7 @@ impl Command {
         self
     }
 
-    /// Sets the folder that the child works in.
+    /// Sets the child's working directory.
     pub fn current_dir(&mut self, folder: impl AsRef<Path>) -> &mut Self {
         self.std().current_dir(folder);
         self
@@ -196,38 +196,36 @@ impl Command {
         self
     }
 
-    /// Makes a job object of the child and all that descends from it, so that killing
-    /// the child kills all of them. The default is false.
+    /// Puts the child and all its descendants into a job object, so that killing the child kills
+    /// all of them. The default is false.
     pub fn kill_tree(&mut self, tree: bool) -> &mut Self {
         self.options.kill_tree = tree;
         self
     }
 
-    /// Sets how long the pipes of a child that has exited are read on, if somebody else
-    /// has them. The default is for ever.
+    /// Sets how long to read the pipes of a child that has exited, while another process still
+    /// holds them. There is no limit by default.
     pub fn wait_delay(&mut self, delay: Duration) -> &mut Self {
         self.options.wait_delay = Some(delay);
         self
     }
 
-    /// Sets how much a child may write that is collected, in bytes. The default is no
-    /// limit.
+    /// Limits how many bytes of a child's output are collected. There is no limit by default.
     pub fn max_output(&mut self, bytes: usize) -> &mut Self {
         self.options.max_output = Some(bytes);
         self
     }
 
-    /// Gives the child so long, from its start: then it is killed. [`output`](Self::output)
-    /// and [`Child::communicate`] return what it had written by then, and
-    /// [`Output::timed_out`] is true; [`status`](Self::status) gives
-    /// [`ErrorKind::TimedOut`]. The default is no limit.
+    /// Kills the child after `limit`, counted from its start. [`output`](Self::output) and
+    /// [`Child::communicate`] return the output so far, and [`Output::timed_out`] is true;
+    /// [`status`](Self::status) returns [`ErrorKind::TimedOut`]. There is no limit by default.
     pub fn timeout(&mut self, limit: Duration) -> &mut Self {
         self.options.timeout = Some(limit);
         self
     }
 
-    /// Gives the child its whole standard input, which a thread writes. A child that reads
-    /// only a part of it, or nothing, is no error.
+    /// Sets the child's whole standard input, which a thread writes. It is no error if a child
+    /// reads only a part of it, or nothing.
     pub fn input(&mut self, bytes: impl Into<Vec<u8>>) -> &mut Self {
         self.set.stdin = true;
         self.options.input = Some(bytes.into().into());
@@ -238,20 +236,20 @@ impl Command {
     /// Starts a child, on this thread.
     ///
     /// # Errors
-    /// Before anything is started: [`ErrorKind::NoRunningLoop`];
-    /// [`ErrorKind::LimitReached`] by [`set_max_children`](super::set_max_children);
-    /// [`ErrorKind::InvalidInput`]. [`ErrorKind::Io`] if the program can't be executed,
-    /// or can't be waited for: the child is killed then.
+    /// Before it starts anything: returns [`ErrorKind::NoRunningLoop`] if there is no loop,
+    /// [`ErrorKind::LimitReached`] at the limit of [`set_max_children`](super::set_max_children),
+    /// and [`ErrorKind::InvalidInput`] if the options are invalid. Returns [`ErrorKind::Io`] if the
+    /// program can't be executed, or can't be waited for: then the child is killed.
     pub fn spawn(&mut self) -> Result<Child, Error> {
         self.check()?;
         ambient::event_loop()?.state().check_open()?;
         launch(&mut self.std(), &self.options)
     }
 
-    /// As [`spawn`](Self::spawn), on another thread: the loop goes on meanwhile.
+    /// Like [`spawn`](Self::spawn), but on another thread: the loop keeps running meanwhile.
     ///
     /// # Errors
-    /// As [`spawn`](Self::spawn).
+    /// Returns the errors of [`spawn`](Self::spawn).
     pub fn start(&mut self) -> Starting {
         self.starting(false)
     }
@@ -263,7 +261,7 @@ impl Command {
     /// [`kill_on_drop`](Self::kill_on_drop).
     ///
     /// # Errors
-    /// As [`spawn`](Self::spawn) and [`Child::wait`].
+    /// Returns the errors of [`spawn`](Self::spawn) and [`Child::wait`].
     pub fn status(
         &mut self,
     ) -> impl Future<Output = Result<ExitStatus, Error>> + Send + 'static + use<> {
@@ -271,14 +269,14 @@ impl Command {
         async move { starting.await?.into_status().await }
     }
 
-    /// Starts a child, with pipes for its output and no input unless they were set,
-    /// and collects what it writes until it has exited.
+    /// Starts a child, with pipes for its output and no input unless they were set, and collects
+    /// its output until it has exited.
     ///
     /// Nothing happens before the future is polled. Dropping it drops the child: see
     /// [`kill_on_drop`](Self::kill_on_drop).
     ///
     /// # Errors
-    /// As [`spawn`](Self::spawn) and [`Child::wait_with_output`].
+    /// Returns the errors of [`spawn`](Self::spawn) and [`Child::wait_with_output`].
     pub fn output(
         &mut self,
     ) -> impl Future<Output = Result<Output, Error>> + Send + 'static + use<> {

@@ -1,21 +1,19 @@
-//! Children: programs that are started, written to, read from and waited for.
+//! Children: programs that you start, write to, read from and wait for.
 //!
-//! [`Command`] starts a [`Child`], as in std; what may take time is awaited. The
-//! children stand on no executor's process support, and there is no child watcher here,
-//! as in asyncio: the handle of a process is its identity, and the system tells when it
-//! is signalled.
+//! [`Command`] starts a [`Child`], as in std; calls that may take time are async. Children do not
+//! use any executor's process support, and there is no child watcher here, as in asyncio: the
+//! handle of a process is its identity, and the system signals it when the process ends.
 //!
 //! | I want to … | call |
 //! |---|---|
-//! | run a program and have what it writes | [`Command::output`] |
-//! | run a program and have how it ended | [`Command::status`] |
+//! | run a program and collect its output | [`Command::output`] |
+//! | run a program and get its exit status | [`Command::status`] |
 //! | talk to a program while it runs | [`Command::spawn`], or [`Command::start`] in code that must not block |
 //! | call it as in asyncio | [`create_subprocess_exec`], [`create_subprocess_shell`] |
 //!
-//! Other than on Unix: there are no signals, so a child that should end is killed; what
-//! `kill_tree` kills is a job object, which nobody leaves; and there is no `quote`, since
-//! no quoting is understood by `cmd` and by every program: give arguments to
-//! [`Command::arg`] instead.
+//! Some things differ from Unix. There are no signals, so a child that should end is killed.
+//! `kill_tree` kills a job object, which no process can leave. There is no `quote`, because `cmd`
+//! and all programs have no quoting in common: pass arguments to [`Command::arg`] instead.
 
 mod background;
 mod child;
@@ -44,11 +42,10 @@ pub use output::{Output, PartialOutput};
 pub use pipe::{ChildStderr, ChildStdin, ChildStdout};
 
 /// Starts a program with arguments, with this process's standard streams (asyncio's
-/// `create_subprocess_exec`). The program is started on another thread, so that the
-/// loop goes on.
+/// `create_subprocess_exec`). Another thread starts the program, so that the loop keeps running.
 ///
-/// The future gives the errors of [`Command::spawn`]. Dropped before it is ready, it
-/// leaves no child behind.
+/// The future returns the errors of [`Command::spawn`]. If you drop it before it is ready, no child
+/// remains.
 ///
 /// ```
 /// policy::run(async {
@@ -65,8 +62,8 @@ pub fn create_subprocess_exec(
     Command::new(program).args(args).start()
 }
 
-/// Runs a command line by the shell that `ComSpec` names, `cmd` (asyncio's
-/// `create_subprocess_shell`); see [`create_subprocess_exec`].
+/// Runs a command line with the shell in `ComSpec`, `cmd` (asyncio's `create_subprocess_shell`);
+/// see [`create_subprocess_exec`].
 ///
 /// ```
 /// policy::run(async {

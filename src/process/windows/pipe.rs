@@ -187,10 +187,10 @@ macro_rules! reading_end {
                 Self { reading: Reading::new(pipe) }
             }
 
-            /// Turns the pipe into what another command can read from.
+            /// Converts the pipe into a [`Stdio`] that another command can read from.
             ///
             /// # Errors
-            /// If it was read from already: a thread has it then.
+            /// Returns an error if it was read from already: then a thread owns it.
             pub fn into_stdio(mut self) -> io::Result<Stdio> {
                 self.reading.pipe.take().map(Stdio::from).ok_or_else(in_use)
             }
@@ -255,23 +255,23 @@ fn in_use() -> io::Error {
 reading_end! {
     /// The reading end of a child's standard output.
     ///
-    /// What was written before the child exited stays readable after that.
+    /// The child's output stays readable after the child has exited.
     ChildStdout, std::process::ChildStdout
 }
 
 reading_end! {
     /// The reading end of a child's standard error.
     ///
-    /// What was written before the child exited stays readable after that.
+    /// The child's output stays readable after the child has exited.
     ChildStderr, std::process::ChildStderr
 }
 
 /// The writing end of a child's standard input.
 ///
-/// What was written is on its way when the write returns, and there when `flush` does.
-/// Dropping or closing it is the end of the child's input, after that. A child that reads
-/// no more gives [`io::ErrorKind::BrokenPipe`]. [`Child::wait`](super::Child::wait) closes
-/// it.
+/// A write returns when the bytes are on their way; `flush` returns when they have arrived. After
+/// you drop or close it, the child reads the end of its input, behind these bytes. If the child
+/// reads no more, a write returns [`io::ErrorKind::BrokenPipe`].
+/// [`Child::wait`](super::Child::wait) closes it.
 pub struct ChildStdin {
     /// Until it is first used. A lock, so that `Child::wait`, which many may call at once,
     /// can close it.
@@ -290,10 +290,10 @@ impl ChildStdin {
         self.lane.close();
     }
 
-    /// Turns the pipe into what another command can write to.
+    /// Converts the pipe into a [`Stdio`] that another command can write to.
     ///
     /// # Errors
-    /// If it was written to already: a thread has it then.
+    /// Returns an error if it was written to already: then a thread owns it.
     pub fn into_stdio(self) -> io::Result<Stdio> {
         self.take().map(Stdio::from).ok_or_else(in_use)
     }
