@@ -1,2 +1,2 @@
 //! What hostile code, a hostile adapter or a hostile peer can't do: the tests beside this
-//! file, in a crate with little below it.
+//! file, which `ci/sanitize` also runs under the address sanitizer and under valgrind.

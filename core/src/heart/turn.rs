@@ -222,7 +222,16 @@ impl<'a, P: FnMut(&mut Context<'_>) -> Poll<()>> Turn<'a, P> {
             let next = self.ready.next_alarm();
             self.alarm.set(self.event_loop, next, &mut Context::from_waker(waker));
         }
-        self.ready.sleeps()
+        if !self.ready.sleeps() {
+            return false;
+        }
+        // What clones a waker or polls a timer is the code of others, and may have added
+        // something on this thread.
+        let is_idle = self.lane.len() == 0;
+        if !is_idle {
+            self.ready.awake();
+        }
+        is_idle
     }
 
     /// Nothing is ready: a clock that is paused may go on.

@@ -4,7 +4,7 @@
 //! Mostly the proof is that nothing comes out by `ci/sanitize`, which runs this file under
 //! the address sanitizer and under valgrind. The table of what each trait could say is in
 //! SECURITY.md.
-#![cfg(all(unix, feature = "default-loop", feature = "tokio-io", feature = "hyper"))]
+#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -14,7 +14,13 @@
 )]
 #![forbid(unsafe_code)]
 
+#[path = "lying/event_loop.rs"]
+mod event_loop;
+#[path = "lying/proactor.rs"]
+mod proactor;
 #[path = "lying/source.rs"]
 mod source;
 #[path = "lying/support.rs"]
 mod support;
+#[path = "lying/watcher.rs"]
+mod watcher;

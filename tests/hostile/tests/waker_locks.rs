@@ -6,12 +6,19 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, OnceLock, Weak, mpsc};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 use std::thread;
 use std::time::Duration;
 
 use futures_lite::{AsyncRead, AsyncWrite};
+use policy::core::LoopState;
+use policy::{EventLoop, LoopKind};
+use support::Liar;
+
+#[allow(dead_code, reason = "lies are told elsewhere")]
+#[path = "lying/support.rs"]
+mod support;
 
 /// Longer than any of this takes on a loaded machine: a guard against hanging.
 const LONG: Duration = Duration::from_secs(60);
@@ -171,5 +178,35 @@ fn a_socket_that_several_wait_for() {
             let mut receiving = pin!(socket.recv_from(&mut buf));
             poll_twice(&call, |cx| assert!(receiving.as_mut().poll(cx).is_pending()));
         });
+    });
+}
+
+#[test]
+fn the_driver_of_a_loop() {
+    must_end("a driver", || {
+        let known = Arc::new(OnceLock::<Weak<dyn EventLoop>>::new());
+        let own = known.clone();
+        let mut liar = Liar::new();
+        liar.state = LoopState::new("liar", LoopKind::Selector);
+        liar.drive = Box::new(move |mut main| {
+            let event_loop = own.get().and_then(Weak::upgrade).unwrap();
+            let other = event_loop.clone();
+            let call: Call = Arc::new(move || drop(other.try_call_soon(|| {})));
+            let waker = calling(call);
+            for _ in 0..10 {
+                if main.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
+                    break;
+                }
+                // It sleeps: whoever adds something wakes it.
+                let other = event_loop.clone();
+                thread::spawn(move || drop(other.try_call_soon(|| {}))).join().unwrap();
+            }
+            Ok(())
+        });
+        let event_loop: Arc<dyn EventLoop> = Arc::new(liar);
+        let _first = known.set(Arc::downgrade(&event_loop));
+        let stopped = event_loop.run_until_complete(std::future::pending::<()>());
+        assert!(stopped.is_err());
+        event_loop.close().unwrap();
     });
 }

@@ -3,17 +3,18 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io::{self, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::net as std_net;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
 
 use hyper::rt::Read;
-use policy::Interest;
 use policy::core::os::{BorrowedIo, OwnedIo, borrow};
 use policy::core::{Source, context};
 use policy::net::{UnixDatagram, UnixListener, UnixStream};
 use policy::process::{Command, Stdio};
+use policy::{EventLoop, Interest};
 use tokio::io::AsyncReadExt;
 
 use crate::support::Liar;
@@ -180,4 +181,42 @@ fn what_a_lying_source_did_not_do_is_not_done() {
             panic!("nobody has sent, and {received:?} was received");
         }
     }
+}
+
+/// Removes the callback that it is asked for.
+#[derive(Debug)]
+struct Remover(Arc<OnceLock<Weak<dyn EventLoop>>>, i32);
+
+impl Source for Remover {
+    fn poll_io(&self, _: &mut Context<'_>, _: Interest, _: &mut Op<'_>) -> Poll<io::Result<usize>> {
+        let event_loop = self.0.get().and_then(Weak::upgrade).unwrap();
+        event_loop.selector().unwrap().remove_reader(self.1);
+        Poll::Pending
+    }
+}
+
+// It waited for itself: the lock of the callback was held while the source was polled, which
+// clones wakers, and they may run anything.
+#[test]
+fn a_callback_may_be_removed_while_its_source_is_polled() {
+    let (send, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let (ours, _theirs) = std_net::UnixStream::pair().unwrap();
+        let number = ours.as_raw_fd();
+        let known = Arc::new(OnceLock::<Weak<dyn EventLoop>>::new());
+        let mut liar = Liar::new();
+        let theirs = known.clone();
+        liar.register = Some(Box::new(move |_| Ok(Box::new(Remover(theirs.clone(), number)))));
+        liar.submit = Box::new(|mut task| {
+            let mut cx = Context::from_waker(Waker::noop());
+            let _polled = Pin::new(&mut task).poll(&mut cx);
+            Ok(())
+        });
+        let event_loop: Arc<dyn EventLoop> = Arc::new(liar);
+        let _first = known.set(Arc::downgrade(&event_loop));
+        let selector = event_loop.selector().unwrap();
+        selector.add_reader(number, || unreachable!("it is removed")).unwrap();
+        send.send(())
+    });
+    ended.recv_timeout(std::time::Duration::from_secs(60)).expect("it does not wait for itself");
 }
