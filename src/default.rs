@@ -1,4 +1,4 @@
-//! What is used when nobody chose.
+//! The default policy.
 
 use std::sync::Arc;
 
@@ -6,11 +6,11 @@ use policy_core::{
     ChildWatcher, Context, ContextPolicy, CurrentLoop, Error, EventLoop, EventLoopPolicy,
 };
 
-/// The policy that is used unless another was set.
+/// The policy of a process that sets no other.
 ///
-/// Each thread has an event loop of its own, made by itself on the main thread
-/// only. The loop is `SelectorEventLoop`, on Windows `ProactorEventLoop`, whatever other
-/// features are on; without the feature `default-loop`, making a loop gives
+/// Each thread has its own event loop, created by itself on the main thread only. The loop is
+/// `SelectorEventLoop`, on Windows `ProactorEventLoop`, whatever other features are on; without the
+/// feature `default-loop`, making a loop returns
 /// [`ErrorKind::NoDefaultLoop`](crate::ErrorKind::NoDefaultLoop).
 ///
 /// ```
@@ -27,7 +27,7 @@ pub struct DefaultEventLoopPolicy {
 }
 
 impl DefaultEventLoopPolicy {
-    /// Makes the policy. No loop is made yet.
+    /// Makes the policy. Does not create a loop yet.
     ///
     /// ```
     /// use policy::DefaultEventLoopPolicy;

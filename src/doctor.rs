@@ -1,4 +1,4 @@
-//! What this machine and this build can do, and what to do where they can't.
+//! Reports what this machine and this build can do, and the remedy for what they can't.
 
 mod children;
 #[cfg(target_os = "linux")]
@@ -8,12 +8,12 @@ mod report;
 
 pub use report::{Answer, Finding, Report, Topic};
 
-/// Looks at what this machine and this build can do: the loops that are compiled in, how children
-/// are waited for, and the limits of the system.
+/// Examines what this machine and this build can do: the compiled-in loops, the ways to wait for
+/// children, and the limits of the system.
 ///
 /// It makes a loop of each policy and closes it again, so it takes some milliseconds, and starts
-/// the threads of those that have threads. It starts no child and changes nothing. Callable on
-/// any thread, inside a running loop or outside.
+/// the threads of multi-threaded loops. It starts no child and changes nothing. May be called on
+/// any thread, inside or outside a running loop.
 ///
 /// `cargo run --example doctor` prints the report; `--json` prints it for programs.
 ///

@@ -1,10 +1,10 @@
-//! The event loop, for who comes from asyncio: each method of `AbstractEventLoop`, and
-//! its form here.
+//! The event loop, for users of asyncio: each method of `AbstractEventLoop`, and its counterpart
+//! here.
 //!
-//! A loop is an `Arc<dyn EventLoop>`; what one calls are methods of `dyn EventLoop` (see
-//! [`EventLoop`]). Those that start children are of `EventLoopExt`, on Unix, in the
-//! [`prelude`](crate::prelude). Most have a twin that acts on the loop that runs this
-//! code: `policy::spawn`, `policy::net`, `policy::time`.
+//! A loop is an `Arc<dyn EventLoop>`; you call the methods of `dyn EventLoop` (see [`EventLoop`]).
+//! The methods that start children belong to `EventLoopExt`, on Unix, in the
+//! [`prelude`](crate::prelude). Most have a twin that acts on the running loop: `policy::spawn`,
+//! `policy::net`, `policy::time`.
 //!
 //! ```
 //! use std::time::Duration;
@@ -41,9 +41,9 @@
 //! | `call_at` | `call_at(when, callback)` | as above |
 //! | `time` | `time()` | an `Instant`; `pause()` and `advance(…)` for tests |
 //!
-//! `try_call_soon` and the like give an error where these drop the callback, on a closed
-//! loop. Callbacks are closures, so arguments are captured; so are what asyncio calls
-//! context variables, `context=` has no counterpart.
+//! `try_call_soon` and the like return an error where these drop the callback, on a closed loop.
+//! Callbacks are closures, so they capture their arguments, and also the values that asyncio keeps
+//! in context variables: `context=` has no counterpart.
 //!
 //! # Tasks and threads
 //!
@@ -84,16 +84,15 @@
 //! | `slow_callback_duration` | the same, and `set_slow_callback_duration` | polls of tasks, too |
 //!
 //! The exceptions `KeyboardInterrupt` and `SystemExit`, which end asyncio's loop, have no
-//! counterpart: a panic is told to the handler or found in the task's handle.
+//! counterpart: a panic goes to the handler, or is found in the task's handle.
 //!
 //! # Transports and protocols
 //!
-//! are not copied. In asyncio a transport calls the methods of a protocol, because
-//! callbacks came first and coroutines later. Here everything can be awaited: what a
-//! protocol is told by `data_received` is read from a stream; `connection_lost` is the end
-//! of the stream or its error; `pause_writing` is a write that waits; and a task per
-//! connection is the object that keeps the state. The streams read and write by the
-//! traits of [futures-io](futures_io), so codecs of any crate fit on them.
+//! are not copied. In asyncio a transport calls the methods of a protocol, because callbacks came
+//! first and coroutines later. Here you can await everything: instead of `data_received` you read
+//! from a stream; `connection_lost` is the end of the stream or its error; `pause_writing` is a
+//! write that waits; and a task per connection is the object that keeps the state. The streams
+//! implement the traits of [futures-io](futures_io), so codecs of any crate work with them.
 
 pub use policy_core::{
     BlockingExecutor, EventLoop, ExceptionContext, ExceptionHandler, Handle, Job, LoopKind,

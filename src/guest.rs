@@ -1,4 +1,4 @@
-//! A loop inside of another main loop.
+//! A loop inside another main loop.
 
 use std::fmt;
 use std::future::Future;
@@ -9,22 +9,22 @@ use std::time::Instant;
 use policy_core::task::JoinHandle;
 use policy_core::{Error, EventLoop, IntoPolicy};
 
-/// A loop that somebody else's main loop (winit, glib, Qt, a game, `select` of a C
-/// program) runs, turn by turn.
+/// A loop that another main loop (winit, glib, Qt, a game, `select` in a C program) runs, turn by
+/// turn.
 ///
-/// The host calls [`turn`](Self::turn) when `wake` was called, when the timer that the
-/// last turn named is due, and again at once if that turn was not idle. No turn waits.
-/// In between, nothing runs: the loop costs no processor time while it is idle.
+/// The host calls [`turn`](Self::turn) after `wake` was called, when the timer that the last turn
+/// returned is due, and again at once if that turn was not idle. No turn waits. In between, nothing
+/// runs: the loop uses no processor time while it is idle.
 ///
-/// `wake` is called from any thread, also by the code of a turn of another guest, so it
-/// should do no more than post a message to the host, or signal a condition variable. It
-/// is called once until the next turn.
+/// `wake` is called from any thread, also inside a turn of another guest, so it should only post a
+/// message to the host, or signal a condition variable. It is called at most once until the next
+/// turn.
 ///
-/// Which loops can be guests? Those that notice by themselves that a socket is ready: the
-/// default loop on Unix, and `SmolPolicy::current_thread()`. Others say
+/// Which loops can be guests? Those that notice by themselves that a socket is ready: the default
+/// loop on Unix, and `SmolPolicy::current_thread()`. Others return
 /// [`Unsupported`](crate::ErrorKind::Unsupported).
 ///
-/// It stays on its thread. Dropping it closes the loop and cancels what is left.
+/// It stays on its thread. Dropping it closes the loop and cancels the remaining tasks.
 ///
 /// ```
 /// use policy::{DefaultEventLoopPolicy, Guest};
@@ -53,7 +53,7 @@ pub struct Guest {
     _stays_here: PhantomData<*const ()>,
 }
 
-/// What a turn of a [`Guest`] has left.
+/// The state of a [`Guest`] after a turn.
 ///
 /// ```
 /// use policy::{DefaultEventLoopPolicy, Guest};
@@ -70,8 +70,8 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// Returns true if nothing is ready; else the host calls [`Guest::turn`] again, after
-    /// its own work.
+    /// Returns true if nothing is ready; otherwise the host should call [`Guest::turn`] again,
+    /// after its own work.
     ///
     /// ```
     /// # use policy::{DefaultEventLoopPolicy, Guest};
@@ -84,7 +84,7 @@ impl Turn {
         self.is_idle
     }
 
-    /// Returns when the next timer is due, by the system's clock: the host calls
+    /// Returns when the next timer is due, by the system's clock: the host should call
     /// [`Guest::turn`] then.
     ///
     /// ```
@@ -100,11 +100,11 @@ impl Turn {
 }
 
 impl Guest {
-    /// Makes a loop of `policy` (`None`: the process's), to be run turn by turn.
+    /// Makes a loop of `policy` for a host to run turn by turn. `None` uses the process's policy.
     ///
     /// # Errors
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) if the policy's loops can't be
-    /// guests; what the policy gives.
+    /// Returns [`Unsupported`](crate::ErrorKind::Unsupported) if the policy's loops can't be
+    /// guests, or the error of the policy.
     ///
     /// ```
     /// use policy::{DefaultEventLoopPolicy, Guest};
@@ -126,12 +126,12 @@ impl Guest {
         Ok(Self { event_loop, _stays_here: PhantomData })
     }
 
-    /// Runs what is ready, and what is due, and does not wait.
+    /// Runs everything that is ready or due, and does not wait.
     ///
     /// # Errors
-    /// [`AlreadyRunning`](crate::ErrorKind::AlreadyRunning) or
-    /// [`OtherLoopRunning`](crate::ErrorKind::OtherLoopRunning) inside of a turn, or of
-    /// another loop's run; [`Forked`](crate::ErrorKind::Forked) in a child of `fork`.
+    /// Returns [`AlreadyRunning`](crate::ErrorKind::AlreadyRunning) or
+    /// [`OtherLoopRunning`](crate::ErrorKind::OtherLoopRunning) inside a turn, or inside another
+    /// loop's run, and [`Forked`](crate::ErrorKind::Forked) in a child of `fork`.
     ///
     /// ```
     /// use policy::{DefaultEventLoopPolicy, Guest};
@@ -149,7 +149,7 @@ impl Guest {
         Ok(Turn { is_idle, next_timer })
     }
 
-    /// Spawns a task, which is polled in the turns to come.
+    /// Spawns a task, which later turns poll.
     ///
     /// ```
     /// # use policy::{DefaultEventLoopPolicy, Guest};
@@ -166,7 +166,7 @@ impl Guest {
         self.event_loop.spawn(future)
     }
 
-    /// Returns the loop, for all that it can do besides.
+    /// Returns the loop, for all its other methods.
     ///
     /// ```
     /// # use policy::{DefaultEventLoopPolicy, Guest};
@@ -178,10 +178,10 @@ impl Guest {
         &self.event_loop
     }
 
-    /// Closes the loop, and cancels what is left.
+    /// Closes the loop, and cancels the remaining tasks.
     ///
     /// # Errors
-    /// [`CloseWhileRunning`](crate::ErrorKind::CloseWhileRunning) inside of a turn.
+    /// Returns [`CloseWhileRunning`](crate::ErrorKind::CloseWhileRunning) inside a turn.
     ///
     /// ```
     /// # use policy::{DefaultEventLoopPolicy, Guest};

@@ -1,7 +1,7 @@
-//! What hyper asks of a runtime: hyper on whichever loop runs.
+//! hyper on any loop: its executor and its timers.
 //!
-//! The streams of [`net`](crate::net) are hyper's connections as they are: with this
-//! feature they implement `hyper::rt::Read` and `hyper::rt::Write`.
+//! hyper can use the streams of [`net`](crate::net) as connections directly: with this feature they
+//! implement `hyper::rt::Read` and `hyper::rt::Write`.
 //!
 //! ```
 //! # fn example<B>(builder: &mut B) where B: TakesTimer {
@@ -25,7 +25,7 @@ use policy_core::EventLoop;
 
 use crate::time;
 
-/// Runs hyper's tasks: on the loop that runs where they come up, or on one that is named.
+/// Runs hyper's tasks: on the loop that runs where they are spawned, or on a given one.
 ///
 /// ```
 /// use hyper::rt::Executor as _;
@@ -43,10 +43,10 @@ pub struct Executor {
 }
 
 impl Executor {
-    /// Makes an executor for the loop that runs wherever it is used.
+    /// Makes an executor that uses the loop that runs wherever it is called.
     ///
     /// # Panics
-    /// When it is used where there is no loop, as [`spawn`](crate::spawn) does.
+    /// Panics when it is called outside any loop, like [`spawn`](crate::spawn).
     ///
     /// ```
     /// let executor = policy::hyper::Executor::new();
@@ -57,7 +57,7 @@ impl Executor {
         Self::default()
     }
 
-    /// Makes an executor for this loop. On a closed loop tasks are dropped.
+    /// Makes an executor for this loop. A closed loop drops the tasks.
     ///
     /// ```
     /// let event_loop = policy::new_event_loop()?;
@@ -86,7 +86,7 @@ where
     }
 }
 
-/// Makes hyper's timers, by those of the loop that runs where they are made.
+/// Makes hyper's timers, with the timers of the running loop.
 ///
 /// ```
 /// use hyper::rt::Timer as _;
@@ -101,7 +101,7 @@ where
 pub struct Timer(());
 
 impl Timer {
-    /// Makes it.
+    /// Makes a timer factory.
     ///
     /// ```
     /// let timer = policy::hyper::Timer::new();

@@ -96,7 +96,7 @@ pub use policy_tokio::TokioPolicy;
 #[cfg(all(windows, feature = "default-loop", not(feature = "compio")))]
 pub use policy_windows::ProactorEventLoop;
 
-/// What adapters build on; see `policy_core`.
+/// The contracts for adapters; see `policy_core`.
 pub mod core {
     pub use policy_core::*;
 }

@@ -120,8 +120,8 @@ pub(crate) fn all() -> impl Iterator<Item = &'static str> {
     known().into_iter().map(|entry| entry.name)
 }
 
-/// Returns the names that [`from_name`] knows: those of the adapters compiled in, but
-/// for `compio:io_uring` and `compio:polling`, which ask for one driver and no other.
+/// Returns the names that [`from_name`] knows: those of the compiled-in adapters, without
+/// `compio:io_uring` and `compio:polling`, which force one driver.
 ///
 /// ```
 /// assert!(policy::policy_names().contains(&"default"));
@@ -133,14 +133,14 @@ pub fn policy_names() -> Vec<&'static str> {
 /// Makes a policy by its name: `executor`, `executor:flavour` or
 /// `executor:flavour:threads`, as in `tokio:multi_thread:4`.
 ///
-/// Known are `default`, `smol:current_thread`, `smol:multi_thread`,
-/// `tokio:multi_thread`, `tokio:current_thread`, `async-std`, `compio`,
-/// `compio:io_uring` and `compio:polling`, as far as their features are on and the
-/// system has them. A bare executor means the first of its flavours.
+/// The names are `default`, `smol:current_thread`, `smol:multi_thread`, `tokio:multi_thread`,
+/// `tokio:current_thread`, `async-std`, `compio`, `compio:io_uring` and `compio:polling`, if their
+/// features are on and the system has them. An executor without a flavour means the first of its
+/// flavours.
 ///
 /// # Errors
-/// [`ErrorKind::UnknownPolicy`], listing the names that are compiled in;
-/// [`ErrorKind::InvalidInput`] for a count of threads that is none.
+/// Returns [`ErrorKind::UnknownPolicy`], which lists the compiled-in names, if the name is unknown,
+/// and [`ErrorKind::InvalidInput`] if the number of threads is invalid.
 ///
 /// ```
 /// let policy = policy::from_name("default")?;
@@ -204,11 +204,12 @@ fn unknown(name: &str) -> Error {
     )
 }
 
-/// Makes the policy that an environment variable names; the default policy if the
-/// variable is not set, or empty.
+/// Makes the policy that an environment variable names; returns the default policy if the variable
+/// is not set, or empty.
 ///
 /// # Errors
-/// As [`from_name`]; [`ErrorKind::InvalidInput`] if the value is not Unicode.
+/// Returns the errors of [`from_name`], and [`ErrorKind::InvalidInput`] if the value is not
+/// Unicode.
 ///
 /// ```
 /// let policy = policy::from_env("EVENT_LOOP_POLICY")?;

@@ -1,4 +1,4 @@
-//! The policy of the process, and what is asked of it.
+//! The policy of the process, and the calls that use it.
 
 use std::sync::Arc;
 
@@ -9,9 +9,8 @@ use policy_core::{
 use crate::ambient;
 use crate::default::begin;
 
-/// Returns the policy: that of [`with_event_loop_policy`] on this thread, else the
-/// process's. There always is one: [`DefaultEventLoopPolicy`](crate::DefaultEventLoopPolicy)
-/// is made on first use.
+/// Returns the policy: that of [`with_event_loop_policy`] on this thread, else the process's. There
+/// always is one: the first use makes [`DefaultEventLoopPolicy`](crate::DefaultEventLoopPolicy).
 ///
 /// May be called from any thread. asyncio: `get_event_loop_policy`.
 ///
@@ -26,12 +25,11 @@ pub fn get_event_loop_policy() -> Arc<dyn EventLoopPolicy> {
     registry::get_or_init(|| Arc::new(crate::DefaultEventLoopPolicy::new()))
 }
 
-/// Sets the policy of the process, at any time; `None` restores the default, newly
-/// made.
+/// Sets the policy of the process, at any time; `None` restores a new default policy.
 ///
-/// What was made under the policy before (loops, tasks, timers, children) stays as
-/// it is. The loops that the policy before kept for contexts go with it: a loop
-/// that nobody else holds is closed.
+/// Loops, tasks, timers and children of the previous policy are not affected. The loops that the
+/// previous policy kept for contexts are dropped with it: a loop is closed if no other code holds
+/// it.
 ///
 /// May be called from any thread. asyncio: `set_event_loop_policy`.
 ///
@@ -48,8 +46,8 @@ pub fn set_event_loop_policy(policy: impl IntoPolicy) {
 
 /// Calls `f` with `policy` in place of the process's policy, on this thread only.
 ///
-/// For tests, and for embedding: other threads are not concerned, and the policy
-/// before is back when `f` returns or panics. `None` means a new default policy.
+/// For tests, and for embedding: it does not affect other threads, and restores the previous policy
+/// when `f` returns or panics. `None` uses a new default policy.
 ///
 /// ```
 /// use policy::DefaultEventLoopPolicy;
@@ -67,12 +65,12 @@ pub fn with_event_loop_policy<R>(policy: impl IntoPolicy, f: impl FnOnce() -> R)
     registry::scoped(policy, f)
 }
 
-/// Returns the running loop, else the loop that the policy has for this context.
+/// Returns the running loop, else the policy's loop for this context.
 ///
-/// The default policy makes one by itself on the main thread only, as asyncio does.
+/// The default policy creates one by itself on the main thread only, like asyncio.
 ///
 /// # Errors
-/// [`ErrorKind::NoCurrentLoop`], naming the thread; or what the policy gives.
+/// Returns [`ErrorKind::NoCurrentLoop`], which names the thread, or the error of the policy.
 ///
 /// ```
 /// std::thread::spawn(|| {
@@ -92,8 +90,8 @@ pub fn get_event_loop() -> Result<Arc<dyn EventLoop>, Error> {
 /// Sets the loop of this context, or clears it.
 ///
 /// # Errors
-/// [`ErrorKind::LoopClosed`] for a closed loop, with nothing changed; or what the
-/// policy gives.
+/// Returns [`ErrorKind::LoopClosed`] for a closed loop, and changes nothing; or the error of the
+/// policy.
 ///
 /// ```
 /// let event_loop = policy::new_event_loop()?;
@@ -107,10 +105,11 @@ pub fn set_event_loop(event_loop: Option<Arc<dyn EventLoop>>) -> Result<(), Erro
     get_event_loop_policy().set_event_loop(event_loop)
 }
 
-/// Makes an event loop by the policy. It is not set as the loop of any context.
+/// Creates an event loop of the policy. Does not set it as the loop of any context.
 ///
 /// # Errors
-/// If the executor can't be started; [`ErrorKind::NoDefaultLoop`].
+/// Returns an error if the executor can't be started, and [`ErrorKind::NoDefaultLoop`] if there is
+/// no policy and the feature `default-loop` is off.
 ///
 /// ```
 /// let event_loop = policy::new_event_loop()?;
@@ -122,11 +121,11 @@ pub fn new_event_loop() -> Result<Arc<dyn EventLoop>, Error> {
     get_event_loop_policy().new_event_loop()
 }
 
-/// Returns the loop that runs on this thread; a tokio runtime that runs here is one
-/// (feature `tokio`).
+/// Returns the loop that runs on this thread; a tokio runtime that runs here counts as one (feature
+/// `tokio`).
 ///
 /// # Errors
-/// [`ErrorKind::NoRunningLoop`].
+/// Returns [`ErrorKind::NoRunningLoop`] if none runs.
 ///
 /// ```
 /// assert!(policy::get_running_loop().is_err());
@@ -138,11 +137,10 @@ pub fn get_running_loop() -> Result<Arc<dyn EventLoop>, Error> {
     ambient::running().ok_or_else(|| ErrorKind::NoRunningLoop.into())
 }
 
-/// Returns the child watcher of the policy; `AutoChildWatcher` if none was set, whichever
-/// policy it is.
+/// Returns the child watcher of the policy; `AutoChildWatcher` if none was set, for every policy.
 ///
 /// # Errors
-/// [`ErrorKind::NotImplemented`] by a policy without watchers, and on Windows.
+/// Returns [`ErrorKind::NotImplemented`] if the policy has no watchers, and on Windows.
 ///
 /// ```
 /// # #[cfg(unix)]
@@ -153,11 +151,10 @@ pub fn get_child_watcher() -> Result<Arc<dyn ChildWatcher>, Error> {
     get_event_loop_policy().get_child_watcher()
 }
 
-/// Sets the child watcher of the policy, and closes the one before; `None` restores
-/// the default.
+/// Sets the child watcher of the policy, and closes the previous one; `None` restores the default.
 ///
 /// # Errors
-/// [`ErrorKind::NotImplemented`] by a policy without watchers.
+/// Returns [`ErrorKind::NotImplemented`] if the policy has no watchers.
 ///
 /// ```
 /// policy::set_child_watcher(None)?;

@@ -1,5 +1,4 @@
-//! The traits whose methods are called on what this crate gives: for
-//! `use policy::prelude::*`.
+//! The extension traits of this crate, for `use policy::prelude::*`.
 //!
 //! ```
 //! use policy::prelude::*;

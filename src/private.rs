@@ -1,4 +1,4 @@
-//! What the macros expand to. Not for use by name.
+//! Code that the macros generate calls to. Not for direct use.
 
 mod each_loop;
 mod testing;

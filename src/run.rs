@@ -6,25 +6,24 @@ use policy_core::{Error, ErrorKind};
 
 use crate::{Runner, ambient, interrupt};
 
-/// Runs `future` on a new event loop of the policy, and returns its result
-/// (asyncio's `run`).
+/// Runs `future` on a new event loop of the policy, and returns its output (asyncio's `run`).
 ///
-/// When `future` is done, tasks that are left are cancelled and waited for, blocking
-/// jobs are waited for, and the loop is closed. The loop is the current one of this
-/// context meanwhile. May be called on any thread on which no loop runs.
+/// When `future` completes, the remaining tasks are cancelled and awaited, blocking jobs are
+/// awaited, and the loop is closed. Meanwhile the loop is the current one of this context. May be
+/// called on any thread on which no loop runs.
 ///
 /// # Ctrl-C
-/// As in asyncio, the first Ctrl-C does not end the process at once: `future` is
-/// dropped, what is left is cleaned up as above, and then the process ends by SIGINT,
-/// which a shell sees. The second ends it at once, also while the first is dealt with.
-/// That is so on the main thread of a program that has not said what SIGINT means. Who
-/// listens, by [`signal::ctrl_c`](crate::signal::ctrl_c) or otherwise, decides; so does
-/// a handler that is there; [`try_run`] gives an error instead of ending the process;
-/// and [`Runner::handle_sigint`] turns it off.
+/// As in asyncio, the first Ctrl-C does not end the process at once: `future` is dropped,
+/// everything else is cleaned up as above, and then the process ends by SIGINT, which a shell sees.
+/// The second one ends it at once, also during the cleanup after the first. This applies on the
+/// main thread of a program that does not handle SIGINT itself. A listener
+/// ([`signal::ctrl_c`](crate::signal::ctrl_c) or another) decides instead, and so does an installed
+/// handler; [`try_run`] returns an error instead of ending the process; and
+/// [`Runner::handle_sigint`] turns it off.
 ///
 /// # Panics
-/// If no loop can be made, or one runs on this thread already: [`try_run`] gives an
-/// error then. If `future` panics: with its payload, after the loop was closed.
+/// Panics if no loop can be made, or one runs on this thread already; [`try_run`] returns an error
+/// instead. If `future` panics, the panic is resumed with its payload after the loop was closed.
 ///
 /// ```
 /// let sum = policy::run(async {
@@ -43,17 +42,16 @@ pub fn run<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// As [`run`], with an error where that panics.
+/// Like [`run`], but returns an error instead of panicking.
 ///
 /// # Errors
-/// [`Interrupted`](crate::ErrorKind::Interrupted) after the first Ctrl-C, when `future`
-/// was dropped and the loop closed;
-/// [`OtherLoopRunning`](crate::ErrorKind::OtherLoopRunning) inside a running loop;
-/// [`StoppedBeforeComplete`](crate::ErrorKind::StoppedBeforeComplete) if `future`
-/// stops its loop; or what making the loop gives. The context is left as it was.
+/// Returns [`Interrupted`](crate::ErrorKind::Interrupted) after the first Ctrl-C, when `future` was
+/// dropped and the loop closed; [`OtherLoopRunning`](crate::ErrorKind::OtherLoopRunning) inside a
+/// running loop; [`StoppedBeforeComplete`](crate::ErrorKind::StoppedBeforeComplete) if `future`
+/// stops its loop; or the error of making the loop. The context is restored.
 ///
 /// # Panics
-/// If `future` panics: with its payload, after the loop was closed.
+/// If `future` panics, the panic is resumed with its payload after the loop was closed.
 ///
 /// ```
 /// policy::run(async {

@@ -14,10 +14,9 @@ use crate::{ambient, interrupt};
 
 /// Runs futures one after the other on one event loop (asyncio's `Runner`).
 ///
-/// The loop is made by the first [`run`](Self::run) or
-/// [`get_loop`](Self::get_loop), and is the current one of this context until
-/// [`close`](Self::close). Tasks that a future leaves behind stay for the next.
-/// Dropping the runner closes it. It stays on its thread.
+/// The first [`run`](Self::run) or [`get_loop`](Self::get_loop) makes the loop, which is the
+/// current one of this context until [`close`](Self::close). Tasks that a future leaves behind stay
+/// for the next one. Dropping the runner closes it. It stays on its thread.
 ///
 /// ```
 /// let mut runner = policy::Runner::new();
@@ -54,7 +53,7 @@ enum State {
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(300);
 
 impl Runner {
-    /// Makes a runner by the policy that is set when it first runs.
+    /// Makes a runner with the policy that is set when it first runs.
     ///
     /// ```
     /// let mut runner = policy::Runner::new();
@@ -74,8 +73,8 @@ impl Runner {
         }
     }
 
-    /// Makes a runner by `policy`, which is also the policy of this thread while
-    /// the runner runs. The process's policy is not touched; `None` means it.
+    /// Makes a runner with `policy`, which is also the policy of this thread while the runner runs.
+    /// It does not change the process's policy; `None` uses the process's policy.
     ///
     /// ```
     /// let mut runner = policy::Runner::with_policy(policy::DefaultEventLoopPolicy::new());
@@ -88,7 +87,7 @@ impl Runner {
         runner
     }
 
-    /// Turns the loop's debug mode on or off; the default is what the loop does.
+    /// Turns the loop's debug mode on or off; by default the loop decides.
     ///
     /// ```
     /// let mut runner = policy::Runner::new().debug(true);
@@ -101,8 +100,8 @@ impl Runner {
         self
     }
 
-    /// Sets how long [`close`](Self::close) waits for blocking jobs and worker
-    /// threads; 300 seconds unless set.
+    /// Sets how long [`close`](Self::close) waits for blocking jobs and worker threads; 300 seconds
+    /// by default.
     ///
     /// ```
     /// use std::time::Duration;
@@ -115,11 +114,11 @@ impl Runner {
         self
     }
 
-    /// Has the loop's tasks run by this thread, also where its executor has threads, so
-    /// that its clock can be paused and jumps (`policy::time::pause`): for tests.
+    /// Runs the loop's tasks on this thread, even if its executor has threads, so that its clock
+    /// can be paused and jumps (`policy::time::pause`): for tests.
     ///
-    /// A loop that runs its tasks on threads can't know when all of them are idle. This
-    /// takes effect when the runner makes its loop, at the first run.
+    /// A loop that runs its tasks on threads can't know when all of them are idle. The setting
+    /// applies when the runner makes its loop, at the first run.
     ///
     /// ```
     /// use policy::Runner;
@@ -139,14 +138,13 @@ impl Runner {
         self
     }
 
-    /// Says whether Ctrl-C ends a run; it does unless this says no.
+    /// Sets whether Ctrl-C ends a run; it does by default.
     ///
-    /// As in asyncio, it does so only where nobody has said what SIGINT means: on the
-    /// main thread, where the signal has its default action, and while the program
-    /// neither listens to it nor puts a handler of its own in place. The first Ctrl-C
-    /// then makes [`run`](Self::run) drop its future and give
-    /// [`ErrorKind::Interrupted`]; a second one, before or after that, ends the process
-    /// at once. Not on Windows.
+    /// As in asyncio, it does so only if nothing else handles SIGINT: on the main thread, while the
+    /// signal has its default action, and as long as the program neither listens to it nor installs
+    /// its own handler. The first Ctrl-C then makes [`run`](Self::run) drop its future and return
+    /// [`ErrorKind::Interrupted`]; a second one, before or after that, ends the process at once.
+    /// Not on Windows.
     ///
     /// ```
     /// let mut runner = policy::Runner::new().handle_sigint(false);
@@ -159,16 +157,17 @@ impl Runner {
         self
     }
 
-    /// Runs `future` to its end, and returns its result.
+    /// Runs `future` to completion, and returns its output.
     ///
     /// # Errors
-    /// [`ErrorKind::Interrupted`] after the first Ctrl-C, see
-    /// [`handle_sigint`](Self::handle_sigint); [`ErrorKind::RunnerClosed`]; [`ErrorKind::OtherLoopRunning`] inside a running
-    /// loop, with no loop made; what making the loop gives; and what
-    /// [`run_until_complete`](trait.EventLoop.html#method.run_until_complete) gives.
+    /// Returns [`ErrorKind::Interrupted`] after the first Ctrl-C, see
+    /// [`handle_sigint`](Self::handle_sigint); [`ErrorKind::RunnerClosed`] if the runner was
+    /// closed; [`ErrorKind::OtherLoopRunning`] inside a running loop, without making a loop; the
+    /// error of making the loop; or the errors of
+    /// [`run_until_complete`](trait.EventLoop.html#method.run_until_complete).
     ///
     /// # Panics
-    /// If `future` panics: with its payload. The runner stays usable.
+    /// If `future` panics, the panic is resumed with its payload. The runner stays usable.
     ///
     /// ```
     /// let mut runner = policy::Runner::new();
@@ -192,10 +191,11 @@ impl Runner {
         }
     }
 
-    /// Returns the loop, made now if there is none yet.
+    /// Returns the loop; makes it first if there is none yet.
     ///
     /// # Errors
-    /// [`ErrorKind::RunnerClosed`], and what making the loop gives.
+    /// Returns [`ErrorKind::RunnerClosed`] if the runner was closed, or the error of making the
+    /// loop.
     ///
     /// ```
     /// let mut runner = policy::Runner::new();
@@ -234,15 +234,14 @@ impl Runner {
         Ok(event_loop)
     }
 
-    /// Closes the loop: cancels the tasks that are left and waits for them, then for
-    /// blocking jobs, at most for the [`shutdown_limit`](Self::shutdown_limit).
-    /// Closing twice, or before anything ran, does nothing.
+    /// Closes the loop: cancels the remaining tasks and waits for them, then waits for blocking
+    /// jobs, for at most the [`shutdown_limit`](Self::shutdown_limit). Closing it again, or before
+    /// anything ran, does nothing.
     ///
-    /// The context gets back the loop that it had before; if it had none, it is
-    /// cleared, as asyncio does.
+    /// Restores the loop that the context had before; if it had none, clears it, like asyncio.
     ///
     /// # Errors
-    /// [`ErrorKind::CloseWhileRunning`].
+    /// Returns [`ErrorKind::CloseWhileRunning`] if the loop is running.
     ///
     /// ```
     /// let mut runner = policy::Runner::new();

@@ -13,7 +13,7 @@ macro_rules! policy {
         }
 
         impl $name {
-            /// Makes the policy. No loop is made yet.
+            /// Makes the policy. Does not create a loop yet.
             ///
             /// ```
             #[doc = concat!("policy::set_event_loop_policy(policy::", stringify!($name), "::new());")]

@@ -1,4 +1,4 @@
-//! Running a future under somebody else's executor.
+//! Running a future under another executor.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,11 +8,10 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 use policy_core::{EventLoop, budget, context};
 
-/// Runs `future` wherever it is awaited, with `event_loop` as the running loop.
+/// Runs `future` wherever you await it, with `event_loop` as the running loop.
 ///
-/// The executor that polls it may be any: what the future spawns, its timers and
-/// its children belong to `event_loop`. That loop must be driven by somebody: a
-/// multi-threaded one drives itself.
+/// Any executor may poll it: the future's tasks, timers and children belong to `event_loop`. Some
+/// thread must drive that loop: a multi-threaded one drives itself.
 ///
 /// Cancel safe if `future` is. May be polled on any thread.
 ///

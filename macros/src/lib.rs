@@ -1,19 +1,17 @@
 //! The attribute macros of event-loop-policy: [`macro@main`] and
 //! [`macro@test`].
 //!
-//! Use them through the crate `policy`, which re-exports them: the code that
-//! they write calls `policy::__private`, and so the two crates have to be of
-//! the same release.
+//! Use them through the crate `policy`, which re-exports them: the code that they generate calls
+//! `policy::__private`, so the two crates must have the same version.
 //!
-//! Both take an `async fn` without arguments, keep its attributes, visibility,
-//! name, return type and body, and make it a plain `fn` that runs the body on
-//! an event loop. Which loop is the policy's choice; which policy is the
-//! attribute's.
+//! Both take an `async fn` without arguments, keep its attributes, visibility, name, return type
+//! and body, and make it a plain `fn` that runs the body on an event loop. The policy chooses the
+//! loop; the attribute chooses the policy.
 //!
 //! # The crate's name
 //!
-//! The expansions begin with `::policy`. Where the crate has another name, or
-//! is only reachable through a re-export, say so with `crate`:
+//! The expansions begin with `::policy`. If the crate has another name, or is only reachable
+//! through a re-export, name it with `crate`:
 //!
 //! ```standalone_crate
 //! # mod framework { pub mod policy {
@@ -40,14 +38,13 @@ mod test_macro;
 ///
 /// | written | the policy |
 /// |---|---|
-/// | `#[policy::main]` | the one in force: the default, unless the program set another |
-/// | `#[policy::main(policy = EXPR)]` | `EXPR`, anything that is `IntoPolicy` |
+/// | `#[policy::main]` | the current one: the default, unless the program set another |
+/// | `#[policy::main(policy = EXPR)]` | `EXPR`, any value that implements `IntoPolicy` |
 /// | `#[policy::main(name = "tokio:multi_thread:4")]` | the one that `policy::from_name` finds |
 /// | `#[policy::main(env = "EVENT_LOOP_POLICY")]` | the one that this environment variable names |
 ///
-/// `policy`, `name` and `env` exclude each other. Each form, the first too,
-/// takes `crate = path::to::policy` besides, for a crate `policy` that is
-/// not at `::policy`.
+/// `policy`, `name` and `env` exclude each other. Each form, also the first, may add
+/// `crate = path::to::policy`, for a crate `policy` that is not at `::policy`.
 ///
 /// ```standalone_crate
 /// # extern crate self as policy;
@@ -68,13 +65,12 @@ mod test_macro;
 ///
 /// # The function
 ///
-/// It may return what any `main` may (nothing, a `Result`, an `ExitCode`), and
-/// `?` and `return` leave the body, not the caller. Within the body the
-/// function's name means the `async fn`.
+/// It may return whatever any `main` may (nothing, a `Result`, an `ExitCode`). `?` and `return`
+/// leave the body, not the caller. Within the body the function's name refers to the `async fn`.
 ///
-/// The attribute is not only for `main`: on any `async fn` without arguments
-/// it makes a synchronous function that blocks until the body is done. There
-/// the return type is free.
+/// You can use the attribute on functions other than `main`: it turns any `async fn` without
+/// arguments into a synchronous function that blocks until the body completes. Its return type may
+/// then be any.
 ///
 /// ```standalone_crate
 /// # extern crate self as policy;
@@ -93,35 +89,33 @@ mod test_macro;
 /// # fn main() { example::main() }
 /// ```
 ///
-/// The expression of `policy` is evaluated outside of the body, before the
-/// loop exists: it can't `.await`, and its `?` leaves the synchronous
-/// function.
+/// The expression of `policy` is evaluated outside the body, before the loop exists: it can't
+/// `.await`, and its `?` leaves the synchronous function.
 ///
 /// # Panics
 ///
-/// As `policy::run`: when this thread already runs a loop, and when the policy
-/// can't be had or can't make a loop. `policy::try_run` is the twin that
-/// returns the error.
+/// Panics where `policy::run` does: when this thread already runs a loop, and when there is no
+/// policy or it can't make a loop. `policy::try_run` returns the error instead.
 #[proc_macro_attribute]
 pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
     main_macro::expand(args.into(), item.into()).into()
 }
 
-/// Makes a `#[test]` of an `async fn`: on the default loop, on each of several
-/// policies, or on every loop that is compiled in.
+/// Turns an `async fn` into a `#[test]`: on the default loop, on each of several policies, or on
+/// every loop that is compiled in.
 ///
 /// | written | makes |
 /// |---|---|
 /// | `#[policy::test]` | one `#[test]`, on a loop of the default policy |
 /// | `#[policy::test(policies(EXPR, EXPR))]` | one `#[test]` for each policy, named after it |
-/// | `#[policy::test(all)]` | one `#[test]` for each loop that the features of `policy` bring: `my_test::tokio_multi_thread` |
+/// | `#[policy::test(all)]` | one `#[test]` for each loop that the features of `policy` add: `my_test::tokio_multi_thread` |
 ///
-/// The policies are expressions, so a test can also run on a policy that only this
-/// test suite has. Each form takes these options besides:
+/// The policies are expressions, so a test can also run on a policy that only this test suite has.
+/// Each form may add these options:
 ///
 /// | option | means |
 /// |---|---|
-/// | `requires(children, jump)` | a loop that has not all of these is skipped, and says why |
+/// | `requires(children, jump)` | skips the test on a loop that lacks one of these, and prints why |
 /// | `flavor = "multi_thread"` | with `all`: only loops of this flavor, or of `"current_thread"`; alone: the loop on the default's executor (smol) with worker threads |
 /// | `worker_threads = 2` | for multi-threaded loops, with `all` or `flavor`; 2 is the default |
 /// | `timeout = "5s"` | a test that takes longer fails by its name, also if it blocks its thread; a string (`ms`, `s`, `m`), or an expression of type `Duration` |
@@ -144,7 +138,7 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 ///     Ok(())
 /// }
 ///
-/// #[policy::test(policies(SmolPolicy::new(), TokioPolicy::multi_thread().worker_threads(2)))]
+/// #[policy::test(policies(SmolPolicy::current_thread(), TokioPolicy::multi_thread().worker_threads(2)))]
 /// #[should_panic(expected = "out of reach")]
 /// async fn far_things_are_refused() {
 ///     panic!("out of reach");
@@ -152,7 +146,7 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 /// # }
 /// ```
 ///
-/// Write it with its path: imported, `test` would hide the standard attribute.
+/// Write it with its path: an imported `test` would hide the standard attribute.
 ///
 /// # All loops, and what they can do
 ///
@@ -170,36 +164,34 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 /// # }
 /// ```
 ///
-/// `cargo test tokio` then runs what runs on tokio. `requires` knows `children`,
-/// `jump` (time that moves by itself, under `clock = virtual`), `local` (tasks that are
-/// not `Send`), `net`, `proactor`, `selector` and `signals`. A loop is asked for them
-/// at run time; one that lacks something is not tested, and the test writes a line to
-/// the standard error: `test my_test::tokio_multi_thread ... skipped, needs …`, with the
-/// loop's own reason. With `all`, `clock = virtual` requires `jump`; else a loop that
-/// can't jump makes the test fail with `ErrorKind::Unsupported`, and `clock = manual`
-/// works there.
+/// `cargo test tokio` then runs the tests on tokio's loops. `requires` knows `children`, `jump`
+/// (time that moves by itself, under `clock = virtual`), `local` (tasks that are not `Send`),
+/// `net`, `proactor`, `selector` and `signals`. The test asks the loop for them at run time; if it
+/// lacks one, the test is skipped and writes a line to the standard error:
+/// `test my_test::tokio_multi_thread ... skipped, needs …`, with the loop's own reason. With `all`,
+/// `clock = virtual` requires `jump`; otherwise a test on a loop that can't jump fails with
+/// `ErrorKind::Unsupported`, and `clock = manual` works there.
 ///
-/// With `timeout` the test runs on a thread of its own, which is left behind when the
-/// time is over. The time is real, whatever the clock.
+/// With `timeout` the test runs on a thread of its own, which is left behind when the time runs
+/// out. The timeout uses real time, whatever the clock.
 ///
 /// # Names
 ///
 /// The second test above becomes two, in a module with its name:
-/// `far_things_are_refused::smol` and
-/// `far_things_are_refused::tokio_multi_thread_worker_threads_2`. A name is
-/// the expression's identifiers and literals in snake case. `policy`, `new`,
-/// `default` and `unwrap` are left out, unless two different policies would
-/// then have one name; equal ones are numbered `_2`, `_3`.
+/// `far_things_are_refused::smol_current_thread` and
+/// `far_things_are_refused::tokio_multi_thread_worker_threads_2`. A name consists of the
+/// expression's identifiers and literals in snake case. `policy`, `new`, `default` and `unwrap` are
+/// left out, unless two different policies would then have one name; equal ones are numbered `_2`,
+/// `_3`.
 ///
 /// `cargo test far_things_are_refused::smol` runs it on that policy alone.
 ///
 /// # What is kept
 ///
-/// The return type: anything that a `#[test]` may return (with options, what it says is
-/// reported where the test ran, and the test returns the `ExitCode`). The attributes:
-/// `#[ignore]`, `#[should_panic]` and those of other crates go to each test,
-/// lint levels stay with the body. The scope: body and policies mean what they
-/// mean where they are written, `super::` included.
+/// The return type: anything that a `#[test]` may return (with options, the result is reported
+/// where the test ran, and the test returns the `ExitCode`). The attributes: `#[ignore]`,
+/// `#[should_panic]` and those of other crates go to each test, lint levels stay with the body. The
+/// scope: body and policies are resolved where they are written, `super::` included.
 #[proc_macro_attribute]
 pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
     test_macro::expand(args.into(), item.into()).into()

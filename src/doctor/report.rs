@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 
 type Text = Cow<'static, str>;
 
-/// What [`doctor`](crate::doctor()) found.
+/// The findings of [`doctor`](crate::doctor()).
 ///
 /// Its `Display` is a table for people: a line for each finding, and below each "no" its remedy.
 ///
@@ -18,23 +18,23 @@ pub struct Report {
     findings: Vec<Finding>,
 }
 
-/// One thing that the machine or the build can do, or can't.
+/// One ability of the machine or the build.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Finding {
-    /// What it belongs to.
+    /// The part of the report that it belongs to.
     pub topic: Topic,
-    /// What was asked, such as `pidfd` or `tokio:multi_thread`.
+    /// The name of the ability, such as `pidfd` or `tokio:multi_thread`.
     pub name: Text,
-    /// Whether it is there.
+    /// Whether the machine or the build has it.
     pub answer: Answer,
-    /// What exactly was found.
+    /// The details.
     pub detail: Text,
-    /// What to do about it, where something is amiss.
+    /// The remedy, if something is wrong.
     pub remedy: Option<Text>,
 }
 
-/// Part of a [`Report`].
+/// A part of a [`Report`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Topic {
@@ -42,9 +42,9 @@ pub enum Topic {
     Build,
     /// Policies and their loops.
     Loops,
-    /// How children are started and waited for.
+    /// How children are started and awaited.
     Children,
-    /// What the system allows.
+    /// The limits of the system.
     Limits,
 }
 
@@ -52,26 +52,26 @@ pub enum Topic {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Answer {
-    /// It is there, and works.
+    /// It exists and works.
     Yes,
-    /// It is not there; something else is used in its place, or nothing asks for it.
+    /// It does not exist; something else is used in its place, or nothing needs it.
     No,
-    /// It is there, and will get in the way.
+    /// It needs attention: it will cause trouble.
     Problem,
 }
 
 impl Report {
-    /// Everything that was found, in the order of topics.
+    /// Returns all findings, ordered by topic.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
 
-    /// The findings that need attention.
+    /// Returns the findings that need attention.
     pub fn problems(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| finding.answer == Answer::Problem)
     }
 
-    /// The report as one JSON object: `{"findings": [{"topic": …, "name": …, "answer": …,
+    /// Returns the report as one JSON object: `{"findings": [{"topic": …, "name": …, "answer": …,
     /// "detail": …, "remedy": …}]}`, where `remedy` may be `null`.
     ///
     /// ```
@@ -141,7 +141,7 @@ impl Report {
 }
 
 impl Topic {
-    /// The topic's name, in lower case.
+    /// Returns the topic's name, in lower case.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Build => "build",
@@ -153,7 +153,7 @@ impl Topic {
 }
 
 impl Answer {
-    /// The answer, in lower case.
+    /// Returns the answer, in lower case.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Yes => "yes",

@@ -1,4 +1,4 @@
-//! What `#[policy::test]` with options expands to. Not for use by name.
+//! Code that `#[policy::test]` with options generates calls to. Not for direct use.
 
 use std::future::Future;
 use std::io::{self, Write};

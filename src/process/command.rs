@@ -22,16 +22,15 @@ use super::start::{Folder, Given, Recipe, Stdio, Stream, Taken};
 /// [`status`](Self::status), [`output`](Self::output)) do that on another thread, so that the loop
 /// keeps running.
 ///
-/// The child gets nothing that it was not given: no descriptor but 0, 1, 2 and those that
-/// are [passed](Self::pass_fd), an empty signal mask, no handlers, and the default for
-/// SIGPIPE. Signals that this process ignores are ignored there, too.
+/// The child inherits only what you give it: descriptors 0, 1, 2 and those that you
+/// [pass](Self::pass_fd), an empty signal mask, no handlers, and the default for SIGPIPE. It also
+/// ignores the signals that this process ignores.
 ///
-/// On Linux a child is known by its pidfd from birth, so that no `waitpid(-1)` elsewhere
-/// in this process, and no ignored SIGCHLD, loses its status (Linux 6.15). Where the
-/// kernel or a sandbox refuses `clone3` or `close_range`, on other systems, and for a
-/// command or a stream that std made, std starts the child. Such a child may be stolen
-/// before it is known, and also gets descriptors that others have opened without
-/// close-on-exec.
+/// On Linux a child is identified by its pidfd from birth, so that no `waitpid(-1)` elsewhere in
+/// this process, and no ignored SIGCHLD, loses its status (Linux 6.15). std starts the child where
+/// the kernel or a sandbox refuses `clone3` or `close_range`, on other systems, and for a command
+/// or a stream that std made. Other code may reap such a child before it is identified, and the
+/// child also inherits descriptors that other code has opened without close-on-exec.
 ///
 /// ```
 /// use policy::process::Command;

@@ -10,8 +10,8 @@ use policy_core::{Error, ErrorKind};
 /// Drives a loop on this thread until `main` is done, by the executor's `block_on`.
 ///
 /// # Errors
-/// [`ErrorKind::WrongThread`] on a thread that is ending, where async-io's
-/// thread-locals may be gone.
+/// Returns [`ErrorKind::WrongThread`] on a thread that is ending, where async-io's thread-locals
+/// may be gone.
 ///
 /// ```
 /// let main = std::pin::pin!(async {});

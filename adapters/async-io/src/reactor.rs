@@ -11,13 +11,13 @@ use crate::start::{StartOnce, try_threads};
 
 /// Starts async-io's reactor, unless it runs already.
 ///
-/// async-io starts by itself when it is first used, and panics if that fails. A
-/// failure half way lasts: its thread is gone then, and is never started again. So
-/// whatever makes a loop calls this first, while failing is still harmless.
+/// async-io starts by itself on its first use, and panics if that fails. A failure half-way is
+/// permanent: its thread is gone then, and is never started again. So call this before you make a
+/// loop, while a failure is still harmless.
 ///
 /// # Errors
-/// [`ErrorKind::Io`], if no descriptors or no thread can be had: a later call tries
-/// again. [`ErrorKind::Forked`], in a child of `fork` whose parent had started it.
+/// Returns [`ErrorKind::Io`] if no descriptors or no thread are available; a later call tries
+/// again. Returns [`ErrorKind::Forked`] in a child of `fork` whose parent had started it.
 ///
 /// ```
 /// policy_async_io::reactor::start()?;

@@ -8,7 +8,7 @@ use async_io::Async;
 use policy_core::os::{self, BorrowedIo, OwnedIo};
 use policy_core::{Error, Interest, Selector, Source};
 
-/// async-io's reactor: the selector of every loop that stands on it.
+/// async-io's reactor: the selector of every loop on async-io.
 ///
 /// ```
 /// use policy_async_io::selector::AsyncIo;

@@ -1,11 +1,11 @@
-//! Starting once what stays for the life of the process, with errors.
+//! Starting something once for the life of the process, with errors.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use policy_core::{Error, ErrorKind};
 
-/// Starts something once: a failure is an error, and a later call tries again.
+/// Starts something once: a failure is returned as an error, and a later call tries again.
 ///
 /// ```
 /// use policy_async_io::start::StartOnce;
@@ -24,15 +24,15 @@ pub struct StartOnce {
 }
 
 impl StartOnce {
-    /// Makes what has not started.
+    /// Makes a value that has not started anything.
     pub const fn new() -> Self {
         Self { started: OnceLock::new(), starting: Mutex::new(()) }
     }
 
-    /// Calls `start`, unless that has succeeded before.
+    /// Calls `start`, unless it has succeeded before.
     ///
     /// # Errors
-    /// What `start` gives; [`ErrorKind::Forked`], in a child of `fork` whose parent
+    /// Returns the error of `start`, and [`ErrorKind::Forked`] in a child of `fork` whose parent
     /// has started it.
     pub fn start(&self, start: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
         if let Some(&generation) = self.started.get() {
@@ -54,10 +54,10 @@ impl Default for StartOnce {
     }
 }
 
-/// Starts `count` threads and ends them: whether the system has them to give.
+/// Starts `count` threads and ends them, to find out whether the system can provide them.
 ///
 /// # Errors
-/// [`ErrorKind::Io`], if it has not.
+/// Returns [`ErrorKind::Io`] if it can't.
 ///
 /// ```
 /// policy_async_io::start::try_threads(1)?;

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use policy_core::Timer;
 
-/// Makes a timer that is ready at `deadline`, on whatever thread polls it.
+/// Makes a timer that is ready at `deadline`, on any thread that polls it.
 ///
 /// ```
 /// use std::time::Instant;

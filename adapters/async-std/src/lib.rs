@@ -1,8 +1,8 @@
 //! async-std for `event-loop-policy`: [`AsyncStdPolicy`].
 //!
-//! async-std is discontinued (RUSTSEC-2025-0052); its authors recommend smol. This
-//! adapter is for programs that use it already: their libraries and `policy`'s
-//! share one executor. New programs take `SmolPolicy::multi_thread()`.
+//! async-std is discontinued (RUSTSEC-2025-0052); its authors recommend smol. This adapter is for
+//! programs that use it already: their libraries and `policy`'s share one executor. New programs
+//! should use `SmolPolicy::multi_thread()`.
 //!
 //! Users name the policy through the crate `policy`.
 //!

@@ -1,4 +1,4 @@
-//! The policy that gives loops on async-std's executor.
+//! The policy whose loops use async-std's executor.
 
 use std::sync::Arc;
 
@@ -6,13 +6,12 @@ use policy_core::{Context, ContextPolicy, Error, EventLoop, EventLoopPolicy, Loo
 
 use crate::event_loop::AsyncStdEventLoop;
 
-/// Gives each thread a loop on async-std's executor, made by itself on the main
-/// thread only.
+/// Gives each thread a loop on async-std's executor; creates one by itself on the main thread only.
 ///
-/// async-std is discontinued (RUSTSEC-2025-0052): this is for programs that use it
-/// already. Its executor is one for the process; a loop is a set of tasks on it,
-/// which progress while nobody drives the loop. The environment variable
-/// `ASYNC_STD_THREAD_COUNT` says how many threads it has.
+/// async-std is discontinued (RUSTSEC-2025-0052): this is for programs that use it already. The
+/// process has one such executor; a loop is a set of tasks on it, which make progress while no
+/// thread drives the loop. The environment variable `ASYNC_STD_THREAD_COUNT` sets its number of
+/// threads.
 ///
 /// ```
 /// use policy_async_std::AsyncStdPolicy;
@@ -29,7 +28,7 @@ pub struct AsyncStdPolicy {
 }
 
 impl AsyncStdPolicy {
-    /// Makes the policy. Nothing is started before its first loop.
+    /// Makes the policy. Nothing is started before it creates its first loop.
     ///
     /// ```
     /// let policy = policy_async_std::AsyncStdPolicy::new();

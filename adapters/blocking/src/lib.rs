@@ -1,12 +1,11 @@
-//! The pool for jobs that block, of every loop whose executor has none that will do:
-//! smol's, async-std's and compio's.
+//! The thread pool for blocking jobs of every loop whose executor has no suitable one: smol's,
+//! async-std's and compio's.
 //!
-//! Not the crate `blocking`, which smol and async-std use: where the system has
-//! no thread to give, its `unblock` tries again for ever while it holds the
-//! pool's lock (1.7, `grow_pool`: the limit that it lowers is not the one that
-//! its loop reads). The loop's own thread would spin there, and the threads that
-//! are left could take no job. Nor compio's own, which spins on the loop's thread when
-//! its 256 threads are busy. This pool answers with an error, or queues.
+//! It replaces the crate `blocking`, which smol and async-std use: if the system has no thread
+//! left, its `unblock` tries again for ever while it holds the pool's lock (1.7, `grow_pool`: the
+//! limit that it lowers is not the one that its loop reads). The loop's own thread would spin
+//! there, and the remaining threads could take no job. It also replaces compio's own pool, which
+//! spins on the loop's thread when its 256 threads are busy. This pool returns an error, or queues.
 //!
 //! Users call the crate `policy`.
 
@@ -32,8 +31,8 @@ static POOLS: OnceLock<Pool> = OnceLock::new();
 /// of its own.
 ///
 /// # Errors
-/// [`ErrorKind::Io`](policy_core::ErrorKind::Io), if there is no thread and none
-/// can be had; the job is dropped, so cancelled.
+/// Returns [`ErrorKind::Io`](policy_core::ErrorKind::Io) if the pool has no thread and can't start
+/// one; the job is dropped, and so cancelled.
 ///
 /// ```
 /// use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What the system completes operations with.
+//! The mechanism that completes operations.
 
 use std::fmt;
 use std::io;
@@ -7,10 +7,10 @@ use compio_driver::{DriverType, ProactorBuilder};
 use compio_runtime::{Runtime, RuntimeBuilder};
 use policy_core::{Error, ErrorKind};
 
-/// What a loop of compio's waits with.
+/// The mechanism with which a compio loop waits.
 ///
-/// Where nothing else is asked for, a loop takes io_uring if the system lets it, and
-/// polling if not (an old kernel, a container that forbids it).
+/// Unless you choose one, a loop uses io_uring if the system allows it, and polling if not (an old
+/// kernel, a container that forbids it).
 ///
 /// ```
 /// use policy_compio::Driver;
@@ -22,7 +22,7 @@ use policy_core::{Error, ErrorKind};
 pub enum Driver {
     /// io_uring: Linux.
     IoUring,
-    /// epoll, kqueue and the like: operations are tried and waited for.
+    /// epoll, kqueue and the like: the loop tries operations and waits for readiness.
     Polling,
     /// I/O completion ports: Windows.
     Iocp,

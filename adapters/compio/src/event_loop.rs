@@ -17,14 +17,14 @@ use policy_core::{Error, ErrorKind, EventLoop, Job, LoopKind, LoopState, Selecto
 use crate::shared::Shared;
 use crate::{Driver, drive, local, timer};
 
-/// The event loop on compio (asyncio's `ProactorEventLoop`): io_uring, IOCP, or polling
-/// where the system has neither.
+/// The event loop on compio (asyncio's `ProactorEventLoop`): io_uring, IOCP, or polling where the
+/// system has neither.
 ///
-/// It stays on the thread that runs it first, which has compio's runtime, until that
-/// thread ends: run elsewhere it answers [`ErrorKind::WrongThread`]. Everything else
-/// may be asked of it from any thread. Closed or dropped on another thread, its tasks
-/// go there and then; compio's runtime, and tasks that were spawned with `spawn_local`,
-/// go when their own thread runs another such loop, or ends.
+/// It stays on the thread that runs it first, which owns compio's runtime, until that thread ends:
+/// run on another thread, it returns [`ErrorKind::WrongThread`]. You may make all other calls from
+/// any thread. If you close or drop it on another thread, its tasks are dropped there and then;
+/// compio's runtime, and tasks that were spawned with `spawn_local`, are dropped when their own
+/// thread runs another such loop, or ends.
 #[derive(Debug)]
 pub struct ProactorEventLoop {
     state: LoopState,
@@ -36,7 +36,7 @@ impl ProactorEventLoop {
     /// Makes a loop. It does not run yet, and no policy knows it.
     ///
     /// # Errors
-    /// None today.
+    /// Returns no error today.
     ///
     /// ```
     /// let event_loop = policy_compio::ProactorEventLoop::new()?;
@@ -63,7 +63,7 @@ impl ProactorEventLoop {
         Ok(Arc::new(Self { state, shared, asked }))
     }
 
-    /// Returns which driver the loop has: `None` before its first run, which starts it.
+    /// Returns the loop's driver; `None` before its first run, which starts it.
     ///
     /// ```
     /// use policy_compio::{Driver, ProactorEventLoop};

@@ -1,15 +1,14 @@
 //! compio for `event-loop-policy`: [`ProactorEventLoop`] and [`CompioPolicy`].
 //!
-//! compio's driver waits for completion: by io_uring where the system has it, else by
-//! polling ([`Driver`] says which), and by IOCP on Windows. compio's own calls work in
-//! tasks of the loop: its runtime is entered while the loop runs.
+//! compio's driver waits for completion: with io_uring if the system has it, else with polling
+//! ([`Driver`] names them), and with IOCP on Windows. compio's own calls work in tasks of the loop:
+//! its runtime is entered while the loop runs.
 //!
-//! What runs the tasks is not compio's executor, but a queue of this crate. A waker of
-//! compio's that is used on another thread goes through a queue of a fixed size, and
-//! spins while that is full: for as long as nobody runs the loop, and for ever if the
-//! loop's thread waits for a lock that the other holds meanwhile. And what a
-//! destructor wakes or spawns while compio's executor is cleared reaches into tables
-//! that are being emptied.
+//! A queue of this crate runs the tasks, not compio's executor. A waker of compio's that is used on
+//! another thread goes through a queue of a fixed size, and spins while that is full: for as long
+//! as no thread runs the loop, and for ever if the loop's thread waits for a lock that the other
+//! thread holds meanwhile. And while compio's executor is cleared, a destructor that wakes or
+//! spawns a task accesses tables that are being emptied.
 //!
 //! Users name these types through the crate `policy`.
 //!

@@ -1,4 +1,4 @@
-//! The policy that gives loops on compio.
+//! The policy whose loops use compio.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use policy_core::{Context, ContextPolicy, Error, EventLoop, EventLoopPolicy, Loo
 
 use crate::{Driver, ProactorEventLoop};
 
-/// Gives each thread a loop on compio, made by itself on the main thread only.
+/// Gives each thread a loop on compio; creates one by itself on the main thread only.
 ///
 /// ```
 /// use policy_compio::CompioPolicy;
@@ -23,8 +23,7 @@ pub struct CompioPolicy {
 }
 
 impl CompioPolicy {
-    /// Makes the policy whose loops take the best driver that the system lets them
-    /// have.
+    /// Makes a policy whose loops use the best driver that the system allows.
     ///
     /// ```
     /// use policy_core::EventLoopPolicy;
@@ -38,11 +37,11 @@ impl CompioPolicy {
         Self::of(Flavour { driver: None })
     }
 
-    /// Makes the same policy with loops of one driver, and no other. Loops that it
-    /// gave before are not its loops any more.
+    /// Makes the same policy with loops of this driver only. Loops that it created before are not
+    /// its loops any more.
     ///
-    /// A driver that this system can't have is [`ErrorKind::Unsupported`] when a loop
-    /// is made; one that it refuses is [`ErrorKind::Io`] when the loop is first run.
+    /// If this system does not have the driver, making a loop returns [`ErrorKind::Unsupported`];
+    /// if the system refuses it, the first run of the loop returns [`ErrorKind::Io`].
     ///
     /// [`ErrorKind::Unsupported`]: policy_core::ErrorKind::Unsupported
     /// [`ErrorKind::Io`]: policy_core::ErrorKind::Io

@@ -17,12 +17,12 @@ use policy_core::{Error, ErrorKind, EventLoop, Job, LoopKind, LoopState, Selecto
 use crate::executor::OwnedExecutor;
 use crate::workers::Workers;
 
-/// The event loop on smol's parts: async-io waits for descriptors and timers (asyncio's
-/// `SelectorEventLoop`); async-executor runs the tasks, where the loop has threads.
+/// The event loop on smol's crates: async-io waits for descriptors and timers (asyncio's
+/// `SelectorEventLoop`); async-executor runs the tasks, if the loop has threads.
 ///
-/// Tasks run on the thread that runs the loop, and wait while nobody does. Those
-/// that were spawned with `spawn_local` belong to the thread that spawned them:
-/// when the loop is closed on another thread, they go when their thread ends.
+/// Tasks run on the thread that runs the loop, and wait while no thread does. Tasks that were
+/// spawned with `spawn_local` belong to the thread that spawned them: if the loop is closed on
+/// another thread, they are dropped when their thread ends.
 #[derive(Debug)]
 pub struct SelectorEventLoop {
     state: LoopState,
@@ -44,8 +44,8 @@ impl SelectorEventLoop {
     /// Makes a loop. It does not run yet, and no policy knows it.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`], if the system has no descriptors or no thread for
-    /// async-io's reactor, which the first loop starts.
+    /// Returns [`ErrorKind::Io`] if the system has no descriptors or no thread for async-io's
+    /// reactor, which the first loop starts.
     ///
     /// ```
     /// let event_loop = policy_smol::SelectorEventLoop::new()?;

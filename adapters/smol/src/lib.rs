@@ -1,11 +1,10 @@
 //! smol for `event-loop-policy`: [`SelectorEventLoop`], which is the default
 //! loop, and [`SmolPolicy`].
 //!
-//! Both stand on smol's parts, async-executor and async-io. How to choose:
+//! Both use smol's crates async-executor and async-io. How to choose:
 //!
-//! - [`SmolPolicy::current_thread`]: tasks run on the thread that runs the loop,
-//!   while it does.
-//! - [`SmolPolicy::multi_thread`]: threads of the loop's own run them, always.
+//! - [`SmolPolicy::current_thread`]: tasks run on the thread that runs the loop, while it runs.
+//! - [`SmolPolicy::multi_thread`]: the loop's own threads run them, always.
 //!
 //! Users name these types through the crate `policy`.
 //!

@@ -1,4 +1,4 @@
-//! The policy that gives loops on smol's executor.
+//! The policy whose loops use smol's executor.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -8,8 +8,7 @@ use policy_core::{Context, ContextPolicy, Error, EventLoop, EventLoopPolicy, Loo
 
 use crate::SelectorEventLoop;
 
-/// Gives each thread a loop on smol's executor, made by itself on the main thread
-/// only.
+/// Gives each thread a loop on smol's executor; creates one by itself on the main thread only.
 ///
 /// ```
 /// use policy_core::EventLoopPolicy;
@@ -26,8 +25,7 @@ pub struct SmolPolicy {
 }
 
 impl SmolPolicy {
-    /// Makes the policy whose loops run their tasks on the thread that runs the
-    /// loop.
+    /// Makes a policy whose loops run their tasks on the thread that runs the loop.
     ///
     /// ```
     /// use policy_core::EventLoopPolicy;
@@ -41,9 +39,8 @@ impl SmolPolicy {
         Self::of(Flavour::CurrentThread)
     }
 
-    /// Makes the policy whose loops run their tasks on threads of their own: one
-    /// for each processor, unless [`worker_threads`](Self::worker_threads) says
-    /// otherwise.
+    /// Makes a policy whose loops run their tasks on their own threads: one for each processor,
+    /// unless [`worker_threads`](Self::worker_threads) sets another number.
     ///
     /// ```
     /// use policy_core::EventLoopPolicy;
@@ -57,10 +54,10 @@ impl SmolPolicy {
         Self::of(Flavour::MultiThread { threads: None })
     }
 
-    /// Makes the same policy with `count` threads per loop, and so of the
-    /// multi-threaded kind. Loops that it gave before are not its loops any more.
+    /// Makes the same policy with `count` threads per loop, which makes it multi-threaded. Loops
+    /// that it created before are not its loops any more.
     ///
-    /// With 0, or more than 1024 and than there are processors, making a loop fails with
+    /// If `count` is 0, or above both 1024 and the number of processors, making a loop returns
     /// [`ErrorKind::InvalidInput`](policy_core::ErrorKind).
     ///
     /// ```

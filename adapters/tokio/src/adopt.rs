@@ -1,4 +1,4 @@
-//! Runtimes that are there already, found again as the same loop.
+//! Existing runtimes, found again as the same loop.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -18,16 +18,16 @@ thread_local! {
     static LAST: RefCell<Option<(Id, Weak<TokioLoop>)>> = const { RefCell::new(None) };
 }
 
-/// Returns the tokio runtime of this thread as a loop: that of a plain
-/// `#[tokio::main]`, whose code never heard of policies.
+/// Returns the tokio runtime of this thread as a loop: for example that of a plain
+/// `#[tokio::main]`, whose code knows nothing of policies.
 ///
-/// A runtime is one loop, for all threads and for as long as it lives. If the
-/// runtime belongs to a loop of [`TokioPolicy`](crate::TokioPolicy), it is that
-/// loop. Where no runtime is, or only one that is shutting down: `None`.
+/// A runtime is one loop, for all threads and for as long as it lives. If the runtime belongs to a
+/// loop of [`TokioPolicy`](crate::TokioPolicy), it is that loop. Returns `None` if there is no
+/// runtime, or only one that is shutting down.
 ///
-/// An adopted loop says that it is running; so it can be neither run nor closed
-/// (its owner does that), and it has no local tasks. It closes by itself when its
-/// runtime goes; to notice that, it keeps one idle task there.
+/// An adopted loop reports that it is running; so it can be neither run nor closed (its owner does
+/// that), and it has no local tasks. It closes by itself when its runtime is dropped; to notice
+/// that, it keeps one idle task there.
 ///
 /// ```
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {

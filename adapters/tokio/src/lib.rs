@@ -1,11 +1,10 @@
-//! tokio for `event-loop-policy`: [`TokioPolicy`], and [`adopt()`], which finds the
-//! runtimes that are already there.
+//! tokio for `event-loop-policy`: [`TokioPolicy`], and [`adopt()`], which finds existing runtimes.
 //!
-//! How a loop and a tokio runtime belong together:
+//! The relation between a loop and its tokio runtime:
 //!
 //! | loop | made by | the runtime | closing the loop |
 //! |---|---|---|---|
-//! | `tokio:current_thread`, `tokio:multi_thread` | [`TokioPolicy::current_thread`], [`TokioPolicy::multi_thread`] | is the loop's own | shuts it down |
+//! | `tokio:current_thread`, `tokio:multi_thread` | [`TokioPolicy::current_thread`], [`TokioPolicy::multi_thread`] | belongs to the loop | shuts it down |
 //! | `tokio:handle` | [`TokioPolicy::from_handle`] | is lent by its owner | cancels the loop's own tasks |
 //! | `tokio:handle` | [`adopt()`] | was found on this thread | is refused: its owner runs it |
 

@@ -28,11 +28,11 @@ pub(crate) fn refused() -> Error {
 
 /// Returns true if a tokio runtime polls this code.
 ///
-/// tokio knows, and does not tell: `block_on` panics. That a runtime is *found* here
-/// proves nothing: it is on the threads of `spawn_blocking`, in `block_in_place` and
-/// under `Handle::enter`, too, where blocking is allowed. But a poll is budgeted,
-/// and those are not. The one poll that this overlooks is that of
-/// `tokio::task::unconstrained`; who blocks then has tokio's panic to catch.
+/// tokio knows it, and does not expose it: `block_on` panics. Finding a runtime *handle* here
+/// proves nothing: there is one on the threads of `spawn_blocking`, in `block_in_place` and under
+/// `Handle::enter`, too, where blocking is allowed. But a poll has a budget, and those have none.
+/// This overlooks only polls inside `tokio::task::unconstrained`; code that blocks there must catch
+/// tokio's panic.
 ///
 /// ```
 /// let runtime = tokio::runtime::Runtime::new().unwrap();

@@ -1,4 +1,4 @@
-//! What a user chooses: which tokio runtime backs the loops.
+//! The choice of the tokio runtime behind the loops.
 
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use crate::event_loop::TokioLoop;
 
 /// Makes event loops that are tokio runtimes.
 ///
-/// Each thread has a loop of its own, made by itself on the main thread only, as
-/// with the default policy. Timers and I/O are always on; tokio's own functions
-/// (`tokio::spawn`, `tokio::net` …) work inside.
+/// Each thread has its own loop, created by itself on the main thread only, as with the default
+/// policy. Timers and I/O are always on; tokio's own functions (`tokio::spawn`, `tokio::net` …)
+/// work inside.
 ///
 /// ```
 /// use policy_core::EventLoopPolicy;
@@ -48,9 +48,9 @@ impl TokioPolicy {
         Self::new(Loops { runtime: Choice::CurrentThread, workers: None })
     }
 
-    /// Makes a policy whose loops run their tasks on worker threads, also while
-    /// nobody runs the loop: as many as tokio thinks right (`TOKIO_WORKER_THREADS`,
-    /// else one per core), unless [`worker_threads`](Self::worker_threads) says.
+    /// Makes a policy whose loops run their tasks on worker threads, also while no thread runs the
+    /// loop: as many as tokio chooses (`TOKIO_WORKER_THREADS`, else one per core), unless
+    /// [`worker_threads`](Self::worker_threads) sets another number.
     ///
     /// ```
     /// use policy_core::EventLoopPolicy;
@@ -66,16 +66,14 @@ impl TokioPolicy {
         Self::new(Loops { runtime: Choice::MultiThread, workers: None })
     }
 
-    /// Makes a policy whose loops spawn onto a runtime that is there already.
+    /// Makes a policy whose loops spawn onto an existing runtime.
     ///
-    /// The runtime stays its owner's: closing such a loop cancels the tasks that
-    /// were spawned through *it*, and nothing else. A loop is closed by itself when
-    /// the runtime goes.
+    /// The runtime still belongs to its owner: closing such a loop cancels the tasks that were
+    /// spawned through *it*, and nothing else. A loop closes by itself when the runtime is dropped.
     ///
-    /// The loops count as running by themselves. A `current_thread` runtime does
-    /// so only while its owner is in `block_on`: until then the tasks, timers and
-    /// sockets of the loop wait, also while the loop itself is run (which polls
-    /// the main future and local tasks only).
+    /// The loops count as running by themselves. A `current_thread` runtime makes progress only
+    /// while its owner is in `block_on`: until then the tasks, timers and sockets of the loop wait,
+    /// also while the loop itself is run (which polls the main future and local tasks only).
     ///
     /// ```
     /// use policy_core::EventLoopPolicy;
@@ -95,8 +93,8 @@ impl TokioPolicy {
 
     /// Sets how many worker threads each loop has.
     ///
-    /// Making a loop gives [`ErrorKind::InvalidInput`](policy_core::ErrorKind) for
-    /// 0, for more than 1024 and than there are processors, and for a policy that is not
+    /// Making a loop returns [`ErrorKind::InvalidInput`](policy_core::ErrorKind) if the number is
+    /// 0, or above both 1024 and the number of processors, or if the policy is not
     /// [`multi_thread`](Self::multi_thread).
     ///
     /// ```

@@ -46,6 +46,10 @@ impl SmolPolicy {
     pub fn new() -> Self {
         Self
     }
+
+    pub fn current_thread() -> Self {
+        Self
+    }
 }
 
 impl IntoPolicy for SmolPolicy {

@@ -71,8 +71,8 @@ impl Command {
         self
     }
 
-    /// Makes the child the leader of a new session, without a terminal, and so of a
-    /// process group. One that is to join the group of others can't: the start fails with
+    /// Makes the child the leader of a new session, without a terminal, and so of a process group.
+    /// It can't also join an existing group: starting the child returns
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput).
     ///
     /// ```
@@ -135,7 +135,7 @@ impl Command {
         self
     }
 
-    /// Sets the supplementary groups of users that the child is in.
+    /// Sets the child's supplementary groups.
     ///
     /// ```
     /// use policy::process::Command;
@@ -149,8 +149,8 @@ impl Command {
         self
     }
 
-    /// Sets the child's priority, from -20 to 19: the more, the nicer to others. Only root
-    /// may ask for less than this process has.
+    /// Sets the child's nice value, from -20 to 19: the higher it is, the nicer the child is to
+    /// other processes. Only root may set a lower value than this process has.
     ///
     /// ```
     /// use policy::process::Command;
@@ -167,7 +167,7 @@ impl Command {
         self
     }
 
-    /// Sets which permissions are taken from the files that the child makes.
+    /// Sets the permissions that the files that the child creates do not get.
     ///
     /// ```
     /// use policy::process::Command;
@@ -184,8 +184,8 @@ impl Command {
         self
     }
 
-    /// Sets the folder that the child runs in, by a descriptor: that folder is meant,
-    /// whatever has its name by then.
+    /// Sets the child's working directory by a descriptor: it stays this folder, even if its name
+    /// changes meanwhile.
     ///
     /// ```
     /// use policy::process::Command;

@@ -6,11 +6,11 @@ use std::os::fd::OwnedFd;
 use std::process;
 use std::sync::Arc;
 
-/// What a child's standard input, output or error is.
+/// The source or target of a child's standard stream.
 ///
-/// As [`std::process::Stdio`], whose values are taken wherever this type is. std does not
-/// say what is in them, so such a child is started by std, and not in this crate's own
-/// way: make them by this type where that matters.
+/// Like [`std::process::Stdio`], whose values are accepted wherever this type is. std does not
+/// expose what they contain, so std starts such a child, and not this crate in its own way: use
+/// this type where that matters.
 ///
 /// ```
 /// use policy::process::{Command, Stdio};
@@ -45,7 +45,7 @@ pub(in crate::process) enum Stream {
 }
 
 impl Stdio {
-    /// A new pipe between this process and the child.
+    /// Makes a new pipe between this process and the child.
     ///
     /// ```
     /// use policy::process::{Command, Stdio};
@@ -62,7 +62,7 @@ impl Stdio {
         Self::known(Stream::Piped)
     }
 
-    /// The stream of this process.
+    /// Uses the stream of this process.
     ///
     /// ```
     /// use policy::process::{Command, Stdio};
@@ -77,7 +77,7 @@ impl Stdio {
         Self::known(Stream::Inherit)
     }
 
-    /// `/dev/null`: nothing to read, and what is written goes nowhere.
+    /// Uses `/dev/null`: a read returns the end, and written bytes are discarded.
     ///
     /// ```
     /// use policy::process::{Command, Stdio};

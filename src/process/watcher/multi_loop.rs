@@ -17,11 +17,11 @@ use crate::process::wakers::lock;
 /// asyncio checks every child on every signal; this finds the exited one, so that N exits cost
 /// O(N), unless a zombie that other code left is first in the kernel's list.
 ///
-/// Making one installs a handler of SIGCHLD, which calls the former; closing or
-/// dropping the last puts that back. A blocked signal or a replaced handler delays
-/// exits by a quarter of a second, and is warned of once. With more children than
-/// half of the descriptors that there may be, the pidfds that they are known by are given
-/// up; a status that somebody else takes is lost then.
+/// The first watcher installs a SIGCHLD handler, which also calls the previous one; closing or
+/// dropping the last restores that. If the signal is blocked or the handler was replaced, exits are
+/// noticed up to a quarter of a second late, and a warning is logged once. With more children than
+/// half of the descriptor limit, the watcher closes the pidfds that identify them; if other code
+/// then takes a status, it is lost.
 ///
 /// ```
 /// use policy::{MultiLoopChildWatcher, process::Command};

@@ -1,4 +1,4 @@
-//! What every event loop and policy must keep, as a suite of tests for adapters.
+//! The promises of every event loop and policy, as a test suite for adapters.
 //!
 //! ```
 //! # use policy::DefaultEventLoopPolicy as MyPolicy;
@@ -6,9 +6,9 @@
 //! policy_conformance::suite!(MyPolicy::new());
 //! ```
 //!
-//! makes one `#[test]` per clause, `conformance::tasks::…`, `conformance::time::…`
-//! and so on. The expression is evaluated anew for each clause, in a thread of its
-//! own. Several loops are tested by several modules:
+//! makes one `#[test]` per clause, `conformance::tasks::…`, `conformance::time::…` and so on. The
+//! expression is evaluated again for each clause, on a thread of its own. To test several loops,
+//! use several modules:
 //!
 //! ```
 //! mod current_thread {
@@ -16,16 +16,15 @@
 //! }
 //! ```
 //!
-//! A clause is a function in the module of its room, and says in its last line of
-//! documentation what it proves: behaviours of asyncio, as numbered in the project's
-//! `docs/asyncio.md` (`B51`), and promises of this project, in words (`'what is cancelled
-//! loses nothing'`); *the contract of tasks* is that of `policy::task`. [`clauses`] lists
-//! them all.
+//! A clause is a function in the module of its room. The last line of its documentation says what
+//! it proves: behaviours of asyncio, as numbered in the project's `docs/asyncio.md` (`B51`), and
+//! promises of this project, in words (`'what is cancelled loses nothing'`); *the contract of
+//! tasks* is that of `policy::task`. [`clauses`] lists them all.
 //!
-//! What a loop says itself that it can't do (by
-//! [`ErrorKind::Unsupported`](::policy::ErrorKind::Unsupported)) is not held against
-//! it: the clause prints `skipped:` and the loop's own reason. A clause that hangs is
-//! ended after a minute, and named.
+//! If a loop reports that it can't do something (with
+//! [`ErrorKind::Unsupported`](::policy::ErrorKind::Unsupported)), the clause does not fail: it
+//! prints `skipped:` and the loop's own reason. A clause that hangs is ended after a minute, and
+//! named.
 
 #![allow(
     clippy::unwrap_used,
@@ -86,7 +85,7 @@ pub use clause::{Clause, LIMIT, Make, Outcome, Skipped, Verdict, clauses};
 
 #[doc(hidden)]
 pub mod private {
-    //! What the macros expand to. Not for use by name.
+    //! Code that the macros generate calls to. Not for direct use.
     pub use crate::clause::{into_policy, run_test};
     pub use ::policy::EventLoopPolicy;
     pub use std::sync::Arc;
