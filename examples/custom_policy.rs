@@ -1,5 +1,5 @@
-//! How does a program decide for itself what an event loop is? By a policy of its
-//! own: asyncio's recipe, which wraps the default policy and overrides one method.
+//! How does a program decide for itself what an event loop is? With its own policy: asyncio's
+//! recipe, which wraps the default policy and overrides one method.
 //!
 //! ```text
 //! cargo run --example custom_policy

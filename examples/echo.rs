@@ -1,15 +1,15 @@
-//! How does one server speak TCP, UDP and Unix sockets on any loop? It gives back
-//! whatever it is sent, and ends at Ctrl-C, once those who are connected are served.
+//! How does one server speak TCP, UDP and Unix sockets on any loop? It echoes all bytes that it
+//! receives. On Ctrl-C it serves the connected clients to their end, and exits.
 //!
 //! ```text
 //! echo [--loop NAME] [--tcp ADDRESS] [--udp ADDRESS] [--unix PATH]
 //!
-//! cargo run --example echo                                    # ports of the system's choice
+//! cargo run --example echo                                    # the system chooses the ports
 //! cargo run --example echo --all-features -- --loop tokio --tcp localhost:7000
 //! ```
 //!
-//! It prints a line `listening NAME ADDRESS` for each socket. The exit code is 0 after
-//! Ctrl-C, 1 if a socket can't be had, 2 if the arguments mean nothing.
+//! It prints a line `listening NAME ADDRESS` for each socket. The exit code is 0 after Ctrl-C, 1 if
+//! it can't bind a socket, 2 if the arguments are invalid.
 
 use std::error::Error;
 use std::io;

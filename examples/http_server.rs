@@ -1,6 +1,6 @@
-//! How does a real server stand on `policy::net`? This one speaks HTTP/1.1, by hyper, on
-//! any loop: connections are kept alive, slow clients are let go, and Ctrl-C lets what has
-//! begun end.
+//! How does a real server use `policy::net`? This one speaks HTTP/1.1, with hyper, on any loop: it
+//! keeps connections alive, drops slow clients, and on Ctrl-C finishes the requests that have
+//! begun.
 //!
 //! ```text
 //! cargo run --example http_server --features hyper
@@ -8,15 +8,15 @@
 //!
 //! curl http://127.0.0.1:8080/                       hello
 //! curl http://127.0.0.1:8080/loop                   the name of the loop
-//! curl http://127.0.0.1:8080/bytes/1000000 | wc -c  as many bytes, in pieces
+//! curl http://127.0.0.1:8080/bytes/1000000 | wc -c  that many bytes, in pieces
 //! curl --data-binary @file http://127.0.0.1:8080/echo
 //! ```
 //!
-//! Nothing below names an executor: hyper reads and writes our streams as they are (feature
-//! `hyper`), and its timeouts are `policy::hyper::Timer`, by the timers of the loop.
+//! Nothing below names an executor: hyper reads and writes our streams directly (feature `hyper`),
+//! and its timeouts use `policy::hyper::Timer`, which uses the timers of the loop.
 //!
-//! When descriptors run out, the listener says so, pauses and goes on. The second Ctrl-C
-//! does not wait.
+//! When descriptors run out, the listener reports it, pauses and continues. The second Ctrl-C does
+//! not wait.
 
 use std::convert::Infallible;
 use std::fmt::Display;

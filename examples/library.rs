@@ -1,6 +1,5 @@
-//! How does a library stay out of the choice of an executor? It calls `policy::…`,
-//! and works under an application that chose a policy, and under a plain tokio
-//! program that has never heard of one.
+//! How does a library stay out of the choice of an executor? It calls `policy::…`, and works in an
+//! application that chose a policy, and in a plain tokio program that knows nothing of policies.
 //!
 //! ```text
 //! cargo run --example library --features tokio

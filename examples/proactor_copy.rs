@@ -1,9 +1,7 @@
-//! How is I/O done with buffers that the operation owns? On a proactor (io_uring, IOCP)
-//! the system works with them itself; every other loop tries and waits, by the same
-//! calls.
+//! How do you do I/O with buffers that the operation owns? On a proactor (io_uring, IOCP) the
+//! system works on the buffers itself; every other loop tries and waits, with the same calls.
 //!
-//! It copies a file, several parts of it at once, or stands between clients and a
-//! server.
+//! It copies a file, several parts of it at once, or is a proxy between clients and a server.
 //!
 //! ```text
 //! cargo run --example proactor_copy -- SOURCE TARGET

@@ -1,6 +1,5 @@
-//! Can loops of different executors work together in one process? Each runs on a
-//! thread of its own; a task of one awaits tasks of the other, as if they were its
-//! own.
+//! Can loops of different executors work together in one process? Each runs on its own thread; a
+//! task of one awaits tasks of the other, as if they were its own.
 //!
 //! ```text
 //! cargo run --example two_loops --features smol,tokio

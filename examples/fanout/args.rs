@@ -67,7 +67,7 @@ struct Cli {
     /// Inputs on standard input end with NUL, as from `find -print0`
     #[arg(short = '0', long)]
     null: bool,
-    /// What to run; `{}` stands for the input, which comes last if there is none
+    /// The command; `{}` stands for the input, which comes last if there is no `{}`
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
@@ -78,8 +78,8 @@ Examples:
   find . -name '*.png' -print0 | fanout -0 -j 8 --progress optipng -quiet {}
   fanout --retries 2 --joblog log.tsv sh -c 'ssh \"$1\" uptime' sh {} < hosts
 
-Exit code: how many jobs failed (101 for more), 2 for arguments that mean nothing,
-130 if interrupted, 141 if nobody reads the output, 255 if it can not go on.";
+Exit code: how many jobs failed (101 for more), 2 for invalid arguments,
+130 if interrupted, 141 if the reader of the output has gone, 255 if it cannot continue.";
 
 fn loop_help() -> String {
     format!("The event loop: {} [default: default]", policy::policy_names().join(", "))

@@ -1,6 +1,5 @@
-//! How does a real tool stand on the child layer? This one runs a command over many
-//! inputs, several at a time, as `xargs -P` and GNU parallel do: on any loop, with any
-//! watcher.
+//! How does a real tool use the child layer? This one runs a command over many inputs, several at a
+//! time, like `xargs -P` and GNU parallel: on any loop, with any watcher.
 //!
 //! ```text
 //! fanout [OPTIONS] COMMAND [ARG…] [::: INPUT…]        inputs from the command line
@@ -15,33 +14,31 @@
 //! cargo run --example fanout --all-features -- -j 2 echo hello {} ::: you me
 //! ```
 //!
-//! `{}` in any word of the command stands for the input; a command without one gets it
-//! as its last word. No shell is in between: to have one, hand it the input as an
-//! argument, as above, and not as a part of its script.
+//! `{}` in any word of the command stands for the input; a command without `{}` gets the input as
+//! its last word. No shell is in between: if you need one, pass the input as an argument, as above,
+//! and not as a part of the script.
 //!
-//! What a job writes is printed in one piece when it ends, or in the order of the
-//! inputs with `--keep-order`. Large outputs wait in a temporary file (see [`spool`]).
-//! Jobs read nothing from standard input. Each is a process group of its own, so that
-//! what it started can be ended with it: by `--timeout`, by `--halt-on-error`, or by
-//! Ctrl-C, which also says what was not run; Ctrl-C again does not wait for the grace.
-//! A process that has moved to a group of its own (a daemon) is out of reach, and what a
-//! job leaves behind when it ends by itself is left alone.
+//! A job's output is printed in one piece when the job ends, or in the order of the inputs with
+//! `--keep-order`. Large outputs wait in a temporary file (see [`spool`]). Jobs read nothing from
+//! standard input. Each is a process group of its own, so that `--timeout`, `--halt-on-error` and
+//! Ctrl-C end its child processes with it. Ctrl-C also prints which inputs were not run; a second
+//! Ctrl-C does not wait for the grace period. A process that has moved to another group (a daemon)
+//! is out of reach, and processes that a job leaves behind when it ends by itself are left alone.
 //!
 //! | exit code | meaning |
 //! |---|---|
-//! | 0 | every job did well, or there was none |
+//! | 0 | every job succeeded, or there was none |
 //! | 1–100 | that many jobs failed; 101: that many or more |
-//! | 2 | the arguments mean nothing; nothing was run |
+//! | 2 | the arguments are invalid; nothing was run |
 //! | 130 | it was interrupted (SIGINT, SIGTERM, SIGHUP, SIGQUIT) |
-//! | 141 | nobody reads its output any more, as in `fanout … | head` |
+//! | 141 | the reader of its output has gone, as in `fanout … | head` |
 //! | 255 | `fanout` itself could not go on: a full disk, say |
 //!
-//! Columns of the job log: number, start (seconds since 1970), seconds it took, exit
-//! value, signal (0: none), command as a shell would take it. The exit value is 128 + N
-//! for a job that signal N ended, 124 for one that `--timeout` ended, 127 for one that
-//! could not be started, and -1 for one of which not all is known. There is one line for
-//! each job that was started, in the order in which they ended; with `--retries`, of its
-//! last try.
+//! Columns of the job log: number, start (seconds since 1970), seconds it took, exit value, signal
+//! (0: none), command as a shell would take it. The exit value is 128 + N for a job that signal N
+//! ended, 124 for one that `--timeout` ended, 127 for one that could not be started, and -1 for one
+//! of which not all is known. There is one line for each job that was started, in the order in
+//! which they ended; with `--retries`, of its last try.
 
 mod args;
 mod flag;

@@ -1,22 +1,22 @@
-//! What can this machine do for event loops and children, and what can't it?
+//! What can this machine do for event loops and children, and what can it not do?
 //!
 //! ```text
 //! cargo run --example doctor              # a table, with a remedy below each "no"
 //! cargo run --example doctor -- --json    # the same for programs
 //! ```
 //!
-//! Exit code: 0; 1 if something needs attention; 2 for an argument that means nothing.
+//! Exit code: 0; 1 if something needs attention; 2 for an invalid argument.
 
 use std::process::ExitCode;
 
 use event_loop_policy_first_look::print;
 
 const USAGE: &str = "\
-Says what this machine and this build can do: loops, children, limits.
+Reports what this machine and this build can do: loops, children, limits.
 
 Usage: doctor [--json]
 
-Exit code: 0, 1 if something needs attention, 2 if an argument means nothing.
+Exit code: 0, 1 if something needs attention, 2 if an argument is invalid.
 ";
 
 fn main() -> ExitCode {

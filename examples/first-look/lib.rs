@@ -1,4 +1,4 @@
-//! What the programs of this folder print with.
+//! Printing, for the programs of this folder.
 //!
 //! - `cargo run --example quickstart`: one program on every executor, with a picture.
 //! - `cargo run --example doctor`: what this machine and this build can do.

@@ -11,11 +11,11 @@ on the default loop, and then on every loop that is compiled in.
 
 Usage: quickstart [--loop NAME] [FOLDER]
 
-  FOLDER        what to count [default: this project]
+  FOLDER        the folder to count [default: this project]
   --loop NAME   only on this loop, such as `tokio` or `smol:multi_thread:4`
   --help        print this
 
-Exit code: 0, or 2 if something was wrong, with one line that says what.
+Exit code: 0, or 2 after an error, which is printed in one line.
 ";
 
 /// What the user asks for.

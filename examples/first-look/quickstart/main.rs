@@ -1,10 +1,9 @@
 //! How does one program do its work on any executor?
 //!
-//! It counts the lines of every source file of a folder in blocking jobs, asks real
-//! child programs what they are, with a timeout on each, and lets a timer tick
-//! beside all that. First on the default loop, without any set-up; then on every
-//! loop that is compiled in, by swapping the policy. The work itself (`survey.rs`)
-//! names no executor.
+//! It counts the lines of every source file of a folder in blocking jobs, runs real child programs,
+//! with a timeout on each, and lets a timer tick beside all that. First on the default loop,
+//! without any set-up; then on every loop that is compiled in, by swapping the policy. The work
+//! itself (`survey.rs`) names no executor.
 //!
 //! ```text
 //! cargo run --example quickstart                          # default, smol, tokio, async-std
