@@ -125,7 +125,7 @@ pub(crate) fn is_polling() -> bool {
     if policy_tokio::is_polling() {
         return true;
     }
-    context::running().is_some()
+    context::is_polling()
 }
 
 /// Ends a convenience that has a `try_` twin: the message names the fix.

@@ -18,6 +18,7 @@ pub mod hyper;
 mod interrupt;
 mod names;
 pub mod net;
+mod on;
 mod policy;
 pub mod prelude;
 #[doc(hidden)]
@@ -47,6 +48,7 @@ pub use policy_core::{
 pub use default::DefaultEventLoopPolicy;
 pub use doctor::doctor;
 pub use guest::Guest;
+pub use on::{EventLoopExt, On};
 pub use names::{from_env, from_name, policy_names};
 pub use policy::{
     get_child_watcher, get_event_loop, get_event_loop_policy, get_running_loop, new_event_loop,
@@ -67,7 +69,7 @@ pub use process::watcher::{
     AutoChildWatcher, FastChildWatcher, MultiLoopChildWatcher, PidfdChildWatcher, SafeChildWatcher,
     ThreadedChildWatcher,
 };
-pub use process::{EventLoopExt, create_subprocess_exec, create_subprocess_shell};
+pub use process::{create_subprocess_exec, create_subprocess_shell};
 pub use run::{run, try_run};
 pub use runner::Runner;
 pub use task::{

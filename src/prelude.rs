@@ -10,4 +10,4 @@
 //! # Ok::<(), policy::Error>(())
 //! ```
 
-pub use crate::process::EventLoopExt;
+pub use crate::on::EventLoopExt;

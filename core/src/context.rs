@@ -51,6 +51,9 @@ enum Lent {
 enum Role {
     /// It polls the loop's tasks: this is the running loop.
     Runs,
+    /// It has entered the loop, and belongs to whoever it did before: ambient calls find
+    /// the loop, and it may run that loop or another.
+    Enters,
     /// It runs a blocking job of the loop: ambient calls find the loop, yet no
     /// loop runs here (asyncio: an executor's threads see no running loop), so
     /// that a job may run a loop of its own.
@@ -91,7 +94,8 @@ pub fn blocking_scope<R>(event_loop: Weak<dyn EventLoop>, f: impl FnOnce() -> R)
 
 /// Makes `event_loop` the running loop of this thread, until the guard is dropped.
 ///
-/// Guards may be dropped in any order: each removes its own entry.
+/// Guards may be dropped in any order: each removes its own entry. The thread is not the
+/// loop's for that: it may block, and run a loop.
 ///
 /// ```
 /// # fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>) {
@@ -102,8 +106,8 @@ pub fn blocking_scope<R>(event_loop: Weak<dyn EventLoop>, f: impl FnOnce() -> R)
 /// # }
 /// ```
 #[must_use = "the loop is left when the guard is dropped"]
-pub fn enter(event_loop: Arc<dyn EventLoop>) -> Guard {
-    push(Lent::Owned(event_loop), Role::Runs)
+pub fn enter(event_loop: Arc<dyn EventLoop>) -> EnterGuard {
+    push(Lent::Owned(event_loop), Role::Enters)
 }
 
 /// Makes `event_loop` the running loop of this thread, which is one of its workers. Does not keep
@@ -122,7 +126,7 @@ pub fn enter(event_loop: Arc<dyn EventLoop>) -> Guard {
 /// # }
 /// ```
 #[must_use = "the loop is left when the guard is dropped"]
-pub fn enter_worker(event_loop: Weak<dyn EventLoop>) -> Guard {
+pub fn enter_worker(event_loop: Weak<dyn EventLoop>) -> EnterGuard {
     push(Lent::Worker(event_loop), Role::Runs)
 }
 
@@ -135,13 +139,13 @@ pub fn enter_worker(event_loop: Weak<dyn EventLoop>) -> Guard {
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Guard {
+pub struct EnterGuard {
     /// `None`: the thread is ending, nothing was entered.
     key: Option<u64>,
     _stays_here: PhantomData<*const ()>,
 }
 
-impl Drop for Guard {
+impl Drop for EnterGuard {
     fn drop(&mut self) {
         let Some(key) = self.key else { return };
         let left = STACK.try_with(|stack| {
@@ -158,7 +162,7 @@ impl Drop for Guard {
     }
 }
 
-fn push(lent: Lent, role: Role) -> Guard {
+fn push(lent: Lent, role: Role) -> EnterGuard {
     let mut lent = Some(lent);
     let key = STACK.try_with(|stack| {
         let key = stack.next.get();
@@ -169,7 +173,7 @@ fn push(lent: Lent, role: Role) -> Guard {
         set_top(&entries);
         Some(key)
     });
-    Guard { key: key.ok().flatten(), _stays_here: PhantomData }
+    EnterGuard { key: key.ok().flatten(), _stays_here: PhantomData }
 }
 
 /// Keeps [`TOP`] what the stack says.
@@ -192,7 +196,7 @@ fn set_top(entries: &[Entry]) {
 /// ```
 #[inline]
 pub fn with_running<R>(f: impl FnOnce(&Arc<dyn EventLoop>) -> R) -> Option<R> {
-    with(|role| role == Role::Runs, f)
+    with(|_| true, |role| role != Role::Blocks, f)
 }
 
 /// Calls `f` with the loop that ambient calls on this thread use: the running loop, or the loop
@@ -205,11 +209,38 @@ pub fn with_running<R>(f: impl FnOnce(&Arc<dyn EventLoop>) -> R) -> Option<R> {
 /// ```
 #[inline]
 pub fn with_ambient<R>(f: impl FnOnce(&Arc<dyn EventLoop>) -> R) -> Option<R> {
-    with(|_| true, f)
+    with(|_| true, |_| true, f)
 }
 
+/// Calls `f` with the loop that polls this code: one that was only entered does not.
+fn with_polling<R>(f: impl FnOnce(&Arc<dyn EventLoop>) -> R) -> Option<R> {
+    with(|role| role != Role::Enters, |role| role == Role::Runs, f)
+}
+
+/// Returns true if a loop polls this code, so that nothing may block here. A loop that
+/// was only entered does not.
+///
+/// ```
+/// # fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>) {
+/// use policy_core::context;
+///
+/// let entered = context::enter(event_loop.clone());
+/// assert!(context::running().is_some() && !context::is_polling());
+/// context::scope(&event_loop, || assert!(context::is_polling()));
+/// # drop(entered);
+/// # }
+/// ```
+pub fn is_polling() -> bool {
+    with_polling(|_| ()).is_some()
+}
+
+/// The innermost entry that `counts` decides, if it is `wanted`.
 #[inline]
-fn with<R>(wanted: fn(Role) -> bool, f: impl FnOnce(&Arc<dyn EventLoop>) -> R) -> Option<R> {
+fn with<R>(
+    counts: fn(Role) -> bool,
+    wanted: fn(Role) -> bool,
+    f: impl FnOnce(&Arc<dyn EventLoop>) -> R,
+) -> Option<R> {
     if let Some(top) = TOP.get() {
         // SAFETY: the call of `scope` that lends the loop is below us on this thread
         // and has not returned: its guard takes the entry off the stack, and off
@@ -217,18 +248,18 @@ fn with<R>(wanted: fn(Role) -> bool, f: impl FnOnce(&Arc<dyn EventLoop>) -> R) -
         return Some(f(unsafe { top.as_ref() }));
     }
     // Outside the borrow of the stack: `f` may enter and leave loops.
-    match find(wanted)? {
+    match find(counts, wanted)? {
         // SAFETY: as above; the entry was on the stack just now.
         Found::Scoped(lent) => Some(f(unsafe { lent.as_ref() })),
         Found::Held(event_loop) => Some(f(&event_loop)),
     }
 }
 
-fn find(wanted: fn(Role) -> bool) -> Option<Found> {
+fn find(counts: fn(Role) -> bool, wanted: fn(Role) -> bool) -> Option<Found> {
     let found = STACK.try_with(|stack| {
         let entries = stack.entries.borrow();
-        let entry = entries.last()?;
-        // Only the innermost counts: a job that blocks hides the loop below.
+        let entry = entries.iter().rev().find(|entry| counts(entry.role))?;
+        // Only the innermost decides: a job that blocks hides the loop below.
         if !wanted(entry.role) {
             return None;
         }
@@ -260,7 +291,7 @@ pub fn running() -> Option<Arc<dyn EventLoop>> {
 /// # Errors
 /// [`ErrorKind::AlreadyRunning`] or [`ErrorKind::OtherLoopRunning`].
 pub(crate) fn refuse_nesting(event_loop: &Arc<dyn EventLoop>) -> Result<(), Error> {
-    match with_running(|running| running.state().id() == event_loop.state().id()) {
+    match with_polling(|running| running.state().id() == event_loop.state().id()) {
         // Or the very loop that stands for the runtime.
         None if foreign::is_polling() && event_loop.is_running() => {
             Err(ErrorKind::AlreadyRunning.into())

@@ -3,6 +3,7 @@
 mod callbacks;
 mod calls;
 mod diagnostics;
+mod elsewhere;
 mod signals;
 mod tasks;
 
@@ -155,6 +156,30 @@ pub trait EventLoop: Debug + Send + Sync + 'static {
     /// the executor at once because the executor's own cooperative budget is used up.
     fn has_budget(&self) -> bool {
         true
+    }
+
+    /// Calls `poll` with whatever the executor's own functions need on a thread that is
+    /// not the executor's (tokio's context). For
+    /// [`block_on`](EventLoop#method.block_on).
+    fn poll_inside(&self, poll: &mut dyn FnMut()) {
+        poll();
+    }
+
+    /// Calls `f`, which blocks, on this thread, which runs tasks of the loop, once the
+    /// executor has made sure that other tasks go on meanwhile.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`], with `f` not called, where the executor can't (the
+    /// default).
+    fn block_in_place(&self, f: &mut dyn FnMut()) -> Result<(), Error> {
+        let _ = f;
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "the event loop {} can't have its other tasks run elsewhere while one blocks its thread; use `spawn_blocking`",
+                self.state().name()
+            ),
+        ))
     }
 
     /// Returns true if the reactor and its timers wake their tasks even while no thread drives the

@@ -93,11 +93,34 @@ impl Anchor {
 
     /// Registers the descriptor with the loop that runs here.
     fn settle(&self) -> Result<&Home, Error> {
+        self.settle_with(served_loop)
+    }
+
+    /// Registers the descriptor with `event_loop`, wherever it is waited for.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`], if it belongs to another loop. What the loop says.
+    pub(crate) fn settle_on(&self, event_loop: &Arc<dyn EventLoop>) -> Result<(), Error> {
+        event_loop.state().check_open()?;
+        let home = self.settle_with(|| Ok(event_loop.clone()))?;
+        if std::ptr::addr_eq(Arc::as_ptr(event_loop), home.event_loop.as_ptr()) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::InvalidInput,
+            "this socket belongs to another event loop, which has waited for it; take it from there with `into_std` and `from_std`",
+        ))
+    }
+
+    fn settle_with(
+        &self,
+        find: impl FnOnce() -> Result<Arc<dyn EventLoop>, Error>,
+    ) -> Result<&Home, Error> {
         let _alone = self.settling.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(home) = self.home.get() {
             return Ok(home);
         }
-        let event_loop = served_loop()?;
+        let event_loop = find()?;
         let source = event_loop.as_selector()?.register(self.io.clone())?;
         let event_loop = Arc::downgrade(&event_loop);
         Ok(self.home.get_or_init(|| Home { event_loop, source: SharedSource::new(source) }))

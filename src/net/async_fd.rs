@@ -3,8 +3,12 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use policy_core::{Error, EventLoop};
+
+use super::Settle;
 use super::ready::{Interests, Ready};
 use super::socket::Socket;
 
@@ -194,6 +198,14 @@ impl<T: AsFd> AsyncFd<T> {
         let interests = interests.into();
         let inner = &self.inner;
         std::future::poll_fn(|cx| self.socket.poll_either(cx, interests, |_| op(inner))).await
+    }
+}
+
+impl<T: AsFd> super::settle::sealed::Sealed for AsyncFd<T> {}
+
+impl<T: AsFd> Settle for AsyncFd<T> {
+    fn settle_on(&self, event_loop: &Arc<dyn EventLoop>) -> Result<(), Error> {
+        self.socket.settle_on(event_loop)
     }
 }
 

@@ -43,6 +43,7 @@ mod buffer;
 mod connect;
 mod lookup;
 mod ready;
+mod settle;
 mod socket;
 mod sys;
 #[cfg(windows)]
@@ -59,6 +60,7 @@ pub use connect::ConnectError;
 pub use datagram::Received;
 pub use lookup::lookup_host;
 pub use ready::{Interests, Ready};
+pub use settle::Settle;
 pub use tcp::{TcpListener, TcpSocket, TcpStream};
 pub use udp::UdpSocket;
 #[cfg(unix)]

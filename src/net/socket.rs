@@ -4,10 +4,11 @@ use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use policy_core::{Interest, os};
+use policy_core::{Error, EventLoop, Interest, os};
 use socket2::{SockAddr, SockRef, TcpKeepalive};
 
 use super::ready::{Interests, Ready};
@@ -43,6 +44,11 @@ impl Socket {
     #[cfg(unix)]
     pub(crate) fn into_io(self) -> io::Result<OwnedIo> {
         self.anchor.into_io()
+    }
+
+    /// Has it belong to this loop, wherever it is waited for.
+    pub(crate) fn settle_on(&self, event_loop: &Arc<dyn EventLoop>) -> Result<(), Error> {
+        self.anchor.settle_on(event_loop)
     }
 
     /// Returns the socket with all its options.

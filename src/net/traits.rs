@@ -78,6 +78,17 @@ macro_rules! writes {
 /// Implements access to the descriptor.
 macro_rules! has_descriptor {
     ($($type:ty),+ $(,)?) => {$(
+        impl $crate::net::settle::sealed::Sealed for $type {}
+
+        impl $crate::net::Settle for $type {
+            fn settle_on(
+                &self,
+                event_loop: &::std::sync::Arc<dyn ::policy_core::EventLoop>,
+            ) -> Result<(), ::policy_core::Error> {
+                self.socket().settle_on(event_loop)
+            }
+        }
+
         #[cfg(unix)]
         impl ::std::os::fd::AsFd for $type {
             fn as_fd(&self) -> ::std::os::fd::BorrowedFd<'_> {

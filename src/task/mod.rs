@@ -4,7 +4,7 @@
 //! |---|---|
 //! | work that goes on beside me | [`spawn`] |
 //! | a future that is not `Send` | [`spawn_local`] |
-//! | a call that blocks | [`spawn_blocking`] |
+//! | a call that blocks | [`spawn_blocking`], or [`block_in_place`] for a call that you can't move |
 //! | many tasks, with results as they complete | [`JoinSet`] |
 //! | a task that ends with its owner | [`AbortOnDrop`] |
 //! | a computation that lets other tasks run | [`consume_budget`], [`yield_now`] |
@@ -13,6 +13,7 @@
 //! cancels it, and a panic becomes a value.
 
 mod abort_on_drop;
+mod block_in_place;
 mod budget;
 mod join_set;
 mod yield_now;
@@ -26,9 +27,33 @@ pub use policy_core::task::{AbortHandle, Id, JoinError, JoinHandle, try_id};
 use crate::ambient;
 
 pub use abort_on_drop::AbortOnDrop;
+pub use block_in_place::block_in_place;
 pub use budget::{Unconstrained, consume_budget, has_budget_remaining, unconstrained};
 pub use join_set::JoinSet;
 pub use yield_now::{YieldNow, yield_now};
+
+/// Returns the task that runs here.
+///
+/// # Panics
+/// Where no task does, as in the main future of a run: [`try_id`] gives `None` then.
+///
+/// ```
+/// policy::run(async {
+///     let task = policy::spawn(async { policy::task::id() });
+///     let id = task.id();
+///     assert_eq!(task.await.unwrap(), id);
+/// });
+/// ```
+#[track_caller]
+pub fn id() -> Id {
+    match try_id() {
+        Some(id) => id,
+        None => ambient::fail(&Error::new(
+            policy_core::ErrorKind::NoRunningLoop,
+            "no task runs here: the main future of a run, and what runs outside of a loop, are none; call this inside `policy::spawn`, or take `try_id`",
+        )),
+    }
+}
 
 /// Spawns `future` as a task of the current loop (asyncio's `create_task`).
 ///

@@ -18,7 +18,7 @@ use tokio::runtime::{Builder, Handle, RuntimeFlavor};
 use tokio::task::coop;
 
 use crate::drive::Drive;
-use crate::drivers::Driver;
+use crate::drivers::{Driver, is_thread_ending};
 use crate::scoped::Scoped;
 use crate::tenure::{self, Lent, Owned, Tenure};
 use crate::timer::LoopTimer;
@@ -194,6 +194,30 @@ impl EventLoop for TokioLoop {
     fn knows_idle(&self) -> bool {
         // The tasks of a runtime that somebody else owns are not only ours.
         matches!(self.tenure, Tenure::Owned(_))
+    }
+
+    fn poll_inside(&self, poll: &mut dyn FnMut()) {
+        if is_thread_ending() {
+            return poll();
+        }
+        let _entered = self.handle.enter();
+        poll();
+    }
+
+    fn block_in_place(&self, f: &mut dyn FnMut()) -> Result<(), Error> {
+        nesting::may_block_in_place(&self.handle, &self.state)?;
+        let mut was_called = false;
+        let blocked = catch_unwind(AssertUnwindSafe(|| {
+            tokio::task::block_in_place(|| {
+                was_called = true;
+                f();
+            });
+        }));
+        match blocked {
+            // Before it called `f`: inside of somebody's `LocalSet`, tokio panics.
+            Err(_) if !was_called => Err(nesting::bound_to_thread(&self.state)),
+            blocked => blocked.or_else(|payload| resume_unwind(payload)),
+        }
     }
 
     fn shutdown(&self, limit: Duration) {

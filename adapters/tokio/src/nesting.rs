@@ -2,8 +2,8 @@
 
 use std::task::{Context, Poll, Waker};
 
-use policy_core::{Error, ErrorKind};
-use tokio::runtime::Handle;
+use policy_core::{Error, ErrorKind, LoopState};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::coop;
 
 use crate::drivers::{is_thread_ending, thread_ending};
@@ -23,6 +23,31 @@ pub(crate) fn refused() -> Error {
     Error::new(
         ErrorKind::OtherLoopRunning,
         "a tokio runtime is running this code, and a second one can't block its thread; `.await` the future, or run the loop on a thread of its own: `std::thread::spawn`",
+    )
+}
+
+/// Checks that this thread is one of the runtime's, which has others to go on with.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`].
+pub(crate) fn may_block_in_place(handle: &Handle, state: &LoopState) -> Result<(), Error> {
+    let is_here = Handle::try_current().is_ok_and(|here| here.id() == handle.id());
+    let has_threads = handle.runtime_flavor() == RuntimeFlavor::MultiThread;
+    // A pausable loop runs all its tasks on one thread.
+    if is_here && has_threads && state.is_self_driving() {
+        Ok(())
+    } else {
+        Err(bound_to_thread(state))
+    }
+}
+
+pub(crate) fn bound_to_thread(state: &LoopState) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!(
+            "the tasks of the event loop {} that run here can't go on elsewhere while one blocks this thread; use `spawn_blocking`, or `TokioPolicy::multi_thread()`",
+            state.name()
+        ),
     )
 }
 

@@ -12,9 +12,10 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use policy_core::Interest;
+use policy_core::{Error, EventLoop, Interest};
 use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fcntl_setfl, fstat};
 
 use crate::io::{BorrowedIo, OwnedIo};
@@ -157,6 +158,10 @@ impl End {
 
     fn io(&self) -> &OwnedIo {
         self.socket.io()
+    }
+
+    fn settle_on(&self, event_loop: &Arc<dyn EventLoop>) -> Result<(), Error> {
+        self.socket.settle_on(event_loop)
     }
 
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {

@@ -23,8 +23,6 @@ mod delay;
 mod exit;
 #[path = "../limit.rs"]
 mod limit;
-#[path = "../on_loop.rs"]
-mod on_loop;
 #[path = "../output.rs"]
 mod output;
 mod pipe;
@@ -37,7 +35,6 @@ pub use std::process::{ExitStatus, Stdio};
 pub use child::{Child, Starting};
 pub use command::Command;
 pub use limit::{max_children, set_max_children};
-pub use on_loop::EventLoopExt;
 pub use output::{Output, PartialOutput};
 pub use pipe::{ChildStderr, ChildStdin, ChildStdout};
 

@@ -1,0 +1,119 @@
+//! What a thread that does not run the loop does with it.
+
+use std::future::{self, Future};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+
+use super::EventLoop;
+use crate::context::{self, EnterGuard};
+use crate::task::JoinHandle;
+use crate::{Error, ErrorKind, budget};
+
+impl dyn EventLoop {
+    /// Makes this the loop that ambient calls on this thread mean, until the guard is
+    /// dropped: `policy::spawn`, timers and sockets.
+    ///
+    /// Nothing is run by that, and the thread stays free to block, and to run this loop or
+    /// another. Guards may be dropped in any order; each stays on its thread. To give a
+    /// future a loop, take `policy::within`: a guard must not be held across an `.await`.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) {
+    /// let entered = event_loop.enter();
+    /// // `policy::spawn` spawns onto `event_loop` here.
+    /// drop(entered);
+    /// # }
+    /// ```
+    pub fn enter(self: &Arc<Self>) -> EnterGuard {
+        context::enter(self.clone())
+    }
+
+    /// Blocks this thread until `future` is done, while others run the loop: another
+    /// thread, or threads of the executor's own (asyncio's `run_coroutine_threadsafe` and
+    /// `result`; tokio's `Handle::block_on`).
+    ///
+    /// The future is polled on this thread, so it need not be `Send`; what it spawns, its
+    /// timers and its sockets belong to the loop. While nobody runs the loop they stand
+    /// still.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoRunningLoop`] if nobody runs the loop: run it here, by
+    /// [`run_until_complete`](#method.run_until_complete). [`ErrorKind::AlreadyRunning`] or
+    /// [`ErrorKind::OtherLoopRunning`] where a loop polls this code, so that blocking would
+    /// stop it. [`ErrorKind::LoopClosed`], also if the loop is closed meanwhile, and
+    /// [`ErrorKind::Forked`]; the future is dropped then.
+    ///
+    /// ```
+    /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
+    /// let elsewhere = event_loop.clone();
+    /// let task = event_loop.spawn_blocking(move || elsewhere.block_on(async { 6 * 7 }));
+    /// assert_eq!(event_loop.run_until_complete(task)?.unwrap()?, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn block_on<F: Future>(self: &Arc<Self>, future: F) -> Result<F::Output, Error> {
+        self.state().check_open()?;
+        context::refuse_nesting(self)?;
+        if !self.is_running() && !self.is_self_driving() {
+            return Err(Error::new(
+                ErrorKind::NoRunningLoop,
+                format!(
+                    "nobody runs the event loop {}, so nothing would wake this thread; run it here: `run_until_complete`",
+                    self.name()
+                ),
+            ));
+        }
+        // Pending for ever: that it ends is the news that the loop does.
+        let mut end = Cancel(self.try_spawn(future::pending::<()>())?);
+        let mut future = pin!(future);
+        let unpark = Arc::new(Unpark { thread: thread::current(), woken: AtomicBool::new(false) });
+        let waker = Waker::from(unpark.clone());
+        let cx = &mut Context::from_waker(&waker);
+        loop {
+            let mut polled = Poll::Pending;
+            self.poll_inside(&mut || {
+                polled = context::scope(self, || budget::renewed(|| future.as_mut().poll(cx)));
+            });
+            if let Poll::Ready(output) = polled {
+                return Ok(output);
+            }
+            if budget::unconstrained(|| Pin::new(&mut end.0).poll(cx)).is_ready() {
+                return Err(ErrorKind::LoopClosed.into());
+            }
+            // Woken by us alone: a stray `unpark` is no wake-up.
+            while !unpark.woken.swap(false, Ordering::Acquire) {
+                thread::park();
+            }
+        }
+    }
+}
+
+/// A task that ends with its handle.
+struct Cancel(JoinHandle<()>);
+
+impl Drop for Cancel {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+struct Unpark {
+    thread: Thread,
+    woken: AtomicBool,
+}
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.woken.swap(true, Ordering::Release) {
+            self.thread.unpark();
+        }
+    }
+}
