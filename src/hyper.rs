@@ -25,6 +25,12 @@ use policy_core::EventLoop;
 
 use crate::time;
 
+#[cfg(feature = "hyper-client")]
+mod connector;
+
+#[cfg(feature = "hyper-client")]
+pub use connector::Connector;
+
 /// Runs hyper's tasks: on the loop that runs where they are spawned, or on a given one.
 ///
 /// ```

@@ -1,0 +1,159 @@
+//! The connections of hyper-util's client.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use hyper::Uri;
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use policy_core::EventLoop;
+use tower_service::Service;
+
+use crate::net::TcpStream;
+#[cfg(unix)]
+use crate::net::UnixStream;
+use crate::{EventLoopExt, On};
+
+/// Connects hyper-util's client by TCP: on the loop that runs where a request is made, or
+/// on one that is named.
+///
+/// Names are looked up on a thread of the loop's; of several addresses the first that
+/// answers is taken, as [`TcpStream::connect`] does.
+///
+/// ```
+/// use hyper_util::client::legacy::Client;
+/// use policy::hyper::{Connector, Executor, Timer};
+///
+/// let client = Client::builder(Executor::new())
+///     .pool_timer(Timer::new())
+///     .build::<_, String>(Connector::new());
+/// # drop(client);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Connector {
+    on: Option<On>,
+    enforce_http: bool,
+    nodelay: bool,
+}
+
+impl Connector {
+    /// Makes a connector for the loop that runs wherever it is used.
+    ///
+    /// ```
+    /// let connector = policy::hyper::Connector::new();
+    /// # drop(connector);
+    /// ```
+    #[must_use]
+    pub fn new() -> Self {
+        Self { on: None, enforce_http: true, nodelay: true }
+    }
+
+    /// Makes a connector for this loop.
+    ///
+    /// ```
+    /// let event_loop = policy::new_event_loop()?;
+    /// let connector = policy::hyper::Connector::on(&event_loop);
+    /// # drop(connector);
+    /// event_loop.close()?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    #[must_use]
+    pub fn on(event_loop: &Arc<dyn EventLoop>) -> Self {
+        Self { on: Some(event_loop.on()), ..Self::new() }
+    }
+
+    /// Sets whether URIs of another scheme than `http` are refused, as they are unless this
+    /// says no: a connector that adds TLS round this one wants `https`, and without one it
+    /// would go over the wire in the clear.
+    ///
+    /// ```
+    /// let below_tls = policy::hyper::Connector::new().enforce_http(false);
+    /// # drop(below_tls);
+    /// ```
+    #[must_use]
+    pub fn enforce_http(mut self, enforce_http: bool) -> Self {
+        self.enforce_http = enforce_http;
+        self
+    }
+
+    /// Sets whether small writes are sent at once (`TCP_NODELAY`), as they are unless this
+    /// says no.
+    ///
+    /// ```
+    /// let connector = policy::hyper::Connector::new().nodelay(false);
+    /// # drop(connector);
+    /// ```
+    #[must_use]
+    pub fn nodelay(mut self, nodelay: bool) -> Self {
+        self.nodelay = nodelay;
+        self
+    }
+
+    /// Returns the host and port that a URI means.
+    fn target(&self, uri: &Uri) -> io::Result<(String, u16)> {
+        let port = match uri.scheme_str() {
+            Some("http") => 80,
+            Some("https") if !self.enforce_http => 443,
+            _ => {
+                let wanted = if self.enforce_http { "http" } else { "http or https" };
+                return Err(invalid(format!(
+                    "can't connect to {uri}: this connector takes {wanted}; see `Connector::enforce_http`"
+                )));
+            }
+        };
+        let Some(host) = uri.host().filter(|host| !host.is_empty()) else {
+            return Err(invalid(format!("can't connect to {uri}: it names no host; add one")));
+        };
+        // An address of IPv6 stands in brackets there.
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        Ok((host.to_owned(), uri.port_u16().unwrap_or(port)))
+    }
+}
+
+fn invalid(message: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, message)
+}
+
+impl Default for Connector {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Service<Uri> for Connector {
+    type Response = TcpStream;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let (target, on, nodelay) = (self.target(&uri), self.on.clone(), self.nodelay);
+        Box::pin(async move {
+            let target = target?;
+            let stream = match on {
+                Some(on) => on.connect_tcp(target).await?,
+                None => TcpStream::connect(target).await?,
+            };
+            stream.set_nodelay(nodelay)?;
+            Ok(stream)
+        })
+    }
+}
+
+impl Connection for TcpStream {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}
+
+#[cfg(unix)]
+impl Connection for UnixStream {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}
