@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use policy::proactor::{ProactorHandle, Resource};
 use policy::task::JoinSet;
-use policy::{ProactorHandle, Resource};
 
 const USAGE: &str = "usage: proactor_copy [--loop NAME] SOURCE TARGET
        proactor_copy [--loop NAME] --proxy LISTEN UPSTREAM";

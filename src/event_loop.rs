@@ -1,10 +1,10 @@
 //! The event loop, for users of asyncio: each method of `AbstractEventLoop`, and its counterpart
 //! here.
 //!
-//! A loop is an `Arc<dyn EventLoop>`; you call the methods of `dyn EventLoop` (see [`EventLoop`]).
-//! The methods that start children belong to `EventLoopExt`, on Unix, in the
-//! [`prelude`](crate::prelude). Most have a twin that acts on the running loop: `policy::spawn`,
-//! `policy::net`, `policy::time`.
+//! A loop is an `Arc<dyn EventLoop>`; you call the methods of `dyn EventLoop` (see
+//! [`EventLoop`](crate::EventLoop)). The methods that start children belong to `EventLoopExt`, in
+//! the [`prelude`](crate::prelude), and its `on()` has a twin of each ambient function:
+//! `policy::time`, `policy::net`, `policy::process`.
 //!
 //! ```
 //! use std::time::Duration;
@@ -28,6 +28,7 @@
 //! | `is_running` | `is_running()` | false in a child of `fork` |
 //! | `is_closed` | `is_closed()` | |
 //! | `close` | `close()` | `close_within(limit)` waits for blocking jobs, too |
+//! | `run_coroutine_threadsafe(…).result()` | `block_on(future)`, on another thread | typed errors where it would deadlock |
 //! | `shutdown_asyncgens` | | a stream is dropped like any value |
 //! | `shutdown_default_executor` | `close_within(limit)` | says how many jobs are left |
 //!
@@ -35,9 +36,9 @@
 //!
 //! | asyncio | here | differs in |
 //! |---|---|---|
-//! | `call_soon` | `call_soon(callback)` → [`Handle`] | from any thread; debug mode tells of the wrong one |
+//! | `call_soon` | `call_soon(callback)` → [`Handle`](crate::callback::Handle) | from any thread; debug mode tells of the wrong one |
 //! | `call_soon_threadsafe` | `call_soon_threadsafe(callback)` | |
-//! | `call_later` | `call_later(delay, callback)` → [`TimerHandle`] | equal times in the order of the calls |
+//! | `call_later` | `call_later(delay, callback)` → [`TimerHandle`](crate::callback::TimerHandle) | equal times in the order of the calls |
 //! | `call_at` | `call_at(when, callback)` | as above |
 //! | `time` | `time()` | an `Instant`; `pause()` and `advance(…)` for tests |
 //!
@@ -53,7 +54,7 @@
 //! | `create_future` | | a channel of any crate; wakers need no loop |
 //! | `set_task_factory`, `get_task_factory` | | wrap the future before it is spawned |
 //! | `run_in_executor` | `spawn_blocking(f)` | on the loop's own threads, or those that were set |
-//! | `set_default_executor` | `set_default_executor(executor)` | any [`BlockingExecutor`] |
+//! | `set_default_executor` | `set_default_executor(executor)` | any [`BlockingExecutor`](crate::BlockingExecutor) |
 //!
 //! # Descriptors, sockets, signals, children
 //!
@@ -77,9 +78,9 @@
 //!
 //! | asyncio | here | differs in |
 //! |---|---|---|
-//! | `set_exception_handler`, `get_exception_handler` | the same: an [`ExceptionHandler`] | |
+//! | `set_exception_handler`, `get_exception_handler` | the same: an [`ExceptionHandler`](crate::ExceptionHandler) | |
 //! | `default_exception_handler` | the same | writes to the crate `log` |
-//! | `call_exception_handler` | the same: an [`ExceptionContext`] | a type, where asyncio has a dictionary |
+//! | `call_exception_handler` | the same: an [`ExceptionContext`](crate::ExceptionContext) | a type, where asyncio has a dictionary |
 //! | `get_debug`, `set_debug` | the same | `EVENT_LOOP_DEBUG=1` for `PYTHONASYNCIODEBUG=1` |
 //! | `slow_callback_duration` | the same, and `set_slow_callback_duration` | polls of tasks, too |
 //!
@@ -94,10 +95,4 @@
 //! write that waits; and a task per connection is the object that keeps the state. The streams
 //! implement the traits of [futures-io](futures_io), so codecs of any crate work with them.
 
-pub use policy_core::{
-    BlockingExecutor, EventLoop, ExceptionContext, ExceptionHandler, Handle, Job, LoopKind,
-    ShutdownReport, TimerHandle,
-};
-
-#[cfg(unix)]
-pub use crate::process::EventLoopExt;
+pub use policy_core::context::EnterGuard;

@@ -5,8 +5,10 @@
 pub mod io;
 
 mod ambient;
+pub mod callback;
 #[cfg(feature = "compat")]
 pub mod compat;
+pub mod context;
 mod default;
 pub mod doctor;
 pub mod event_loop;
@@ -23,6 +25,7 @@ mod policy;
 pub mod prelude;
 #[doc(hidden)]
 pub mod private;
+pub mod proactor;
 #[cfg(unix)]
 pub mod process;
 #[cfg(windows)]
@@ -30,6 +33,7 @@ pub mod process;
 pub mod process;
 mod run;
 mod runner;
+pub mod selector;
 pub mod signal;
 pub mod task;
 pub mod time;
@@ -38,18 +42,16 @@ mod windows;
 mod within;
 
 pub use policy_core::{
-    Address, BlockingExecutor, ChildCallback, ChildId, ChildWatcher, Context, ContextKey,
-    ContextPolicy, CurrentLoop, Error, ErrorKind, EventLoop, EventLoopPolicy, ExceptionContext,
-    ExceptionHandler, ExitFuture, Handle, Interest, IntoPolicy, IntoWatcher, IoBuf, IoBufMut, Job,
-    LoopFactory, LoopKind, Proactor, ProactorHandle, Readiness, Resource, ResourceKind, Selector,
-    SelectorHandle, ShutdownReport, Source, TimerHandle,
+    BlockingExecutor, ChildCallback, ChildId, ChildWatcher, ContextPolicy, Error, ErrorKind,
+    EventLoop, EventLoopPolicy, ExceptionContext, ExceptionHandler, ExitFuture, IntoPolicy,
+    IntoWatcher, Job, LoopKind, ShutdownReport,
 };
 
 pub use default::DefaultEventLoopPolicy;
 pub use doctor::doctor;
 pub use guest::Guest;
-pub use on::{EventLoopExt, On};
 pub use names::{from_env, from_name, policy_names};
+pub use on::{EventLoopExt, On};
 pub use policy::{
     get_child_watcher, get_event_loop, get_event_loop_policy, get_running_loop, new_event_loop,
     set_child_watcher, set_event_loop, set_event_loop_policy, with_event_loop_policy,

@@ -7,7 +7,8 @@ use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use policy::{Resource, Runner};
+use policy::Runner;
+use policy::proactor::Resource;
 use rustix::process::{Resource as Limited, Rlimit, getrlimit, setrlimit};
 
 /// A listener survives EMFILE: the error is told, the connection waits in its queue, and

@@ -20,7 +20,8 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use futures_lite::future::poll_once;
-use policy::{Error, ErrorKind, Resource, Runner};
+use policy::proactor::Resource;
+use policy::{Error, ErrorKind, Runner};
 
 use process_support::LONG;
 

@@ -10,8 +10,9 @@ use std::net;
 use std::thread;
 
 use futures_lite::future;
+use policy::Runner;
 use policy::net::TcpListener;
-use policy::{Resource, Runner};
+use policy::proactor::Resource;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, SeccompRule, apply_filter};
 
 // An accept used to end with it, and the server with the accept.

@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
 use net_support::{connected, on_every_loop};
-use policy::Interest;
 use policy::net::{ConnectError, Interests, SocketAddr, TcpListener, TcpSocket, UdpSocket};
+use policy::selector::Interest;
 
 const BOTH: fn() -> Interests = || Interests::READABLE | Interests::WRITABLE;
 

@@ -226,7 +226,7 @@ fn a_policy_set_inside_a_scope_is_the_processs_and_seen_after_it() {
 fn short_threads_leave_nothing_behind() {
     let policy = ContextPolicy::new(
         || DefaultEventLoopPolicy::new().new_event_loop(),
-        policy::Context::thread(),
+        policy::context::Context::thread(),
     );
     thread::scope(|scope| {
         for _ in 0..4 {

@@ -8,7 +8,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::{CompioPolicy, EventLoop, EventLoopPolicy, Resource, SmolPolicy};
+use policy::proactor::Resource;
+use policy::{CompioPolicy, EventLoop, EventLoopPolicy, SmolPolicy};
 
 #[test]
 fn the_proactor_is_native_and_its_driver_is_a_completion_port() {

@@ -300,12 +300,12 @@ impl File {
     /// Reads at a position, into a buffer that is returned in every case. Uses the loop's proactor:
     /// on io_uring and IOCP no thread waits.
     ///
-    /// Does not move the position of the stream. Like [`ProactorHandle`](crate::ProactorHandle), it
+    /// Does not move the position of the stream. Like [`ProactorHandle`](crate::proactor::ProactorHandle), it
     /// fills a vector from its start up to its capacity, and sets its length to the number of bytes
     /// read.
     ///
     /// # Errors
-    /// Returns the errors of [`ProactorHandle::read_at`](crate::ProactorHandle::read_at).
+    /// Returns the errors of [`ProactorHandle::read_at`](crate::proactor::ProactorHandle::read_at).
     ///
     /// ```
     /// # policy::run(async {
@@ -326,7 +326,7 @@ impl File {
     /// [`read_at`](Self::read_at). May write fewer bytes than the buffer holds.
     ///
     /// # Errors
-    /// Returns the errors of [`ProactorHandle::write_at`](crate::ProactorHandle::write_at).
+    /// Returns the errors of [`ProactorHandle::write_at`](crate::proactor::ProactorHandle::write_at).
     ///
     /// ```no_run
     /// # policy::run(async {
@@ -364,7 +364,7 @@ impl File {
         }
     }
 
-    fn positioned(&self) -> io::Result<(crate::ProactorHandle, &Resource)> {
+    fn positioned(&self) -> io::Result<(crate::proactor::ProactorHandle, &Resource)> {
         let proactor = ambient::event_loop()?.proactor()?;
         if let Some(resource) = self.resource.get() {
             return Ok((proactor, resource));

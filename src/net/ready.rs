@@ -8,7 +8,7 @@ use policy_core::Interest;
 /// One [`Interest`] or both, to wait for whichever comes first.
 ///
 /// ```
-/// use policy::Interest;
+/// use policy::selector::Interest;
 /// use policy::net::Interests;
 ///
 /// let both = Interests::READABLE | Interests::WRITABLE;

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use compio_buf::BufResult;
 use compio_io::{AsyncRead, AsyncReadAt, AsyncWriteAt, AsyncWriteExt};
 use compio_runtime::Runtime;
-use policy::{EventLoop, EventLoopPolicy, ProactorHandle, Resource};
+use policy::proactor::{ProactorHandle, Resource};
+use policy::{EventLoop, EventLoopPolicy};
 use policy_compio::{CompioPolicy, Driver};
 use tempfile::NamedTempFile;
 

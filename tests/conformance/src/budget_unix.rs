@@ -7,11 +7,12 @@ use std::task::Poll;
 use std::thread;
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
+use policy::get_running_loop;
 use policy::net::{UnixDatagram, UnixListener, UnixStream};
+use policy::proactor::Resource;
 use policy::process::{Command, Stdio};
 use policy::signal::{SignalKind, signal};
 use policy::task::has_budget_remaining;
-use policy::{Resource, get_running_loop};
 use rustix::process::{Signal, getpid, kill_process};
 
 use crate::budget::{Busy, lets_others_run, with_sockets};

@@ -368,7 +368,7 @@ pub fn a_cancelled_callback_is_not_called(make: Make<'_>) {
         assert!(soon.cancelled() && dropped.is_set());
         assert_eq!(soon.when(), when);
         // By a sibling of the same batch.
-        let sibling = Arc::new(Mutex::new(None::<policy::Handle>));
+        let sibling = Arc::new(Mutex::new(None::<policy::callback::Handle>));
         let cancels = sibling.clone();
         let mut slot = sibling.lock().unwrap();
         event_loop.call_soon(move || cancels.lock().unwrap().take().unwrap().cancel());

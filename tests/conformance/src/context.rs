@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::thread;
 
+use policy::context::{Context, ContextKey};
 use policy::{
-    Context, ContextKey, ContextPolicy, ErrorKind, EventLoop, EventLoopPolicy, get_event_loop,
-    get_running_loop, set_event_loop, with_event_loop_policy,
+    ContextPolicy, ErrorKind, EventLoop, EventLoopPolicy, get_event_loop, get_running_loop,
+    set_event_loop, with_event_loop_policy,
 };
 
 use crate::support::{block_on, driven, in_thread, kind, new_loop, on_loop, run};

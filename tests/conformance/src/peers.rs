@@ -7,8 +7,8 @@ use std::os::unix::net::{self as std_net, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use futures_lite::{AsyncReadExt, StreamExt};
-use policy::Resource;
 use policy::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener};
+use policy::proactor::Resource;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, connect, socket};
 
 use crate::proactor::with_proactor;

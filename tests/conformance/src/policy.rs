@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
+use policy::context::Context;
 use policy::{
-    Context, ContextPolicy, Error, ErrorKind, EventLoop, EventLoopPolicy, Runner, get_event_loop,
+    ContextPolicy, Error, ErrorKind, EventLoop, EventLoopPolicy, Runner, get_event_loop,
     new_event_loop, set_event_loop, with_event_loop_policy,
 };
 

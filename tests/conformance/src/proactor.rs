@@ -5,7 +5,8 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 
-use policy::{ErrorKind, EventLoop, ProactorHandle, Resource};
+use policy::proactor::{ProactorHandle, Resource};
+use policy::{ErrorKind, EventLoop};
 use socket2::{Domain, Socket, Type};
 
 use crate::support::{driven, on_loop};

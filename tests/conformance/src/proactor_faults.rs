@@ -9,8 +9,9 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
+use policy::ErrorKind;
+use policy::proactor::Resource;
 use policy::time::timeout;
-use policy::{ErrorKind, Resource};
 use socket2::SockRef;
 
 use crate::proactor::{on_proactor, read_to_end, send_all, tcp_pair, with_proactor};

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use policy::{Resource, ResourceKind};
+use policy::proactor::{Resource, ResourceKind};
 
 use crate::proactor::{read_to_end, with_proactor};
 use crate::{Make, Skipped};
@@ -145,7 +145,7 @@ mod unix {
     use std::os::fd::{AsFd, OwnedFd};
     use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 
-    use policy::{Address, Resource, ResourceKind};
+    use policy::proactor::{Address, Resource, ResourceKind};
     use rustix::fs::{OFlags, fcntl_getfl};
     use rustix::pipe::{PipeFlags, pipe_with};
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};

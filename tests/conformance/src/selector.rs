@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::Poll;
 
 use policy::core::os::raw;
-use policy::{ErrorKind, EventLoop, SelectorHandle};
+use policy::selector::SelectorHandle;
+use policy::{ErrorKind, EventLoop};
 
 use crate::support::{Gate, Log, driven, kind, on_loop};
 use crate::{Make, Skipped};

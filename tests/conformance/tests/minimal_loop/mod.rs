@@ -138,7 +138,7 @@ pub fn policy() -> Arc<dyn EventLoopPolicy> {
         let state = LoopState::new("minimal", LoopKind::Selector);
         Ok(Arc::new(MinimalLoop { state }) as Arc<dyn EventLoop>)
     };
-    Arc::new(ContextPolicy::new(make, policy::Context::thread()))
+    Arc::new(ContextPolicy::new(make, policy::context::Context::thread()))
 }
 
 // A child, since it breaks what is private.

@@ -18,7 +18,7 @@ pub(crate) fn policy(sabotage: Sabotage) -> Arc<dyn EventLoopPolicy> {
         let inner = MinimalLoop { state };
         Ok(Arc::new(Broken { inner, sabotage }) as Arc<dyn EventLoop>)
     };
-    Arc::new(ContextPolicy::new(make, policy::Context::thread()))
+    Arc::new(ContextPolicy::new(make, policy::context::Context::thread()))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

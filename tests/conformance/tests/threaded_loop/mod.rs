@@ -19,7 +19,7 @@ use policy::{ContextPolicy, Error, ErrorKind, EventLoop, EventLoopPolicy, LoopKi
 /// A policy of loops with a thread, which are broken in one way, or whole.
 pub(crate) fn policy(sabotage: Option<Sabotage>) -> Arc<dyn EventLoopPolicy> {
     let make = move || ThreadedLoop::start(sabotage);
-    Arc::new(ContextPolicy::new(make, policy::Context::thread()))
+    Arc::new(ContextPolicy::new(make, policy::context::Context::thread()))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

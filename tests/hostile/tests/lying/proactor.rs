@@ -7,8 +7,9 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
+use policy::EventLoop;
 use policy::core::{Buffer, Completion, Operation, Proactor, Resource};
-use policy::{Address, EventLoop};
+use policy::proactor::Address;
 
 use crate::support::Liar;
 

@@ -10,11 +10,12 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
 
 use hyper::rt::Read;
+use policy::EventLoop;
 use policy::core::os::{BorrowedIo, OwnedIo, borrow};
 use policy::core::{Source, context};
 use policy::net::{UnixDatagram, UnixListener, UnixStream};
 use policy::process::{Command, Stdio};
-use policy::{EventLoop, Interest};
+use policy::selector::Interest;
 use tokio::io::AsyncReadExt;
 
 use crate::support::Liar;

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use policy::core::os::OwnedIo;
 use policy::core::task::Task;
 use policy::core::{Job, LoopState, Source, Timer};
-use policy::{Error, ErrorKind, EventLoop, LoopKind, Proactor, Selector};
+use policy::proactor::Proactor;
+use policy::selector::Selector;
+use policy::{Error, ErrorKind, EventLoop, LoopKind};
 
 type Drive = dyn Fn(Pin<&mut dyn Future<Output = ()>>) -> Result<(), Error> + Send + Sync;
 type Register = dyn Fn(Arc<OwnedIo>) -> Result<Box<dyn Source>, Error> + Send + Sync;
