@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails panics")]
 
-#[allow(unreachable_pub, reason = "it is what a crate would be: docs/writing-an-adapter.md")]
+mod broken_loop;
+#[allow(unreachable_pub, reason = "it is a crate of its own: docs/writing-an-adapter.md")]
+#[path = "../../../examples/template-adapter/src/lib.rs"]
 mod minimal_loop;
 mod threaded_loop;
 
@@ -23,9 +25,9 @@ trait Sabotage: Copy + Debug + Send + Sync + 'static {
     fn policy(self) -> Arc<dyn EventLoopPolicy>;
 }
 
-impl Sabotage for minimal_loop::sabotage::Sabotage {
+impl Sabotage for broken_loop::Sabotage {
     fn policy(self) -> Arc<dyn EventLoopPolicy> {
-        minimal_loop::sabotage::policy(self)
+        broken_loop::policy(self)
     }
 }
 
@@ -59,8 +61,8 @@ macro_rules! found_out {
 }
 
 mod what_a_driver_can_break {
+    use super::broken_loop::Sabotage::*;
     use super::is_found_out;
-    use super::minimal_loop::sabotage::Sabotage::*;
 
     found_out! {
         a_loop_that_forgets_wake_ups_is_found_out: ForgetsWakeUps, "tasks";

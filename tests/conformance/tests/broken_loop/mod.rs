@@ -3,19 +3,17 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Waker};
+use std::task::{Context, Wake, Waker};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use policy::core::{Job, LoopState, Timer};
-use policy::{ContextPolicy, Error, EventLoop, EventLoopPolicy, LoopKind};
-
-use super::{Bell, MinimalLoop};
+use policy::{ContextPolicy, Error, EventLoop, EventLoopPolicy};
 
 /// A policy of loops that are broken in one way.
 pub(crate) fn policy(sabotage: Sabotage) -> Arc<dyn EventLoopPolicy> {
     let make = move || {
-        let state = LoopState::new("broken", LoopKind::Selector);
-        let inner = MinimalLoop { state };
+        let inner = crate::minimal_loop::policy().new_event_loop()?;
         Ok(Arc::new(Broken { inner, sabotage }) as Arc<dyn EventLoop>)
     };
     Arc::new(ContextPolicy::new(make, policy::context::Context::thread()))
@@ -34,28 +32,37 @@ pub(crate) enum Sabotage {
 
 #[derive(Debug)]
 struct Broken {
-    inner: MinimalLoop,
+    inner: Arc<dyn EventLoop>,
     sabotage: Sabotage,
+}
+
+/// Wakes the thread that drives the loop.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
 }
 
 impl EventLoop for Broken {
     fn state(&self) -> &LoopState {
-        self.inner.state()
+        EventLoop::state(&*self.inner)
     }
 
     fn drive(&self, mut main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), Error> {
         match self.sabotage {
             Sabotage::Panics => unreachable!("sabotaged"),
             Sabotage::ForgetsWakeUps => {
-                let bell = Arc::<Bell>::default();
-                let waker = Waker::from(bell.clone());
+                let waker = Waker::from(Arc::new(Unpark(thread::current())));
                 while main.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
-                    *bell.rung.lock().unwrap() = false;
-                    bell.wait();
+                    // Takes the token of a wake-up that came since the poll.
+                    thread::park_timeout(Duration::ZERO);
+                    thread::park();
                 }
                 Ok(())
             }
-            _ => self.inner.drive(main),
+            _ => EventLoop::drive(&*self.inner, main),
         }
     }
 
@@ -64,7 +71,7 @@ impl EventLoop for Broken {
             job.run();
             return Ok(());
         }
-        self.inner.submit_blocking(job)
+        EventLoop::submit_blocking(&*self.inner, job)
     }
 
     fn timer(&self, deadline: Instant) -> Result<Timer, Error> {
@@ -72,10 +79,10 @@ impl EventLoop for Broken {
             Sabotage::EarlyTimers => deadline.checked_sub(Duration::from_millis(2)),
             _ => Some(deadline),
         };
-        self.inner.timer(deadline.unwrap_or_else(Instant::now))
+        EventLoop::timer(&*self.inner, deadline.unwrap_or_else(Instant::now))
     }
 
     fn shutdown(&self, limit: Duration) {
-        self.inner.shutdown(limit);
+        EventLoop::shutdown(&*self.inner, limit);
     }
 }

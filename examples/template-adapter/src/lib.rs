@@ -1,7 +1,6 @@
 //! The least that is an event loop: a condition variable to sleep on, and a thread that
-//! keeps the time. It proves that a newcomer can keep the contract, and
-//! docs/writing-an-adapter.md goes through it; broken on purpose (`sabotage.rs`), it
-//! proves that the suite notices.
+//! keeps the time. It keeps every promise of the contract; docs/writing-an-adapter.md goes
+//! through it.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -140,7 +139,3 @@ pub fn policy() -> Arc<dyn EventLoopPolicy> {
     };
     Arc::new(ContextPolicy::new(make, policy::context::Context::thread()))
 }
-
-// A child, since it breaks what is private.
-#[allow(dead_code, reason = "not every test file breaks something")]
-pub(crate) mod sabotage;
