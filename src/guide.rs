@@ -11,6 +11,7 @@
 //! | test, with a clock that does not wait | [`testing`] |
 //! | bring another executor or main loop | [`adapters`] |
 //! | know what it costs, and where it ends | [`costs`], [`limits`], [`features`] |
+//! | move in from elsewhere | [`coming_from_tokio`], [`coming_from_asyncio`], [`coming_from_async_std`] |
 //! | know why | [`why`] |
 
 #![allow(rustdoc::redundant_explicit_links, reason = "pages are read outside of rustdoc, too")]
@@ -33,6 +34,9 @@ pages! {
     signals: "signals.md",
     testing: "testing.md",
     adapters: "adapters.md",
+    coming_from_tokio: "coming-from-tokio.md",
+    coming_from_asyncio: "coming-from-asyncio.md",
+    coming_from_async_std: "coming-from-async-std.md",
     costs: "costs.md",
     limits: "limits.md",
     features: "features.md",
