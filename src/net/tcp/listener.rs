@@ -127,10 +127,11 @@ impl TcpListener {
     /// in the queue.
     ///
     /// # Errors
-    /// Returns errors that concern a single connection; the listener keeps working. If no
-    /// descriptors are left (EMFILE, ENFILE), the connection stays in the queue, and the next call
-    /// waits a moment before it asks the system again: a loop that logs the error and continues
-    /// does not spin.
+    /// Returns the error of the system, and an error with a [`policy::Error`](crate::Error) inside if
+    /// it can't wait here. Errors that concern a single connection are skipped; the listener keeps
+    /// working. If no descriptors are left (EMFILE, ENFILE), the connection stays in the queue, and
+    /// the next call waits a moment before it asks the system again: a loop that logs the error and
+    /// continues does not spin.
     ///
     /// ```
     /// # async fn example(listener: &policy::net::TcpListener) -> std::io::Result<()> {

@@ -123,7 +123,8 @@ impl UnixListener {
     /// Otherwise like [`TcpListener::accept`](crate::net::TcpListener::accept).
     ///
     /// # Errors
-    /// Returns errors that concern a single connection; the listener keeps working.
+    /// Returns the errors of [`TcpListener::accept`](crate::net::TcpListener::accept): errors that
+    /// concern a single connection are skipped; the listener keeps working.
     ///
     /// ```
     /// # async fn example(listener: &policy::net::UnixListener) -> std::io::Result<()> {
