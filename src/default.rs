@@ -33,6 +33,7 @@ impl DefaultEventLoopPolicy {
     /// use policy::DefaultEventLoopPolicy;
     ///
     /// policy::set_event_loop_policy(DefaultEventLoopPolicy::new());
+    /// assert_eq!(policy::run(async { 7 }), 7);
     /// ```
     pub fn new() -> Self {
         begin();

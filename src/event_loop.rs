@@ -30,13 +30,13 @@
 //! | `close` | `close()` | `close_within(limit)` waits for blocking jobs, too |
 //! | `run_coroutine_threadsafe(…).result()` | `block_on(future)`, on another thread | typed errors where it would deadlock |
 //! | `shutdown_asyncgens` | | a stream is dropped like any value |
-//! | `shutdown_default_executor` | `close_within(limit)` | says how many jobs are left |
+//! | `shutdown_default_executor` | `close_within(limit)` | returns the number of jobs that are left |
 //!
 //! # Callbacks and time
 //!
 //! | asyncio | here | differs in |
 //! |---|---|---|
-//! | `call_soon` | `call_soon(callback)` → [`Handle`](crate::callback::Handle) | from any thread; debug mode tells of the wrong one |
+//! | `call_soon` | `call_soon(callback)` → [`Handle`](crate::callback::Handle) | from any thread; debug mode logs calls from the wrong one |
 //! | `call_soon_threadsafe` | `call_soon_threadsafe(callback)` | |
 //! | `call_later` | `call_later(delay, callback)` → [`TimerHandle`](crate::callback::TimerHandle) | equal times in the order of the calls |
 //! | `call_at` | `call_at(when, callback)` | as above |

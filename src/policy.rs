@@ -37,6 +37,7 @@ pub fn get_event_loop_policy() -> Arc<dyn EventLoopPolicy> {
 /// use policy::DefaultEventLoopPolicy;
 ///
 /// policy::set_event_loop_policy(DefaultEventLoopPolicy::new());
+/// assert_eq!(policy::run(async { 7 }), 7);
 /// policy::set_event_loop_policy(None);
 /// ```
 pub fn set_event_loop_policy(policy: impl IntoPolicy) {

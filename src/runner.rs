@@ -106,7 +106,9 @@ impl Runner {
     /// ```
     /// use std::time::Duration;
     ///
-    /// let runner = policy::Runner::new().shutdown_limit(Duration::from_secs(1));
+    /// let mut runner = policy::Runner::new().shutdown_limit(Duration::from_secs(1));
+    /// assert_eq!(runner.run(async { 7 })?, 7);
+    /// # Ok::<(), policy::Error>(())
     /// ```
     #[must_use]
     pub fn shutdown_limit(mut self, limit: Duration) -> Self {

@@ -187,8 +187,11 @@ impl Once {
     /// Makes the budget of a future that was not polled yet.
     ///
     /// ```
-    /// let once = policy_core::budget::Once::new();
-    /// # let _ = once;
+    /// use policy_core::budget::Once;
+    /// use std::task::{Context, Poll, Waker};
+    ///
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(Once::new().poll(&mut cx, |_| Poll::Ready(())).is_ready());
     /// ```
     pub const fn new() -> Self {
         Self(Progress::Fresh)

@@ -11,7 +11,7 @@
 //! | carry a task through an executor | [`task::Task`] |
 //! | let others run where a future is always ready | [`budget`] |
 //! | know which loop runs this code | [`context`] |
-//! | hear of signals of the process | [`signal`] |
+//! | receive signals of the process | [`signal`] |
 
 pub mod blocking;
 pub mod budget;

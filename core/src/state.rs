@@ -390,6 +390,7 @@ impl LoopState {
     /// let state = LoopState::new("my-executor", LoopKind::Selector);
     /// state.mark_closed();
     /// state.cancel_tasks();
+    /// assert!(state.is_closed());
     /// ```
     pub fn cancel_tasks(&self) {
         self.ready.close();

@@ -209,7 +209,10 @@ impl DirBuilder {
     /// allows.
     ///
     /// ```
-    /// let builder = policy::fs::DirBuilder::new();
+    /// # async fn example() -> std::io::Result<()> {
+    /// policy::fs::DirBuilder::new().create("logs").await?;
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn new() -> Self {
         Self::default()
@@ -219,7 +222,10 @@ impl DirBuilder {
     /// already.
     ///
     /// ```
-    /// policy::fs::DirBuilder::new().recursive(true);
+    /// # async fn example() -> std::io::Result<()> {
+    /// policy::fs::DirBuilder::new().recursive(true).create("logs/2026/12").await?;
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn recursive(&mut self, recursive: bool) -> &mut Self {
         self.recursive = recursive;
@@ -230,7 +236,10 @@ impl DirBuilder {
     ///
     /// ```
     /// # #[cfg(unix)]
-    /// policy::fs::DirBuilder::new().mode(0o700);
+    /// # async fn example() -> std::io::Result<()> {
+    /// policy::fs::DirBuilder::new().mode(0o700).create("private").await?;
+    /// # Ok(())
+    /// # }
     /// ```
     #[cfg(unix)]
     pub fn mode(&mut self, mode: u32) -> &mut Self {

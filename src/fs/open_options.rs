@@ -43,7 +43,11 @@ impl OpenOptions {
     /// Makes options without any option set; set at least one.
     ///
     /// ```
-    /// policy::fs::OpenOptions::new().read(true);
+    /// # async fn example() -> std::io::Result<()> {
+    /// let file = policy::fs::OpenOptions::new().read(true).open("Cargo.toml").await?;
+    /// # drop(file);
+    /// # Ok(())
+    /// # }
     /// ```
     #[expect(clippy::new_without_default, reason = "as std's, which open nothing as they are")]
     pub fn new() -> Self {
@@ -69,7 +73,12 @@ impl OpenOptions {
     ///
     /// ```
     /// # #[cfg(unix)]
-    /// policy::fs::OpenOptions::new().write(true).create(true).mode(0o600);
+    /// # async fn example() -> std::io::Result<()> {
+    /// let mut options = policy::fs::OpenOptions::new();
+    /// let key = options.write(true).create(true).mode(0o600).open("key").await?;
+    /// # drop(key);
+    /// # Ok(())
+    /// # }
     /// ```
     #[cfg(unix)]
     pub fn mode(&mut self, mode: u32) -> &mut Self {

@@ -27,9 +27,11 @@ use crate::ambient;
 /// Panics when it is polled outside any loop. [`try_sleep`] returns an error at once instead.
 ///
 /// ```
-/// use policy::time::{sleep, Duration};
+/// use policy::time::{sleep, Duration, Instant};
 ///
+/// let start = Instant::now();
 /// policy::run(sleep(Duration::from_millis(1)));
+/// assert!(start.elapsed() >= Duration::from_millis(1));
 /// ```
 pub fn sleep(duration: Duration) -> Sleep {
     let mut sleep = sleep_until(Instant::now().saturating_add(duration));

@@ -70,10 +70,11 @@ impl<T> JoinHandle<T> {
     /// ```
     /// use policy_core::task;
     ///
-    /// let (_task, handle) = task::new(async {});
+    /// let (task, handle) = task::new(async {});
     /// let abort = handle.abort_handle();
-    /// std::thread::spawn(move || abort.abort());
-    /// # drop(handle);
+    /// std::thread::spawn(move || abort.abort()).join().unwrap();
+    /// drop(task);
+    /// assert!(handle.is_finished());
     /// ```
     pub fn abort_handle(&self) -> AbortHandle
     where
@@ -148,8 +149,10 @@ impl AbortHandle {
     /// ```
     /// use policy_core::task;
     ///
-    /// let (task, _handle) = task::new(async {});
+    /// let (task, handle) = task::new(async {});
     /// task.abort_handle().abort();
+    /// drop(task);
+    /// assert!(handle.is_finished());
     /// ```
     pub fn abort(&self) {
         self.aborter.abort();

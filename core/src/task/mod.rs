@@ -140,7 +140,8 @@ impl Task {
     /// ```
     /// let (task, handle) = policy_core::task::new(async {});
     /// task.abort_handle().abort();
-    /// # drop(handle);
+    /// drop(task);
+    /// assert!(handle.is_finished());
     /// ```
     pub fn abort_handle(&self) -> AbortHandle {
         AbortHandle::new(self.runner.aborter())

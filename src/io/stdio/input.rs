@@ -44,8 +44,14 @@ pub fn stdin() -> Stdin {
 /// A handle to the standard input; see [`stdin`].
 ///
 /// ```
-/// let input: policy::io::Stdin = policy::io::stdin();
-/// # let _input = input;
+/// use futures_lite::AsyncReadExt;
+///
+/// # async fn example() -> std::io::Result<()> {
+/// let mut input: policy::io::Stdin = policy::io::stdin();
+/// let mut text = String::new();
+/// input.read_to_string(&mut text).await?;
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug)]
 pub struct Stdin(());

@@ -65,8 +65,14 @@ pub fn stderr() -> Stderr {
 /// A handle to the standard output; see [`stdout`].
 ///
 /// ```
-/// let out: policy::io::Stdout = policy::io::stdout();
-/// # let _out = out;
+/// use futures_lite::AsyncWriteExt;
+///
+/// # async fn example() -> std::io::Result<()> {
+/// let mut out: policy::io::Stdout = policy::io::stdout();
+/// out.write_all(b"hello\n").await?;
+/// out.flush().await?;
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug)]
 pub struct Stdout(Output);
@@ -74,8 +80,13 @@ pub struct Stdout(Output);
 /// A handle to the standard error; see [`stderr`].
 ///
 /// ```
-/// let err: policy::io::Stderr = policy::io::stderr();
-/// # let _err = err;
+/// use futures_lite::AsyncWriteExt;
+///
+/// # async fn example() -> std::io::Result<()> {
+/// let mut err: policy::io::Stderr = policy::io::stderr();
+/// err.write_all(b"no such file\n").await?;
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug)]
 pub struct Stderr(Output);
