@@ -1,4 +1,4 @@
-//! Handles of callbacks: what `call_soon`, `call_later` and `call_at` of a loop return.
+//! Handles of callbacks, which a loop's `call_soon`, `call_later` and `call_at` return.
 //!
 //! ```
 //! use policy::callback::{Handle, TimerHandle};

@@ -1,4 +1,4 @@
-//! What a policy calls a context: by which key it keeps its loops. See
+//! Contexts of a policy: the keys under which it keeps its loops. See
 //! [`ContextPolicy`](crate::ContextPolicy).
 //!
 //! ```

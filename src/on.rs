@@ -1,4 +1,4 @@
-//! Everything ambient, on a loop that is named.
+//! The ambient functions, on a given loop.
 
 use std::ffi::OsStr;
 use std::io;
@@ -16,9 +16,8 @@ use crate::process::{self, Child, Command, Starting};
 use crate::time::{self, Instant, Interval, Sleep, Timeout};
 use crate::{Within, within};
 
-/// What the loop that is given can do, besides its own methods, wherever that is called:
-/// on the loop or outside of any. (An extension, because the contracts know nothing of
-/// sockets and processes.)
+/// More calls on a given loop, from a task of it or from anywhere else. (An extension trait,
+/// because the contracts know nothing of sockets and processes.)
 ///
 /// ```
 /// use policy::prelude::*;
@@ -44,10 +43,9 @@ pub trait EventLoopExt: sealed::Sealed {
     /// ```
     fn on(&self) -> On;
 
-    /// Starts a program with arguments, with this process's standard streams
-    /// (asyncio's `subprocess_exec`); see
-    /// [`create_subprocess_exec`](crate::create_subprocess_exec). In place of asyncio's
-    /// protocol and transport it gives a [`Child`], with streams.
+    /// Starts a program with arguments, with this process's standard streams (asyncio's
+    /// `subprocess_exec`); see [`create_subprocess_exec`](crate::create_subprocess_exec). In place
+    /// of asyncio's protocol and transport it returns a [`Child`], with streams.
     ///
     /// You may await the future anywhere; the child belongs to this loop. The future returns the
     /// errors of [`Command::spawn`], such as
@@ -114,25 +112,25 @@ mod sealed {
     impl Sealed for Arc<dyn EventLoop> {}
 }
 
-/// The twins of the ambient functions, for one loop: what [`EventLoopExt::on`] returns.
+/// The twins of the ambient functions, for one loop; see [`EventLoopExt::on`].
 ///
-/// For a library that is handed a loop and asks no thread which one it means. What these
-/// give may be awaited anywhere, also under another executor, while somebody runs the
-/// loop. It keeps the loop open.
+/// For a library that takes a loop as an argument, and does not use the thread's loop. You may
+/// await the futures anywhere, also under another executor, while some thread runs the loop. It
+/// keeps the loop open.
 ///
-/// | ambient | on a loop that is named |
+/// | ambient | on a given loop |
 /// |---|---|
 /// | `policy::spawn`, `spawn_local`, `spawn_blocking`, and their `try_` forms | methods of the loop itself |
 /// | `time::sleep`, `sleep_until`, `timeout`, `timeout_at`, `interval`, `interval_at` | the same, here |
 /// | `time::pause`, `resume`, `advance`, `Instant::now` | methods of the loop itself; its `time` |
 /// | `TcpStream::connect`, `TcpListener::bind`, `UdpSocket::bind`, `lookup_host` | [`connect_tcp`](Self::connect_tcp), [`bind_tcp`](Self::bind_tcp), [`bind_udp`](Self::bind_udp), [`lookup_host`](Self::lookup_host) |
 /// | `UnixStream::connect`, `UnixListener::bind`, `UnixDatagram::bind` | `connect_unix`, `bind_unix`, `bind_unix_datagram` |
-/// | a socket from elsewhere: accepted, of a pair, `from_std` | [`register`](Self::register) |
+/// | an existing socket: accepted, from a pair, or `from_std` | [`register`](Self::register) |
 /// | `create_subprocess_exec`, `create_subprocess_shell` | `subprocess_exec`, `subprocess_shell` of [`EventLoopExt`] |
 /// | `Command::start`, `Command::spawn` | [`start`](Self::start), [`spawn_child`](Self::spawn_child) |
-/// | all else that is awaited: `fs::read`, `Command::output`, `io::copy` … | [`within`](Self::within) |
-/// | all else that is called: `Runtime`s of others, callbacks | [`scope`](Self::scope) |
-/// | `signal::signal`, `signal::ctrl_c` | themselves: signals are the process's, on any loop |
+/// | any other future: `fs::read`, `Command::output`, `io::copy` … | [`within`](Self::within) |
+/// | any other call: foreign runtimes, callbacks | [`scope`](Self::scope) |
+/// | `signal::signal`, `signal::ctrl_c` | the same: signals belong to the process, on any loop |
 ///
 /// ```
 /// use policy::prelude::*;
@@ -169,7 +167,7 @@ impl On {
         &self.event_loop
     }
 
-    /// Calls `f` with the loop as the one that ambient calls mean.
+    /// Calls `f` with the loop as the one that ambient calls use.
     ///
     /// ```
     /// use policy::prelude::*;
@@ -185,7 +183,7 @@ impl On {
         f()
     }
 
-    /// Runs `future` wherever it is awaited, with the loop as the running one; see
+    /// Runs `future` wherever you await it, with the loop as the running one; see
     /// [`within`](crate::within()).
     ///
     /// ```
@@ -201,7 +199,7 @@ impl On {
         within(self.event_loop.clone(), future.into_future())
     }
 
-    /// As [`time::sleep`](crate::time::sleep()).
+    /// Like [`time::sleep`](crate::time::sleep()), on the loop.
     ///
     /// ```
     /// # use policy::prelude::*;
@@ -214,7 +212,7 @@ impl On {
         self.scope(|| time::sleep(duration))
     }
 
-    /// As [`time::sleep_until`](crate::time::sleep_until).
+    /// Like [`time::sleep_until`](crate::time::sleep_until), on the loop.
     ///
     /// ```
     /// # use policy::prelude::*;
@@ -227,8 +225,8 @@ impl On {
         self.scope(|| time::sleep_until(deadline))
     }
 
-    /// As [`time::timeout`](crate::time::timeout()): the loop's is the timer; the future is
-    /// of whichever loop it is.
+    /// Like [`time::timeout`](crate::time::timeout()): the timer is the loop's; the future may
+    /// belong to any loop.
     ///
     /// ```
     /// # use policy::prelude::*;
@@ -242,7 +240,7 @@ impl On {
         self.scope(|| time::timeout(duration, future))
     }
 
-    /// As [`time::timeout_at`](crate::time::timeout_at); see [`timeout`](Self::timeout).
+    /// Like [`time::timeout_at`](crate::time::timeout_at); see [`timeout`](Self::timeout).
     pub fn timeout_at<F: IntoFuture>(
         &self,
         deadline: impl Into<Instant>,
@@ -251,10 +249,10 @@ impl On {
         self.scope(|| time::timeout_at(deadline, future))
     }
 
-    /// As [`time::interval`](crate::time::interval()).
+    /// Like [`time::interval`](crate::time::interval()), on the loop.
     ///
     /// # Panics
-    /// If `period` is zero.
+    /// Panics if `period` is zero.
     ///
     /// ```
     /// # use policy::prelude::*;
@@ -270,20 +268,20 @@ impl On {
         time::interval(period)
     }
 
-    /// As [`time::interval_at`](crate::time::interval_at).
+    /// Like [`time::interval_at`](crate::time::interval_at), on the loop.
     ///
     /// # Panics
-    /// If `period` is zero.
+    /// Panics if `period` is zero.
     #[track_caller]
     pub fn interval_at(&self, start: impl Into<Instant>, period: Duration) -> Interval {
         let _entered = context::enter(self.event_loop.clone());
         time::interval_at(start, period)
     }
 
-    /// As [`net::lookup_host`](crate::net::lookup_host()), on a thread of the loop's.
+    /// Like [`net::lookup_host`](crate::net::lookup_host()), on a thread of the loop.
     ///
     /// # Errors
-    /// As that.
+    /// Returns the errors of [`net::lookup_host`](crate::net::lookup_host()).
     pub async fn lookup_host(
         &self,
         host: impl ToSocketAddrs,
@@ -292,66 +290,66 @@ impl On {
         Ok(found.into_iter())
     }
 
-    /// As [`TcpStream::connect`]; the stream belongs to the loop.
+    /// Like [`TcpStream::connect`]; the stream belongs to the loop.
     ///
     /// # Errors
-    /// As that, and as [`register`](Self::register).
+    /// Returns the errors of [`TcpStream::connect`] and of [`register`](Self::register).
     pub async fn connect_tcp(&self, address: impl ToSocketAddrs) -> io::Result<TcpStream> {
         self.register(self.within(TcpStream::connect(address)).await?)
     }
 
-    /// As [`TcpListener::bind`]; the listener belongs to the loop.
+    /// Like [`TcpListener::bind`]; the listener belongs to the loop.
     ///
     /// # Errors
-    /// As that, and as [`register`](Self::register).
+    /// Returns the errors of [`TcpListener::bind`] and of [`register`](Self::register).
     pub async fn bind_tcp(&self, address: impl ToSocketAddrs) -> io::Result<TcpListener> {
         self.register(self.within(TcpListener::bind(address)).await?)
     }
 
-    /// As [`UdpSocket::bind`]; the socket belongs to the loop.
+    /// Like [`UdpSocket::bind`]; the socket belongs to the loop.
     ///
     /// # Errors
-    /// As that, and as [`register`](Self::register).
+    /// Returns the errors of [`UdpSocket::bind`] and of [`register`](Self::register).
     pub async fn bind_udp(&self, address: impl ToSocketAddrs) -> io::Result<UdpSocket> {
         self.register(self.within(UdpSocket::bind(address)).await?)
     }
 
-    /// As [`UnixStream::connect`]; the stream belongs to the loop.
+    /// Like [`UnixStream::connect`]; the stream belongs to the loop.
     ///
     /// # Errors
-    /// As that, and as [`register`](Self::register).
+    /// Returns the errors of [`UnixStream::connect`] and of [`register`](Self::register).
     #[cfg(unix)]
     pub async fn connect_unix(&self, path: impl AsRef<Path>) -> io::Result<UnixStream> {
         self.register(self.within(UnixStream::connect(path)).await?)
     }
 
-    /// As [`UnixListener::bind`]; the listener belongs to the loop.
+    /// Like [`UnixListener::bind`]; the listener belongs to the loop.
     ///
     /// # Errors
-    /// As that, and as [`register`](Self::register).
+    /// Returns the errors of [`UnixListener::bind`] and of [`register`](Self::register).
     #[cfg(unix)]
     pub fn bind_unix(&self, path: impl AsRef<Path>) -> io::Result<UnixListener> {
         self.register(UnixListener::bind(path)?)
     }
 
-    /// As [`UnixDatagram::bind`]; the socket belongs to the loop.
+    /// Like [`UnixDatagram::bind`]; the socket belongs to the loop.
     ///
     /// # Errors
-    /// As that, and as [`register`](Self::register).
+    /// Returns the errors of [`UnixDatagram::bind`] and of [`register`](Self::register).
     #[cfg(unix)]
     pub fn bind_unix_datagram(&self, path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
         self.register(UnixDatagram::bind(path)?)
     }
 
-    /// Has a socket belong to the loop that would else belong to the one that waits for it
-    /// first: one that was accepted, is of a pair, or came `from_std`.
+    /// Gives a socket to this loop that would otherwise belong to the loop that waits for it
+    /// first: one that was accepted, is from a pair, or came from `from_std`.
     ///
     /// # Errors
-    /// A [`policy::Error`](crate::Error) inside:
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if it belongs to another loop,
-    /// [`LoopClosed`](crate::ErrorKind::LoopClosed),
-    /// [`WrongThread`](crate::ErrorKind::WrongThread) where the loop is bound to another
-    /// thread (compio). The socket is dropped then; lend a reference to keep it.
+    /// Returns an error with a [`policy::Error`](crate::Error) inside:
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the socket belongs to another loop,
+    /// [`LoopClosed`](crate::ErrorKind::LoopClosed) if the loop was closed,
+    /// [`WrongThread`](crate::ErrorKind::WrongThread) if the loop is bound to another thread
+    /// (compio). The socket is dropped then; pass a reference to keep it.
     ///
     /// ```
     /// # use policy::prelude::*;
@@ -367,7 +365,7 @@ impl On {
         Ok(socket)
     }
 
-    /// As [`Command::start`]; the child belongs to the loop.
+    /// Like [`Command::start`]; the child belongs to the loop.
     ///
     /// ```
     /// use policy::prelude::*;
@@ -384,10 +382,10 @@ impl On {
         self.within(self.scope(|| command.start()))
     }
 
-    /// As [`Command::spawn`]; the child belongs to the loop.
+    /// Like [`Command::spawn`]; the child belongs to the loop.
     ///
     /// # Errors
-    /// As that.
+    /// Returns the errors of [`Command::spawn`].
     pub fn spawn_child(&self, command: &mut Command) -> Result<Child, Error> {
         self.scope(|| command.spawn())
     }

@@ -1,4 +1,4 @@
-//! Completion: what a loop's `proactor()` is, the buffers that it is lent, and what an
+//! Completion: a loop's `proactor()`, the buffers that its operations own, and the traits that an
 //! adapter implements for it.
 //!
 //! ```

@@ -1,4 +1,4 @@
-//! Readiness: what a loop's `selector()` is, and what an adapter implements for it.
+//! Readiness: a loop's `selector()`, and the traits that an adapter implements for it.
 //!
 //! ```
 //! use policy::selector::SelectorHandle;

@@ -94,8 +94,8 @@ pub fn blocking_scope<R>(event_loop: Weak<dyn EventLoop>, f: impl FnOnce() -> R)
 
 /// Makes `event_loop` the running loop of this thread, until the guard is dropped.
 ///
-/// Guards may be dropped in any order: each removes its own entry. The thread is not the
-/// loop's for that: it may block, and run a loop.
+/// Guards may be dropped in any order: each removes its own entry. Entering does not bind the
+/// thread to the loop: it may block, and run a loop.
 ///
 /// ```
 /// # fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>) {
@@ -217,8 +217,8 @@ fn with_polling<R>(f: impl FnOnce(&Arc<dyn EventLoop>) -> R) -> Option<R> {
     with(|role| role != Role::Enters, |role| role == Role::Runs, f)
 }
 
-/// Returns true if a loop polls this code, so that nothing may block here. A loop that
-/// was only entered does not.
+/// Returns true if a loop polls this code, so that it must not block. A loop that was only entered
+/// does not poll it.
 ///
 /// ```
 /// # fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>) {

@@ -158,18 +158,17 @@ pub trait EventLoop: Debug + Send + Sync + 'static {
         true
     }
 
-    /// Calls `poll` with whatever the executor's own functions need on a thread that is
-    /// not the executor's (tokio's context). For
-    /// [`block_on`](EventLoop#method.block_on).
+    /// Calls `poll` in the context that the executor's own functions need on a foreign thread
+    /// (tokio's context). For [`block_on`](EventLoop#method.block_on).
     fn poll_inside(&self, poll: &mut dyn FnMut()) {
         poll();
     }
 
-    /// Calls `f`, which blocks, on this thread, which runs tasks of the loop, once the
-    /// executor has made sure that other tasks go on meanwhile.
+    /// Calls `f`, which blocks, on this thread, which runs tasks of the loop, after the executor
+    /// has arranged that other tasks continue meanwhile.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`], with `f` not called, where the executor can't (the
+    /// Returns [`ErrorKind::Unsupported`], without calling `f`, if the executor can't do that (the
     /// default).
     fn block_in_place(&self, f: &mut dyn FnMut()) -> Result<(), Error> {
         let _ = f;

@@ -1,4 +1,4 @@
-//! The connections of hyper-util's client.
+//! The connector for hyper-util's client.
 
 use std::future::Future;
 use std::io;
@@ -16,11 +16,11 @@ use crate::net::TcpStream;
 use crate::net::UnixStream;
 use crate::{EventLoopExt, On};
 
-/// Connects hyper-util's client by TCP: on the loop that runs where a request is made, or
-/// on one that is named.
+/// Connects hyper-util's client over TCP: on the loop that runs where a request is made, or on a
+/// given one.
 ///
-/// Names are looked up on a thread of the loop's; of several addresses the first that
-/// answers is taken, as [`TcpStream::connect`] does.
+/// A thread of the loop looks up names; if there are several addresses, it uses the first one that
+/// answers, like [`TcpStream::connect`].
 ///
 /// ```
 /// use hyper_util::client::legacy::Client;
@@ -39,7 +39,7 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// Makes a connector for the loop that runs wherever it is used.
+    /// Makes a connector that uses the loop that runs wherever it is called.
     ///
     /// ```
     /// let connector = policy::hyper::Connector::new();
@@ -64,9 +64,9 @@ impl Connector {
         Self { on: Some(event_loop.on()), ..Self::new() }
     }
 
-    /// Sets whether URIs of another scheme than `http` are refused, as they are unless this
-    /// says no: a connector that adds TLS round this one wants `https`, and without one it
-    /// would go over the wire in the clear.
+    /// Sets whether to refuse URIs with another scheme than `http`; it does by default. A connector
+    /// that adds TLS around this one needs `https`; without TLS such a request would be sent in the
+    /// clear.
     ///
     /// ```
     /// let below_tls = policy::hyper::Connector::new().enforce_http(false);
@@ -78,8 +78,7 @@ impl Connector {
         self
     }
 
-    /// Sets whether small writes are sent at once (`TCP_NODELAY`), as they are unless this
-    /// says no.
+    /// Sets whether to send small writes at once (`TCP_NODELAY`); it does by default.
     ///
     /// ```
     /// let connector = policy::hyper::Connector::new().nodelay(false);

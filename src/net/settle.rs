@@ -1,10 +1,10 @@
-//! Sockets that are given a loop.
+//! Sockets that you can register with a loop.
 
 use std::sync::Arc;
 
 use policy_core::{Error, EventLoop};
 
-/// A socket, or another descriptor of this module, that a loop can be given to by
+/// A socket, or another descriptor of this module, that you can give to a loop with
 /// [`On::register`](crate::On::register).
 ///
 /// ```

@@ -1,24 +1,24 @@
-//! Blocking where one is.
+//! Blocking in place.
 
 use policy_core::{Error, context};
 use std::sync::Arc;
 
 use crate::ambient;
 
-/// Calls `f`, which may block, on this thread, and lets the loop's other tasks go on
-/// elsewhere meanwhile.
+/// Calls `f`, which may block, on this thread, and lets the loop's other tasks continue on other
+/// threads meanwhile.
 ///
-/// For what can't be moved to another thread; [`spawn_blocking`](crate::spawn_blocking) is
-/// for all else, and works on every loop. Futures that are polled in the same task (a
-/// `select!`, a `join!`) wait for `f` all the same. Inside `f` ambient calls mean the same
-/// loop, and a loop may be run. On a thread that polls for no loop it simply calls `f`.
+/// For a call that you can't move to another thread; for all others use
+/// [`spawn_blocking`](crate::spawn_blocking), which works on every loop. Futures that are polled in
+/// the same task (a `select!`, a `join!`) still wait for `f`. Inside `f` ambient calls use the same
+/// loop, and you may run a loop. On a thread that polls for no loop it only calls `f`.
 ///
 /// # Errors
-/// [`Unsupported`](crate::ErrorKind::Unsupported), with `f` not called, where the executor
-/// can't do it: all but tokio's multi-threaded runtime.
+/// Returns [`Unsupported`](crate::ErrorKind::Unsupported), without calling `f`, if the executor
+/// can't do it: only tokio's multi-threaded runtime can.
 ///
 /// # Panics
-/// If `f` does.
+/// Panics if `f` does.
 ///
 /// ```
 /// use policy::ErrorKind;

@@ -35,7 +35,7 @@ pub use yield_now::{YieldNow, yield_now};
 /// Returns the task that runs here.
 ///
 /// # Panics
-/// Where no task does, as in the main future of a run: [`try_id`] gives `None` then.
+/// Panics outside any task, as in the main future of a run; [`try_id`] returns `None` instead.
 ///
 /// ```
 /// policy::run(async {

@@ -1,4 +1,4 @@
-//! What a thread that does not run the loop does with it.
+//! The calls for a thread that does not run the loop.
 
 use std::future::{self, Future};
 use std::pin::{Pin, pin};
@@ -13,12 +13,12 @@ use crate::task::JoinHandle;
 use crate::{Error, ErrorKind, budget};
 
 impl dyn EventLoop {
-    /// Makes this the loop that ambient calls on this thread mean, until the guard is
-    /// dropped: `policy::spawn`, timers and sockets.
+    /// Makes this the loop that ambient calls on this thread use, until the guard is dropped:
+    /// `policy::spawn`, timers and sockets.
     ///
-    /// Nothing is run by that, and the thread stays free to block, and to run this loop or
-    /// another. Guards may be dropped in any order; each stays on its thread. To give a
-    /// future a loop, take `policy::within`: a guard must not be held across an `.await`.
+    /// It runs nothing, and the thread may still block, and run this loop or another. Guards may be
+    /// dropped in any order; each stays on its thread. To give a future a loop, use
+    /// `policy::within`: a guard must not be held across an `.await`.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) {
@@ -31,20 +31,19 @@ impl dyn EventLoop {
         context::enter(self.clone())
     }
 
-    /// Blocks this thread until `future` is done, while others run the loop: another
-    /// thread, or threads of the executor's own (asyncio's `run_coroutine_threadsafe` and
-    /// `result`; tokio's `Handle::block_on`).
+    /// Blocks this thread until `future` completes, while another thread, or the executor's own
+    /// threads, run the loop (asyncio's `run_coroutine_threadsafe` and `result`; tokio's
+    /// `Handle::block_on`).
     ///
-    /// The future is polled on this thread, so it need not be `Send`; what it spawns, its
-    /// timers and its sockets belong to the loop. While nobody runs the loop they stand
-    /// still.
+    /// This thread polls the future, so it need not be `Send`; its tasks, timers and sockets belong
+    /// to the loop. They make no progress while no thread runs the loop.
     ///
     /// # Errors
-    /// [`ErrorKind::NoRunningLoop`] if nobody runs the loop: run it here, by
-    /// [`run_until_complete`](#method.run_until_complete). [`ErrorKind::AlreadyRunning`] or
-    /// [`ErrorKind::OtherLoopRunning`] where a loop polls this code, so that blocking would
-    /// stop it. [`ErrorKind::LoopClosed`], also if the loop is closed meanwhile, and
-    /// [`ErrorKind::Forked`]; the future is dropped then.
+    /// Returns [`ErrorKind::NoRunningLoop`] if no thread runs the loop: run it here, with
+    /// [`run_until_complete`](#method.run_until_complete). Returns [`ErrorKind::AlreadyRunning`] or
+    /// [`ErrorKind::OtherLoopRunning`] if a loop polls this code, so that blocking would stop that
+    /// loop. Returns [`ErrorKind::LoopClosed`] if the loop was closed, also meanwhile, and
+    /// [`ErrorKind::Forked`] in a child of `fork`; the future is dropped then.
     ///
     /// ```
     /// # fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
