@@ -1,6 +1,6 @@
 //! How does a real server use `policy::net`? This one speaks HTTP/1.1, with hyper, on any loop: it
-//! keeps connections alive, drops slow clients, and on Ctrl-C finishes the requests that have
-//! begun.
+//! keeps connections alive, drops clients that are too slow or want too much, and on Ctrl-C
+//! finishes the requests that have begun.
 //!
 //! ```text
 //! cargo run --example http_server --features hyper
@@ -14,35 +14,33 @@
 //!
 //! Nothing below names an executor: hyper reads and writes our streams directly (feature `hyper`),
 //! and its timeouts use `policy::hyper::Timer`, which uses the timers of the loop.
+//! `policy::hyper::serve` limits what a client can use.
 //!
 //! When descriptors run out, the listener reports it, pauses and continues. The second Ctrl-C does
 //! not wait.
 
 use std::convert::Infallible;
-use std::fmt::Display;
+use std::error::Error;
+use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use async_channel::Receiver;
 use clap::Parser;
 use futures_lite::{future, stream};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::{Bytes, Frame, Incoming};
-use hyper::server::conn::http1;
+use hyper::body::{Bytes, Frame};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, header};
 use policy::ErrorKind;
-use policy::hyper::Timer;
-use policy::net::{TcpListener, TcpStream};
-use policy::task::JoinSet;
-use policy::time::timeout;
+use policy::hyper::Limits;
+use policy::net::TcpListener;
 
 /// Serves HTTP/1.1 on any event loop.
 #[derive(Parser)]
+#[command(args_override_self = true)]
 #[command(name = "http_server")]
 struct Settings {
     /// Where to listen; port 0 lets the system choose
@@ -53,9 +51,35 @@ struct Settings {
     /// How many seconds a client has for the head of a request, and between two of them
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     header_timeout: Duration,
+    /// How many seconds a client has for each KiB of a request's body
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    body_timeout: Duration,
+    /// How many seconds a client has to take each KiB of an answer
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    answer_timeout: Duration,
+    /// How many bytes the body of a request may have
+    #[arg(long, value_name = "BYTES", default_value_t = 16 << 20)]
+    max_body: u64,
+    /// How many connections there may be; with so many, the one that waits the longest for a
+    /// request makes room for the next
+    #[arg(long, value_name = "COUNT", default_value_t = 512)]
+    max_connections: usize,
     /// How many seconds requests have for their end after Ctrl-C
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     grace: Duration,
+}
+
+impl Settings {
+    fn limits(&self) -> Limits {
+        let mut limits = Limits::default();
+        limits.head_time = self.header_timeout;
+        limits.body_time = self.body_timeout;
+        limits.body_size = self.max_body;
+        limits.answer_time = self.answer_timeout;
+        limits.connections = self.max_connections;
+        limits.grace = self.grace;
+        limits
+    }
 }
 
 fn loop_help() -> String {
@@ -92,82 +116,51 @@ fn failed(why: impl Display) -> ExitCode {
 /// Accepts until Ctrl-C, then lets requests end.
 async fn serve(settings: Settings) -> Result<(), Failure> {
     // First, so that nobody who reads the address can be too early.
-    let mut interrupt = policy::signal::ctrl_c();
+    let interrupt = policy::signal::ctrl_c();
     let listener = TcpListener::bind(settings.addr).await;
     let listener =
         listener.map_err(|error| format!("can't listen at {}: {error}", settings.addr))?;
     announce(&listener).map_err(|error| format!("can't say where it listens: {error}"))?;
 
-    // Nothing is ever sent: it is closed, and all connections see that.
-    let (open, closing) = async_channel::bounded(1);
-    let mut connections = JoinSet::new();
-    loop {
-        let accepted = async { Some(listener.accept().await) };
-        let interrupted = async {
-            if let Err(error) = (&mut interrupt).await {
-                complain(format_args!("Ctrl-C will end it at once: {error}"));
-                future::pending::<()>().await;
-            }
-            None
-        };
-        match future::or(interrupted, accepted).await {
-            Some(Ok((stream, peer))) => {
-                let time = settings.header_timeout;
-                connections.spawn(converse(stream, peer, time, closing.clone()));
-            }
-            // Those that wait are accepted when there is room.
-            Some(Err(error)) => complain(format_args!("can't accept a connection: {error}")),
-            None => break,
+    let end = async {
+        if let Err(error) = interrupt.await {
+            complain(format_args!("Ctrl-C will end it at once: {error}"));
+            future::pending::<()>().await;
         }
-        while connections.try_join_next().is_some() {}
-    }
-
-    drop(listener);
-    // The next one is not ours.
-    drop(interrupt);
-    open.close();
-    let ended = async { while connections.join_next().await.is_some() {} };
-    if timeout(settings.grace, ended).await.is_err() {
-        complain(format_args!("{} connections are cut off", connections.len()));
+    };
+    let served = policy::hyper::serve(listener, service_fn(answer))
+        .limits(settings.limits())
+        .until(end)
+        .on_error(|peer, error| match peer {
+            Some(peer) => complain(format_args!("{peer}: {}", Causes(error))),
+            None => complain(format_args!("can't accept a connection: {error}")),
+        })
+        .await
+        .map_err(|error| format!("can't accept connections any more: {error}"))?;
+    if served.cut_off > 0 {
+        complain(format_args!("{} connections are cut off", served.cut_off));
     }
     Ok(())
 }
 
-/// Answers the requests of one client, one after the other.
-async fn converse(
-    stream: TcpStream,
-    peer: SocketAddr,
-    header_timeout: Duration,
-    closing: Receiver<Infallible>,
-) {
-    // Answers are written whole: waiting for more would only hold up the last piece.
-    let _slower = stream.set_nodelay(true);
-    let mut connection = pin!(
-        http1::Builder::new()
-            .timer(Timer::new())
-            .header_read_timeout(header_timeout)
-            .serve_connection(stream, service_fn(answer))
-    );
-    let ended = async { Some(connection.as_mut().await) };
-    let closed = async {
-        let _closed = closing.recv().await;
-        None
-    };
-    let ended = match future::or(ended, closed).await {
-        Some(ended) => ended,
-        None => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+/// An error and what caused it.
+struct Causes<'a>(&'a (dyn Error + 'static));
+
+impl Display for Causes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
         }
-    };
-    if let Err(error) = ended {
-        complain(format_args!("{peer}: {error}"));
+        Ok(())
     }
 }
 
-type Body = BoxBody<Bytes, hyper::Error>;
+type Body = BoxBody<Bytes, policy::Error>;
 
-async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+async fn answer(request: Request<policy::hyper::Body>) -> Result<Response<Body>, Infallible> {
     let path = request.uri().path().to_owned();
     let reads = [Method::GET, Method::HEAD].contains(request.method());
     Ok(match (path.as_str(), path.strip_prefix("/bytes/").and_then(|count| count.parse().ok())) {

@@ -3,6 +3,8 @@
 //! hyper can use the streams of [`net`](crate::net) as connections directly: with this feature they
 //! implement `hyper::rt::Read` and `hyper::rt::Write`.
 //!
+//! [`serve`] is a server on them, which limits what its clients can use ([`Limits`]).
+//!
 //! ```
 //! # fn example<B>(builder: &mut B) where B: TakesTimer {
 //! use policy::hyper::{Executor, Timer};
@@ -15,6 +17,15 @@
 //! # trait TakesTimer { fn timer(&mut self, timer: policy::hyper::Timer); }
 //! ```
 
+mod body;
+#[cfg(feature = "hyper-client")]
+mod connector;
+mod limits;
+mod pace;
+mod paced;
+mod places;
+mod serve;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,11 +36,11 @@ use policy_core::EventLoop;
 
 use crate::time;
 
-#[cfg(feature = "hyper-client")]
-mod connector;
-
+pub use body::Body;
 #[cfg(feature = "hyper-client")]
 pub use connector::Connector;
+pub use limits::Limits;
+pub use serve::{Serve, Served, serve};
 
 /// Runs hyper's tasks: on the loop that runs where they are spawned, or on a given one.
 ///

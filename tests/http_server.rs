@@ -94,8 +94,31 @@ impl Drop for Server {
     }
 }
 
-/// More time than a loaded machine needs.
-const PATIENT: [&str; 4] = ["--header-timeout", "600", "--grace", "600"];
+/// More time than a loaded machine needs, and more connections than a test makes.
+const PATIENT: [&str; 10] = [
+    "--header-timeout",
+    "600",
+    "--body-timeout",
+    "600",
+    "--answer-timeout",
+    "600",
+    "--max-connections",
+    "2000",
+    "--grace",
+    "600",
+];
+
+/// For what mostly waits: a server on each loop, all at the same time.
+fn on_each_loop_at_once(story: impl Fn(&str) + Sync) {
+    let names = policy::policy_names();
+    thread::scope(|scope| {
+        let stories: Vec<_> =
+            names.iter().map(|name| (name, scope.spawn(|| story(name)))).collect();
+        for (name, story) in stories {
+            assert!(story.join().is_ok(), "on {name}");
+        }
+    });
+}
 
 /// Returns true if a client is installed, and says so if it is not.
 fn there_is(client: &str) -> bool {
@@ -279,8 +302,7 @@ fn a_client_that_sends_byte_by_byte_is_answered() {
 
 #[test]
 fn a_client_that_never_ends_its_head_is_let_go_and_others_are_served() {
-    for name in policy::policy_names() {
-        println!("on {name}");
+    on_each_loop_at_once(|name| {
         let mut command = Command::new(program());
         command.args(["--loop", name, "--header-timeout", "1", "--grace", "600"]);
         let server = Server::start(&mut command);
@@ -303,6 +325,169 @@ fn a_client_that_never_ends_its_head_is_let_go_and_others_are_served() {
         let ran = server.ended();
         ran.code(0);
         assert!(ran.err.lines().count() >= 20 && ran.err.contains("timeout"), "{}", ran.err);
+    });
+}
+
+// They were kept, 20 of 20, for ever.
+#[test]
+fn clients_that_never_end_their_body_are_let_go_and_others_are_served() {
+    on_each_loop_at_once(|name| {
+        let mut command = Command::new(program());
+        command.args(["--loop", name]).args(PATIENT).args(["--body-timeout", "1"]);
+        let server = Server::start(&mut command);
+        let mut stalled: Vec<_> = (0..20).map(|_| server.connect()).collect();
+        for stalled in &mut stalled {
+            begin_echo(stalled);
+        }
+        let others = server.connect();
+        ask(&others);
+        read_hello(&others);
+        stalled.iter().for_each(|stalled| assert_eq!(read_rest(stalled), b""));
+        server.interrupt();
+        let ran = server.ended();
+        ran.code(0);
+        assert_eq!(ran.err.matches("comes too slowly").count(), 20, "{}", ran.err);
+    });
+}
+
+#[test]
+fn a_client_that_keeps_a_time_out_by_single_bytes_is_let_go() {
+    on_each_loop_at_once(|name| {
+        let mut command = Command::new(program());
+        command.args(["--loop", name]).args(PATIENT).args(["--body-timeout", "1"]);
+        let server = Server::start(&mut command);
+        let mut slow = server.connect();
+        slow.write_all(b"POST /echo HTTP/1.1\r\nhost: here\r\ncontent-length: 100000\r\n\r\n")
+            .unwrap();
+        let mut sent = 0;
+        // Ten a second, as a hostile client does; a KiB would take a minute and more.
+        while slow.write_all(b"x").is_ok() {
+            sent += 1;
+            assert!(sent < 600, "it is still served after a minute");
+            thread::sleep(Duration::from_millis(100));
+        }
+        server.interrupt();
+        let ran = server.ended();
+        ran.code(0);
+        assert!(ran.err.contains("comes too slowly"), "{}", ran.err);
+    });
+}
+
+#[test]
+fn a_client_that_does_not_take_its_answer_is_let_go() {
+    on_each_loop_at_once(|name| {
+        let mut command = Command::new(program());
+        command.args(["--loop", name]).args(PATIENT).args(["--answer-timeout", "1"]);
+        let server = Server::start(&mut command);
+        let mut full = server.connect();
+        full.write_all(b"GET /bytes/10000000000 HTTP/1.1\r\nhost: here\r\n\r\n").unwrap();
+        assert!(read_head(&full).starts_with("HTTP/1.1 200 OK"));
+        // It waits for what has begun, ten minutes if need be: that ends by itself.
+        server.interrupt();
+        let ran = server.ended();
+        ran.code(0);
+        assert!(ran.err.contains("takes the answer too slowly"), "{}", ran.err);
+    });
+}
+
+#[test]
+fn a_head_and_a_body_that_do_not_end_are_refused() {
+    for name in policy::policy_names() {
+        println!("on {name}");
+        let mut command = Command::new(program());
+        command.args(["--loop", name]).args(PATIENT).args(["--max-body", "100000"]);
+        let server = Server::start(&mut command);
+        let mut head = server.connect();
+        head.write_all(b"GET / HTTP/1.1\r\nx: ").unwrap();
+        let mut sent = 0;
+        while head.write_all(&[b'x'; 1024]).is_ok() {
+            sent += 1;
+            assert!(sent < 100_000, "it takes 100 MB of a head");
+        }
+        for (how, body) in
+            [("content-length: 100001", "x"), ("transfer-encoding: chunked", "fffff\r\n")]
+        {
+            let mut large = server.connect();
+            let request = format!("POST /echo HTTP/1.1\r\nhost: here\r\n{how}\r\n\r\n{body}");
+            large.write_all(request.as_bytes()).unwrap();
+            // It may be closed before all is written.
+            let _some = large.write_all(&[b'x'; 150_000]);
+            read_rest(&large);
+        }
+        server.interrupt();
+        let ran = server.ended();
+        ran.code(0);
+        assert!(ran.err.contains("message head is too large"), "{}", ran.err);
+        assert_eq!(ran.err.matches("body of the request is too large").count(), 2, "{}", ran.err);
+    }
+}
+
+// Who said nothing had a place until its time was over, and others waited for that.
+#[test]
+fn ten_thousand_clients_that_say_nothing_keep_no_honest_one_out() {
+    let limit = getrlimit(Resource::Nofile);
+    let room = limit.maximum.map_or(12_000, |most| most.min(12_000));
+    setrlimit(Resource::Nofile, Rlimit { current: Some(room), ..limit }).unwrap();
+    let many = (room as usize).saturating_sub(2000).min(10_000);
+    for name in policy::policy_names() {
+        // All of them on one loop, and some on each.
+        let many = if name == "default" { many } else { many.min(1000) };
+        println!("{many} on {name}");
+        let mut command = Command::new(program());
+        command.args(["--loop", name]).args(PATIENT).args(["--max-connections", "50"]);
+        let server = Server::start(&mut command);
+        let mut silent = Vec::new();
+        for at in 0..many {
+            let mut one = server.connect();
+            // Half of them begin a request.
+            if at % 2 == 0 {
+                one.write_all(b"GET / HTTP/1.1\r\nx-slow: ").unwrap();
+            }
+            silent.push(one);
+            if at % 200 == 199 {
+                let honest = server.connect();
+                ask(&honest);
+                read_hello(&honest);
+            }
+        }
+        // What is being answered is kept, whoever comes.
+        let mut busy = server.connect();
+        begin_echo(&mut busy);
+        let more: Vec<_> = (0..200).map(|_| server.connect()).collect();
+        let honest = server.connect();
+        ask(&honest);
+        read_hello(&honest);
+        busy.write_all(b"lo").unwrap();
+        let mut rest = [0; 2];
+        busy.read_exact(&mut rest).unwrap();
+        assert_eq!(&rest, b"lo");
+        drop((silent, more, busy, honest));
+        server.interrupt();
+        server.ended().code(0);
+    }
+}
+
+// It waited until the other had nothing to say for its time.
+#[test]
+fn whoever_needs_a_place_gets_it_as_soon_as_a_request_is_answered() {
+    for name in policy::policy_names() {
+        println!("on {name}");
+        let mut command = Command::new(program());
+        command.args(["--loop", name]).args(PATIENT).args(["--max-connections", "1"]);
+        let server = Server::start(&mut command);
+        let mut first = server.connect();
+        begin_echo(&mut first);
+        let second = server.connect();
+        ask(&second);
+        first.write_all(b"lo").unwrap();
+        let mut rest = [0; 2];
+        first.read_exact(&mut rest).unwrap();
+        read_hello(&second);
+        // And the other has gone.
+        assert_eq!(read_rest(&first), b"");
+        drop((first, second));
+        server.interrupt();
+        server.ended().code(0);
     }
 }
 

@@ -140,7 +140,7 @@ impl fmt::Debug for Pause {
 }
 
 /// Returns true if the process or the system has no descriptor or no memory left.
-fn is_exhausted(error: &io::Error) -> bool {
+pub(crate) fn is_exhausted(error: &io::Error) -> bool {
     #[cfg(unix)]
     const CODES: [i32; 4] = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
     // WSAEMFILE, WSAENOBUFS.

@@ -53,6 +53,8 @@ mod udp;
 #[cfg(unix)]
 pub mod unix;
 
+#[cfg(feature = "hyper")]
+pub(crate) use accept::is_exhausted;
 pub use addr::ToSocketAddrs;
 #[cfg(unix)]
 pub use async_fd::{AsyncFd, AsyncFdReadyGuard, TryIoError};

@@ -1,0 +1,220 @@
+//! Which connections wait for a request, and since when: the first to go when there are
+//! too many.
+
+use std::collections::BTreeMap;
+use std::mem;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use hyper::body::{Body, Frame, SizeHint};
+
+use crate::task::AbortHandle;
+
+/// All connections of a server.
+#[derive(Default)]
+pub(super) struct Places(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    /// Counts what happens: who came to wait later has a larger number.
+    moment: u64,
+    waiting: BTreeMap<u64, AbortHandle>,
+    closing: bool,
+    /// Who is to hear of that, by the numbers of places.
+    wakers: BTreeMap<u64, Waker>,
+    /// Who needs a place, while nobody waits.
+    needs: Option<Waker>,
+}
+
+/// That of one connection.
+pub(super) struct Place {
+    places: Arc<Places>,
+    number: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Once its task is known.
+    task: Option<AbortHandle>,
+    progress: Progress,
+    /// Under which moment it waits.
+    since: Option<u64>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Progress {
+    #[default]
+    Waits,
+    /// A request is being answered.
+    Answers,
+    /// The answer is complete, and may not have been written.
+    Answered,
+}
+
+impl Places {
+    pub(super) fn place(self: &Arc<Self>) -> Arc<Place> {
+        let number = self.lock().next();
+        Arc::new(Place { places: self.clone(), number, state: Mutex::default() })
+    }
+
+    /// Closes the connection that has been waiting the longest, as soon as one waits.
+    pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        // Cloned before the lock, and dropped after it: either may run any code.
+        let waker = cx.waker().clone();
+        let mut inner = self.lock();
+        let Some((_, task)) = inner.waiting.pop_first() else {
+            let former = inner.needs.replace(waker);
+            drop(inner);
+            drop(former);
+            return Poll::Pending;
+        };
+        drop(inner);
+        // Outside the lock: the task of a connection is dropped, which comes here.
+        task.abort();
+        Poll::Ready(())
+    }
+
+    /// Tells all connections that they should end.
+    pub(super) fn close(&self) {
+        let wakers = {
+            let mut inner = self.lock();
+            inner.closing = true;
+            mem::take(&mut inner.wakers)
+        };
+        wakers.into_values().for_each(Waker::wake);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn next(&mut self) -> u64 {
+        self.moment += 1;
+        self.moment
+    }
+}
+
+impl Place {
+    /// Learns which task the connection is; it may be running already.
+    pub(super) fn begin(&self, task: AbortHandle) {
+        let mut state = self.lock();
+        state.task = Some(task);
+        let needs = match state.progress {
+            Progress::Waits => self.wait(&mut state),
+            _ => None,
+        };
+        drop(state);
+        needs.into_iter().for_each(Waker::wake);
+    }
+
+    /// A request has come. It is being answered until what this returns is dropped.
+    pub(super) fn busy(self: &Arc<Self>) -> Busy {
+        let mut state = self.lock();
+        state.progress = Progress::Answers;
+        let gone = state.since.take().and_then(|since| self.places.lock().waiting.remove(&since));
+        drop(state);
+        drop(gone);
+        Busy(self.clone())
+    }
+
+    /// All is written that there was.
+    pub(super) fn written(&self) {
+        let mut state = self.lock();
+        if state.progress == Progress::Answered {
+            state.progress = Progress::Waits;
+            let needs = self.wait(&mut state);
+            drop(state);
+            needs.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    /// Is ready when the server ends.
+    pub(super) fn poll_closing(&self, cx: &mut Context<'_>) -> Poll<()> {
+        // Cloned before the lock, and dropped after it: either may run any code.
+        let waker = cx.waker().clone();
+        let mut inner = self.places.lock();
+        if inner.closing {
+            return Poll::Ready(());
+        }
+        let former = inner.wakers.insert(self.number, waker);
+        drop(inner);
+        drop(former);
+        Poll::Pending
+    }
+
+    /// Returns who needs the place.
+    #[must_use]
+    fn wait(&self, state: &mut State) -> Option<Waker> {
+        let task = state.task.clone()?;
+        let mut inner = self.places.lock();
+        let since = inner.next();
+        inner.waiting.insert(since, task);
+        state.since = Some(since);
+        inner.needs.take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let since = self.lock().since;
+        let mut inner = self.places.lock();
+        let left = (
+            since.and_then(|since| inner.waiting.remove(&since)),
+            inner.wakers.remove(&self.number),
+        );
+        drop(inner);
+        drop(left);
+    }
+}
+
+/// A request that is being answered.
+pub(super) struct Busy(Arc<Place>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.lock().progress = Progress::Answered;
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// The body of an answer, and the request that is being answered until it has ended.
+    pub struct Answer<B> {
+        #[pin]
+        body: B,
+        busy: Option<Busy>,
+    }
+}
+
+impl<B> Answer<B> {
+    pub(super) fn new(body: B, busy: Option<Busy>) -> Self {
+        Self { body, busy }
+    }
+}
+
+impl<B: Body> Body for Answer<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        self.project().body.poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
