@@ -100,6 +100,7 @@ fn a_time_that_is_over_leaves_what_was_written_by_then() {
         assert_eq!(output.stdout, b"first\n");
         assert_eq!(output.stderr, b"why\n");
 
+        command.stdout(Stdio::null()).stderr(Stdio::null());
         let error = command.status().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);
 
@@ -139,6 +140,21 @@ fn what_was_read_comes_with_the_error_of_a_limit() {
         let read = PartialOutput::of(&error).unwrap();
         let all = [&*read.stdout, &*read.stderr].concat();
         assert!(all.starts_with(b"first\n") || all == b"why\n", "{all:?}");
+    });
+}
+
+#[test]
+fn what_a_child_has_used_is_known_when_it_has_ended() {
+    everywhere(|| async {
+        let line = "i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done; exit 3";
+        let child = sh(line).spawn().unwrap();
+        assert_eq!(child.usage(), None);
+        assert_eq!(child.wait().await.unwrap().code(), Some(3));
+        let used = child.usage().unwrap();
+        assert!(used.user_time + used.system_time > Duration::from_millis(1), "{used:?}");
+        assert!(used.max_memory > 100_000, "{used:?}");
+        let used = sh(line).output().await.unwrap().usage().unwrap();
+        assert!(used.user_time + used.system_time > Duration::from_millis(1), "{used:?}");
     });
 }
 

@@ -11,14 +11,19 @@ use policy_core::{ChildWatcher, Error, ErrorKind, ExitFuture};
 
 pub use starting::Starting;
 
-use held::Held;
+use held::{Held, is_gone};
 
 use super::delay::within;
+use super::exit::Watch;
 use super::identity::{Claim, Outcome, Record};
 use super::output::{Output, Talk};
 use super::pipe::{ChildStderr, ChildStdin, ChildStdout};
+use super::pty::{self, Pty};
+use super::reach::TreeReach;
 use super::start::launch::{Pipes, Setup};
 use super::sys::Whom;
+use super::tree::Tree;
+use super::usage::Usage;
 use super::watcher::handlers::returncode;
 use crate::ambient;
 
@@ -54,6 +59,9 @@ pub struct Child {
     pub stdout: Option<ChildStdout>,
     /// The child's standard error, if it is a pipe.
     pub stderr: Option<ChildStderr>,
+    /// The other side of the child's terminal, if it has [one of its
+    /// own](super::Command::pty). Dropping it hangs up (SIGHUP).
+    pub pty: Option<Pty>,
     talk: Option<Box<Talk>>,
     // Its destructor does the rest, so that the pipes can be moved out of here.
     held: Held,
@@ -65,19 +73,20 @@ impl Child {
         pipes: Pipes,
         watcher: Arc<dyn ChildWatcher>,
         exit: ExitFuture,
+        tree: Option<Box<Tree>>,
         setup: &Setup,
     ) -> Self {
-        let Pipes { stdin, stdout, stderr } = pipes;
+        let Pipes { stdin, stdout, stderr, pty } = pipes;
         let held = Held {
             claim,
             watcher,
             first: Mutex::new(Some(exit)),
             kill_on_drop: setup.kill_on_drop,
             reap_on_drop: setup.reap_on_drop,
-            whom: if setup.kill_tree { Whom::Group } else { Whom::One },
+            tree,
             bounds: setup.bounds().map(Box::new),
         };
-        Self { stdin, stdout, stderr, talk: None, held }
+        Self { stdin, stdout, stderr, pty, talk: None, held }
     }
 
     /// Returns the process id. After the child was reaped, the id may belong to another process:
@@ -173,11 +182,34 @@ impl Child {
         }
     }
 
+    /// Returns which resources the child used, once its status is known.
+    ///
+    /// Returns `None` if other code reaped the child, and on systems other than Linux.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let child = Command::shell("i=0; while [ $i -lt 10000 ]; do i=$((i + 1)); done").spawn()?;
+    ///     assert!(child.usage().is_none());
+    ///     child.wait().await?;
+    ///     # #[cfg(target_os = "linux")]
+    ///     assert!(!child.usage().expect("no other code reaped it").user_time.is_zero());
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub fn usage(&self) -> Option<Usage> {
+        self.record().usage()
+    }
+
     /// Writes `input` to the child, closes [`stdin`](Self::stdin), reads both other pipes to their
     /// ends, and waits until the child has exited (asyncio's `communicate`). Does all of this
     /// concurrently, so that neither side waits for the other.
     ///
     /// It is no error if a child exits without reading its input.
+    /// Types the input, followed by Ctrl-D, if the child has a [terminal of its
+    /// own](super::Command::pty).
     ///
     /// Cancel safe: the `Child` keeps the bytes that were read, and the next call continues with
     /// the rest of the input and then its own.
@@ -206,9 +238,22 @@ impl Child {
         let _outside = ambient::outside();
         let talk = self.talk.get_or_insert_default();
         talk.take_over(self.stdin.take(), self.stdout.take(), self.stderr.take());
+        let input = match self.pty.take() {
+            Some(pty) => {
+                let ends = pty.ends().map_err(|error| {
+                    Error::io("can't copy a descriptor; raise the limit (`ulimit -n`)", error)
+                })?;
+                talk.take_over(Some(ends.0), Some(ends.1), None);
+                pty::typed(input)
+            }
+            None => input,
+        };
         talk.add_input(input)?;
         let held = &self.held;
-        let collected = talk.carry(held.wait(), held.bounds(), || held.kill()).await;
+        let mut collected = talk.carry(held.wait(), held.bounds(), || held.kill()).await;
+        if let Ok(output) = &mut collected {
+            output.usage = held.claim.record().usage();
+        }
         if collected.as_ref().is_err_and(|error| error.kind() == ErrorKind::LimitReached) {
             let _exited = held.kill();
         }
@@ -240,18 +285,31 @@ impl Child {
         self.communicate("").await
     }
 
-    /// As [`wait`](Self::wait), for the time that the command gave to the child.
-    pub(super) async fn wait_in_time(&self) -> Result<ExitStatus, Error> {
+    /// Waits for the time that the command gave to the child. Nobody reads what it writes.
+    pub(super) async fn into_status(mut self) -> Result<ExitStatus, Error> {
+        drop((self.stdout.take(), self.stderr.take()));
+        if self.pty.is_some() {
+            // A terminal that nobody reads from would fill up.
+            return match self.communicate("").await? {
+                output if output.timed_out => Err(time_is_over()),
+                output => Ok(output.status),
+            };
+        }
         let Some(left) = self.held.time_left() else { return self.wait().await };
         if let Some(exited) = within(left, self.wait()).await {
             return exited;
         }
         match self.kill().await {
             Err(error) if error.kind() != ErrorKind::ChildExited => Err(error),
-            _ => Err(Error::new(
-                ErrorKind::TimedOut,
-                "the time of the child is over, and it was killed; allow more with `timeout`",
-            )),
+            _ => Err(time_is_over()),
+        }
+    }
+
+    /// Begins another wait, by the watcher that the child has.
+    pub(super) fn watch(&self) -> Result<ExitFuture, Error> {
+        match self.held.watcher.watch(&self.record().id()) {
+            Err(error) if is_gone(&error) => Ok(Watch::ungated(self.record().clone())?.into()),
+            watched => watched,
         }
     }
 
@@ -277,8 +335,7 @@ impl Child {
     }
 
     /// Sends SIGKILL, and does not wait. With [`kill_tree`](super::Command::kill_tree), sends it to
-    /// the whole group, and to the child's descendants that have left the group (on Linux, as far
-    /// as `/proc` shows them).
+    /// the whole tree, as far as [`tree_reach`](Self::tree_reach) says.
     ///
     /// # Errors
     /// Returns [`ErrorKind::ChildExited`] if the child has exited already; then it does nothing.
@@ -321,13 +378,32 @@ impl Child {
         self.record().signal(signal, Whom::One)
     }
 
+    /// Returns how much of the child's tree the signals reach that end the child.
+    ///
+    /// ```
+    /// use policy::process::{Command, TreeReach};
+    ///
+    /// policy::run(async {
+    ///     let child = Command::new("true").spawn()?;
+    ///     assert_eq!(child.tree_reach(), TreeReach::Child);
+    ///     let child = Command::new("true").kill_tree(true).spawn()?;
+    ///     if child.tree_reach() == TreeReach::Group {
+    ///         println!("a daemon would survive");
+    ///     }
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub fn tree_reach(&self) -> TreeReach {
+        self.held.tree.as_ref().map_or(TreeReach::Child, |tree| tree.reach())
+    }
+
     /// Asks the child to end (SIGTERM), and kills it after `grace`. Returns how it ended, even if
     /// it had ended before.
     ///
     /// With [`kill_tree`](super::Command::kill_tree) it asks the whole tree, and `grace` applies to
     /// all of it: this returns when no process of the tree is left, and kills those that are left
-    /// after `grace`. How far that reaches depends on the system, as with
-    /// [`start_kill`](Self::start_kill).
+    /// after `grace`, as far as [`tree_reach`](Self::tree_reach) says.
     ///
     /// Cancel safe: if you drop it in between, the child was asked to end, and is not killed.
     ///
@@ -347,16 +423,10 @@ impl Child {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub async fn terminate(&self, grace: Duration) -> Result<ExitStatus, Error> {
-        // Found before the child may end, and with it the way to them.
-        let descendants = self.held.descendants();
-        match self.record().signal(libc::SIGTERM, self.held.whom) {
-            Err(error) if error.kind() != ErrorKind::ChildExited => return Err(error),
-            _ => {}
-        }
-        descendants.signal_outside(libc::SIGTERM);
+        let members = self.held.ask(libc::SIGTERM)?;
         let ended = async {
             let exit = self.wait().await;
-            self.held.tree_ended(&descendants).await;
+            self.held.tree_ended(&members).await;
             exit
         };
         if let Some(exit) = within(grace, ended).await {
@@ -364,7 +434,7 @@ impl Child {
         }
         // It may have exited just now; then nothing is left to do.
         let _exited = self.start_kill();
-        descendants.kill();
+        members.kill();
         self.wait().await
     }
 
@@ -374,9 +444,16 @@ impl Child {
         // The rest is done by the destructor of what is held.
     }
 
-    fn record(&self) -> &Arc<Record> {
+    pub(super) fn record(&self) -> &Arc<Record> {
         self.held.claim.record()
     }
+}
+
+fn time_is_over() -> Error {
+    Error::new(
+        ErrorKind::TimedOut,
+        "the time of the child is over, and it was killed; allow more with `timeout`",
+    )
 }
 
 /// Waits for a child that other code started: `std::process`, or a C library. Any number of tasks

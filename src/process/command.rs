@@ -69,6 +69,8 @@ impl Command {
             kill_on_drop: false,
             reap_on_drop: true,
             kill_tree: false,
+            pty: false,
+            foreground: false,
             wait_delay: None,
             max_output: None,
             timeout: None,

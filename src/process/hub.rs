@@ -7,14 +7,13 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use policy_core::{Error, local::fork_generation, signal::Hold};
 
-use super::identity::{Outcome, Record};
+use super::identity::Record;
 use super::sigchld;
 use super::strangers::{Adopted, Recent, Sightings};
 use super::sys::{self, Take, Target};
@@ -148,9 +147,9 @@ pub(super) fn attend(record: &Arc<Record>) -> Result<(), Error> {
     let mut hub = lock(&HUB);
     hub.reset_after_fork();
     // One that reaps everything may have been quicker than its registration.
-    if let Some(status) = hub.recent.take(record.pid()) {
+    if let Some(exit) = hub.recent.take(record.pid()) {
         drop(hub);
-        record.settle(Outcome::Exited(status));
+        record.settle_reaped(exit);
         return Ok(());
     }
     if record.outcome().is_some() || !record.attend() {
@@ -175,7 +174,7 @@ pub(super) fn attend(record: &Arc<Record>) -> Result<(), Error> {
 }
 
 /// Takes the status of a child that was reaped before anybody asked for it.
-pub(super) fn take_recent(pid: u32) -> Option<ExitStatus> {
+pub(super) fn take_recent(pid: u32) -> Option<sys::Exit> {
     lock(&HUB).recent.take(pid)
 }
 

@@ -27,7 +27,9 @@ use super::interop::ChildOwner;
 use super::limit::Permit;
 use super::pidfd::open_pidfd;
 use super::sys::{self, Take, Target, Whom};
+use super::terminal::Handover;
 use super::thieves;
+use super::usage::Usage;
 use super::wakers::{Wakers, isolated, lock};
 
 /// A child, from its start (or from the first time that it was asked for) until
@@ -93,7 +95,9 @@ impl Record {
                 keep: false,
                 by_number,
                 permit: None,
+                handover: None,
                 outcome: None,
+                usage: None,
                 former: Weak::new(),
                 owner: None,
             }),
@@ -146,8 +150,10 @@ impl Record {
 
     /// Returns the record of a child that a watcher reaped before it was asked for.
     fn reaped_before(pid: u32) -> Option<Arc<Self>> {
-        let status = hub::take_recent(pid)?;
-        Some(Self::over(pid, Outcome::Exited(status)))
+        let exit = hub::take_recent(pid)?;
+        let record = Self::over(pid, Outcome::Exited(exit.status));
+        lock(&record.inner).usage = exit.usage.map(Box::new);
+        Some(record)
     }
 
     /// Returns the record of the child that had this number last, if none has it now.
@@ -292,6 +298,23 @@ impl Record {
     pub(super) fn count(&self, permit: Permit) {
         let mut inner = lock(&self.inner);
         inner.permit = Some(permit).filter(|_| inner.outcome.is_none());
+    }
+
+    /// Takes our terminal back from the child when it has ended.
+    pub(super) fn has_terminal(&self, handover: Handover) {
+        let mut inner = lock(&self.inner);
+        inner.handover = Some(Box::new(handover)).filter(|_| inner.outcome.is_none());
+    }
+
+    /// As [`settle`](Self::settle), for a child that we have reaped without its record.
+    pub(super) fn settle_reaped(&self, exit: sys::Exit) {
+        lock(&self.inner).usage = exit.usage.map(Box::new);
+        self.settle(Outcome::Exited(exit.status));
+    }
+
+    /// Returns what the child has used, once it was reaped by us.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        lock(&self.inner).usage.as_deref().copied()
     }
 
     fn settled(&self) {

@@ -11,6 +11,7 @@
 //! | give a program its input, and collect its output | [`Command::input`], [`Child::communicate`] |
 //! | talk to a program while it runs | [`Command::spawn`], or [`Command::start`] in code that must not block |
 //! | call it as in asyncio | [`create_subprocess_exec`], [`create_subprocess_shell`] |
+//! | run a program in a terminal | [`Command::pty`], [`Command::foreground`] |
 //! | wait for a child that other code started | [`watch`] |
 //! | wait for a child that tokio or async-process reaps | [`ForeignChild`] |
 //!
@@ -34,15 +35,19 @@ mod output;
 mod pidfd;
 mod pipe;
 pub(crate) mod probe;
+mod pty;
+mod reach;
 mod shell;
 mod sigchld;
 mod start;
 mod strangers;
 mod sync;
 mod sys;
+mod terminal;
 mod thieves;
 mod threads;
 mod tree;
+mod usage;
 mod wakers;
 pub mod watcher;
 
@@ -56,8 +61,11 @@ pub use interop::{ChildOwner, ForeignChild};
 pub use limit::{max_children, set_max_children};
 pub use output::{Output, PartialOutput};
 pub use pipe::{ChildStderr, ChildStdin, ChildStdout};
+pub use pty::Pty;
+pub use reach::TreeReach;
 pub use shell::quote;
 pub use start::Stdio;
+pub use usage::Usage;
 
 /// Starts a program with arguments, with this process's standard streams (asyncio's
 /// `create_subprocess_exec`). Another thread starts the program, so that the loop keeps running.

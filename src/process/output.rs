@@ -14,6 +14,7 @@ use policy_core::{Error, ErrorKind};
 
 use super::delay::Delay;
 use super::pipe::{ChildStderr, ChildStdin, ChildStdout, PollAppend};
+use super::usage::Usage;
 
 /// The output of a child, and its exit status.
 ///
@@ -40,6 +41,23 @@ pub struct Output {
     /// True if the child was killed at its time limit, so that this is only the output until then:
     /// see [`Command::timeout`](super::Command::timeout).
     pub timed_out: bool,
+    pub(super) usage: Option<Usage>,
+}
+
+impl Output {
+    /// Returns what the child has used; see [`Child::usage`](super::Child::usage).
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// let output = policy::run(async { Command::new("true").output().await })?;
+    /// # #[cfg(target_os = "linux")]
+    /// assert!(output.usage().expect("nobody else has reaped it").max_memory > 0);
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
 }
 
 impl From<Output> for std::process::Output {
@@ -208,6 +226,7 @@ impl Talk {
                     stderr: read.stderr,
                     truncated: !ended,
                     timed_out,
+                    usage: None,
                 }),
                 // Its own source, an error of the system, says more than what was read.
                 Some(Err(error)) if error.source().is_some() => Err(error),
@@ -307,6 +326,7 @@ impl<P: PollAppend> Reader<P> {
             match pipe.poll_append(cx, &mut self.read) {
                 Poll::Pending => return Ok(false),
                 Poll::Ready(Ok(0)) => self.pipe = None,
+                Poll::Ready(Err(error)) if is_end(&error) => self.pipe = None,
                 Poll::Ready(Ok(more)) => turn += more,
                 Poll::Ready(Err(error)) => return Err(unreadable(error)),
             }
@@ -317,6 +337,17 @@ impl<P: PollAppend> Reader<P> {
         }
         Ok(true)
     }
+}
+
+/// Nobody has the terminal any more that this is the other side of.
+#[cfg(unix)]
+fn is_end(error: &io::Error) -> bool {
+    super::pty::is_end(error)
+}
+
+#[cfg(not(unix))]
+fn is_end(_: &io::Error) -> bool {
+    false
 }
 
 /// The child reads no more.

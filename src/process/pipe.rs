@@ -17,19 +17,19 @@ use super::start::Stdio;
 use crate::io::bridge::PollRead;
 
 /// Our end of a pipe.
-struct Pipe {
-    anchor: Anchor,
+pub(super) struct Pipe {
+    pub(super) anchor: Anchor,
 }
 
 impl Pipe {
-    fn new(fd: OwnedFd) -> io::Result<Self> {
+    pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
         // Our end only: the child's is an open file of its own, and programs are
         // not made for reading EAGAIN from their standard streams.
         fcntl_setfl(&fd, fcntl_getfl(&fd)? | OFlags::NONBLOCK)?;
         Ok(Self { anchor: Anchor::new(Arc::new(fd)) })
     }
 
-    fn poll_io(
+    pub(super) fn poll_io(
         &mut self,
         cx: &mut Context<'_>,
         interest: Interest,

@@ -1,7 +1,6 @@
 //! Zombies that nobody registered: when they may be reaped, and what became of them.
 
 use std::collections::{HashMap, VecDeque};
-use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use super::identity::Record;
@@ -110,9 +109,8 @@ impl Adopted {
 pub(super) struct Recent(VecDeque<Reaped>);
 
 struct Reaped {
-    pid: u32,
+    exit: sys::Exit,
     began: Option<u64>,
-    status: ExitStatus,
 }
 
 /// How many are kept.
@@ -132,24 +130,24 @@ impl Recent {
             if self.0.len() == MOST {
                 self.0.pop_front();
             }
-            self.0.push_back(Reaped { pid, began, status: exit.status });
+            self.0.push_back(Reaped { exit, began });
         }
     }
 
-    /// Takes the status of the process that had this number last.
-    pub(super) fn take(&mut self, pid: u32) -> Option<ExitStatus> {
-        let at = self.0.iter().position(|reaped| reaped.pid == pid)?;
+    /// Takes the exit of the process that had this number last.
+    pub(super) fn take(&mut self, pid: u32) -> Option<sys::Exit> {
+        let at = self.0.iter().position(|reaped| reaped.exit.pid == pid)?;
         let reaped = self.0.remove(at)?;
         // The number may be of another by now, who has not exited or is not reaped.
         match sys::start_time(pid) {
             Some(began) if reaped.began != Some(began) => None,
-            _ => Some(reaped.status),
+            _ => Some(reaped.exit),
         }
     }
 
     /// The number is another's.
     pub(super) fn forget(&mut self, pid: u32) {
-        self.0.retain(|reaped| reaped.pid != pid);
+        self.0.retain(|reaped| reaped.exit.pid != pid);
     }
 
     pub(super) fn clear(&mut self) {
@@ -165,7 +163,8 @@ mod tests {
     use super::*;
 
     fn reaped(pid: u32, began: Option<u64>, code: i32) -> Reaped {
-        Reaped { pid, began, status: ExitStatus::from_raw(code << 8) }
+        let status = std::process::ExitStatus::from_raw(code << 8);
+        Reaped { exit: sys::Exit { pid, status, usage: None }, began }
     }
 
     #[test]
@@ -177,7 +176,7 @@ mod tests {
         if sys::start_time(me).is_some() {
             assert_eq!(recent.take(me), None);
         }
-        assert_eq!(recent.take(u32::MAX).unwrap().code(), Some(8));
+        assert_eq!(recent.take(u32::MAX).unwrap().status.code(), Some(8));
         assert_eq!(recent.take(u32::MAX), None, "handed over once");
     }
 

@@ -12,6 +12,8 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::usage::Usage;
+
 /// Whose exit is asked for.
 #[derive(Clone, Copy)]
 pub(super) enum Target<'a> {
@@ -41,6 +43,8 @@ pub(super) enum Take {
 pub(super) struct Exit {
     pub(super) pid: u32,
     pub(super) status: ExitStatus,
+    /// Where the kernel says so: when it is reaped.
+    pub(super) usage: Option<Usage>,
 }
 
 /// Asks for an exit, without waiting. `None`: there is one to come.
@@ -73,10 +77,18 @@ fn waitid(target: Target<'_>, take: Take, flags: libc::c_int) -> io::Result<Opti
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let keep = if matches!(target, Target::Any) { keep } else { keep | libc::__WALL };
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let mut used = MaybeUninit::<libc::rusage>::zeroed();
     loop {
-        // SAFETY: `info` is valid for writes; the other arguments are numbers.
-        let result =
-            unsafe { libc::waitid(kind, id as _, info.as_mut_ptr(), libc::WEXITED | flags | keep) };
+        // SAFETY: both places are valid for writes; the other arguments are numbers.
+        let result = unsafe {
+            waitid_with_usage(
+                kind,
+                id as _,
+                info.as_mut_ptr(),
+                libc::WEXITED | flags | keep,
+                used.as_mut_ptr(),
+            )
+        };
         if result == 0 {
             break;
         }
@@ -85,6 +97,8 @@ fn waitid(target: Target<'_>, take: Take, flags: libc::c_int) -> io::Result<Opti
             return Err(error);
         }
     }
+    // SAFETY: all zeroes is a valid `rusage`, and the call wrote nothing else.
+    let used = unsafe { used.assume_init() };
     // SAFETY: all zeroes is a valid `siginfo_t`, and the call wrote nothing else.
     let info = unsafe { info.assume_init() };
     // SAFETY: `waitid` fills these two fields, or leaves them zero.
@@ -97,8 +111,41 @@ fn waitid(target: Target<'_>, take: Take, flags: libc::c_int) -> io::Result<Opti
         libc::CLD_DUMPED => (status & 0x7f) | 0x80,
         _ => status & 0x7f,
     };
-    Ok(Some(Exit { pid: pid as u32, status: ExitStatus::from_raw(raw) }))
+    let usage = (take == Take::Reap && TELLS_USAGE).then(|| Usage::of(&used));
+    Ok(Some(Exit { pid: pid as u32, status: ExitStatus::from_raw(raw), usage }))
 }
+
+/// The system call has one argument more than the function. Where numbers are short, the
+/// kernel's structure is another than libc's.
+#[cfg(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "64"))]
+unsafe fn waitid_with_usage(
+    kind: libc::idtype_t,
+    id: libc::id_t,
+    info: *mut libc::siginfo_t,
+    options: libc::c_int,
+    usage: *mut libc::rusage,
+) -> libc::c_long {
+    // SAFETY: the caller's.
+    unsafe { libc::syscall(libc::SYS_waitid, kind, id, info, options, usage) }
+}
+
+#[cfg(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "64"))]
+const TELLS_USAGE: bool = true;
+
+#[cfg(not(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "64")))]
+unsafe fn waitid_with_usage(
+    kind: libc::idtype_t,
+    id: libc::id_t,
+    info: *mut libc::siginfo_t,
+    options: libc::c_int,
+    _usage: *mut libc::rusage,
+) -> libc::c_int {
+    // SAFETY: the caller's.
+    unsafe { libc::waitid(kind, id, info, options) }
+}
+
+#[cfg(not(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "64")))]
+const TELLS_USAGE: bool = false;
 
 /// Opens a descriptor of a process, which no other process can come to mean.
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -254,6 +301,21 @@ pub(super) fn set_subreaper(on: bool) -> io::Result<bool> {
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(super) fn set_subreaper(_on: bool) -> io::Result<bool> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Returns true if orphaned descendants become children of this process.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn is_subreaper() -> bool {
+    let mut is_one: libc::c_int = 0;
+    // SAFETY: a valid place to write to.
+    let asked = unsafe { libc::prctl(libc::PR_GET_CHILD_SUBREAPER, &raw mut is_one) };
+    (asked == 0 && is_one != 0) || std::process::id() == 1
+}
+
+/// No such thing here.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn is_subreaper() -> bool {
+    false
 }
 
 /// A resource that can be limited: `libc::RLIMIT_…`.

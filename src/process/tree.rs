@@ -1,28 +1,45 @@
-//! What descends from a child, and has left its process group.
+//! What a child has started, and what has started that, as far as can be reached.
 //!
-//! A signal to the group reaches most of a tree. A program that made itself a
-//! session (`setsid`, a daemon, a job of an interactive shell) is found by who its
-//! parent is, while the chain of parents up to the child is alive.
+//! Three ways, the best that there is for each child:
+//!
+//! - A control group of its own. Nobody leaves that by himself, and `cgroup.kill` ends all
+//!   of it at once.
+//! - The process group, and the descendants that have left it: found by who their parents
+//!   are, while those are alive.
+//! - The orphans among them, where this process is one that orphans come to.
 
-use std::collections::{HashMap, HashSet};
-use std::fs;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod cgroup;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "tree/no_cgroup.rs"]
+mod cgroup;
+mod descendants;
+mod mark;
+
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use policy_core::Interest;
 
+use cgroup::Cgroup;
+
+pub(super) use descendants::{Descendants, children_of};
+pub(super) use mark::Mark;
+
 use super::anchor::Anchor;
 use super::delay::Delay;
+use super::identity::Record;
+use super::reach::TreeReach;
 use super::sys::{self, Whom};
 
-/// Processes that were found, by identity.
-pub(super) struct Descendants {
-    found: HashMap<u32, Arc<OwnedFd>>,
-    /// Those that are in the group of the process that they descend from.
-    in_group: HashSet<u32>,
+/// A child whose tree ends with it.
+#[derive(Debug)]
+pub(super) struct Tree {
+    cgroup: Option<Cgroup>,
+    mark: Option<Mark>,
 }
 
 /// What is left of a tree.
@@ -34,128 +51,101 @@ pub(super) enum Survivor {
     Unknown,
 }
 
-/// How often the process table is read again, at the most. Each time finds at least
-/// one generation, and a stopped process has no further children.
-const GENERATIONS: usize = 64;
-
-/// What is done with a process that is found.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Found {
-    Stop,
-    LetRun,
-}
-
-impl Descendants {
-    pub(super) fn none() -> Self {
-        Self { found: HashMap::new(), in_group: HashSet::new() }
+impl Tree {
+    /// Makes ready for a child that is about to be started.
+    pub(super) fn new() -> Box<Self> {
+        let cgroup = Cgroup::new();
+        let mark = if cgroup.is_none() && sys::is_subreaper() { Some(Mark::new()) } else { None };
+        Box::new(Self { cgroup, mark })
     }
 
-    /// Finds the descendants of the process `root`, and stops them, so that none has
-    /// children that would be missed. `is_root` says whether the number still means
-    /// the same process. Without `/proc` or pidfds, none is found.
-    pub(super) fn stop(root: u32, is_root: impl Fn() -> bool) -> Self {
-        let mut found = Self::none();
-        found.grow(Some((root, &is_root)), Found::Stop);
+    /// Returns what the child writes `0` to, to become a member.
+    pub(super) fn way_in(&self) -> Option<OwnedFd> {
+        self.cgroup.as_ref()?.way_in()
+    }
+
+    /// Returns what the environment of the child is to say, if anything.
+    pub(super) fn mark(&self) -> Option<&Mark> {
+        self.mark.as_ref()
+    }
+
+    /// The child runs. It may not have got into its control group.
+    pub(super) fn begin(&mut self, child: u32) {
+        self.cgroup.take_if(|cgroup| !cgroup.has(child));
+    }
+
+    pub(super) fn reach(&self) -> TreeReach {
+        match self {
+            Self { cgroup: Some(_), .. } => TreeReach::Cgroup,
+            Self { mark: Some(_), .. } => TreeReach::Orphans,
+            _ => TreeReach::Group,
+        }
+    }
+
+    /// Kills all that is left. Returns true if there was anything that only this reaches.
+    pub(super) fn kill(&self, record: &Record) -> bool {
+        if let Some(cgroup) = &self.cgroup {
+            return cgroup.kill();
+        }
+        // The child first: one that is stopped starts nothing more.
+        let is_there = || record.signal(0, Whom::One).is_ok();
+        let root = record.signal(libc::SIGSTOP, Whom::One).is_ok().then_some(record.pid());
+        let orphans = self.orphans(record.pid());
+        let found = root.is_some() || !orphans.is_empty();
+        let descendants = Descendants::stop(root, is_there, orphans);
+        // In this order: killed first, the child would leave its children to others.
+        let _gone = record.signal(libc::SIGKILL, Whom::Group);
+        descendants.kill();
         found
     }
 
-    /// Finds the descendants of the process `root`, a leader of a group, and lets them run.
-    pub(super) fn of(root: u32, is_root: impl Fn() -> bool) -> Self {
-        let mut found = Self::none();
-        found.grow(Some((root, &is_root)), Found::LetRun);
-        let is_in_group = |pid: &u32| stat_of(*pid).is_some_and(|stat| stat.group == root);
-        found.in_group = found.found.keys().copied().filter(is_in_group).collect();
-        found
+    /// Returns what is known to belong to the tree, beside the child.
+    pub(super) fn members(&self, record: &Record) -> Descendants {
+        let is_there = || record.signal(0, Whom::One).is_ok();
+        let more = match &self.cgroup {
+            Some(cgroup) => cgroup.members(record.pid()),
+            None => self.orphans(record.pid()),
+        };
+        Descendants::of(record.pid(), is_there, more)
     }
 
-    /// Sends a signal to each that one to the group does not reach.
-    pub(super) fn signal_outside(&self, signal: i32) {
-        self.signal(signal, |pid| !self.in_group.contains(&pid));
-    }
-
-    /// Returns one of them that has not exited.
-    pub(super) fn survivor(&self) -> Survivor {
-        let alive = self.found.values().find(|fd| !sys::is_readable(fd.as_fd()));
-        alive.map_or(Survivor::None, |fd| Survivor::One(fd.clone()))
-    }
-
-    fn signal(&self, signal: i32, to: impl Fn(u32) -> bool) {
-        for (_, fd) in self.found.iter().filter(|(pid, _)| to(**pid)) {
-            // One that is gone, or another user's, is no failure of the child's.
-            let _gone = sys::pidfd_send_signal(fd.as_fd(), signal, Whom::One);
-        }
-    }
-
-    /// Kills them, and what descends from them by now.
-    pub(super) fn kill(mut self) {
-        self.signal(libc::SIGSTOP, |_| true);
-        self.grow(None, Found::Stop);
-        self.signal(libc::SIGKILL, |_| true);
-    }
-
-    fn grow(&mut self, root: Option<(u32, &dyn Fn() -> bool)>, then: Found) {
-        let Self { found, .. } = self;
-        if found.is_empty() && root.is_none() {
-            return;
-        }
-        for _ in 0..GENERATIONS {
-            let before = found.len();
-            for (pid, Stat { parent, .. }) in process_table() {
-                if found.contains_key(&pid) {
-                    continue;
-                }
-                // Asked after the descriptor is open: a parent that is alive then had
-                // its number all the time, so the process is what the table said.
-                let is_parent = || match (found.get(&parent), root) {
-                    (Some(fd), _) => sys::pidfd_send_signal(fd.as_fd(), 0, Whom::One).is_ok(),
-                    (None, Some((root, is_root))) => parent == root && is_root(),
-                    (None, None) => false,
-                };
-                if root.is_none_or(|(root, _)| parent != root) && !found.contains_key(&parent) {
-                    continue;
-                }
-                let Ok(fd) = sys::pidfd_open(pid) else { continue };
-                if stat_of(pid).is_some_and(|stat| stat.parent == parent) && is_parent() {
-                    if then == Found::Stop {
-                        // Refused for a process of another user: it is left alone by
-                        // what follows, too.
-                        let _refused = sys::pidfd_send_signal(fd.as_fd(), libc::SIGSTOP, Whom::One);
-                    }
-                    found.insert(pid, Arc::new(fd));
-                }
-            }
-            if found.len() == before {
-                break;
+    /// Waits until nothing of the tree is left but zombies, which somebody else reaps.
+    pub(super) async fn ended(&self, record: &Record, known: &Descendants) {
+        loop {
+            match self.survivor(record, known) {
+                Survivor::None => return,
+                Survivor::One(pidfd) => exited(pidfd).await,
+                Survivor::Unknown => Delay::wait(PAUSE).await,
             }
         }
     }
-}
 
-/// Returns the processes whose parent is this one.
-pub(super) fn children_of(parent: u32) -> impl Iterator<Item = u32> {
-    process_table().filter(move |(_, stat)| stat.parent == parent).map(|(pid, _)| pid)
-}
-
-/// Returns one of the processes in a group that has not exited. The caller knows that the
-/// number still names that group.
-pub(super) fn survivor_in(group: u32) -> Survivor {
-    let mut can_see = false;
-    for (pid, stat) in process_table() {
-        can_see = true;
-        if stat.group != group || stat.has_exited {
-            continue;
+    fn survivor(&self, record: &Record, known: &Descendants) -> Survivor {
+        if let Some(pidfd) = known.survivor() {
+            return Survivor::One(pidfd);
         }
-        let Ok(fd) = sys::pidfd_open(pid) else { return Survivor::Unknown };
-        // Asked again, now that the number can't become another's.
-        if stat_of(pid).is_some_and(|stat| stat.group == group && !stat.has_exited) {
-            return Survivor::One(Arc::new(fd));
+        let more = match &self.cgroup {
+            Some(cgroup) => cgroup.members(record.pid()),
+            None => self.orphans(record.pid()),
+        };
+        let is_alive = |(_, fd): &(u32, OwnedFd)| !sys::is_readable(std::os::fd::AsFd::as_fd(fd));
+        match more.into_iter().find(is_alive) {
+            Some((_, pidfd)) => Survivor::One(Arc::new(pidfd)),
+            None if record.has_group() => descendants::survivor_in(record.pid()),
+            None => Survivor::None,
         }
     }
-    if can_see { Survivor::None } else { Survivor::Unknown }
+
+    fn orphans(&self, child: u32) -> Vec<(u32, OwnedFd)> {
+        self.mark.as_ref().map(|mark| mark.orphans(child)).unwrap_or_default()
+    }
 }
+
+/// How often a group is asked for where it can't be seen who is in it.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Waits until a process has exited.
-pub(super) async fn exited(pidfd: Arc<OwnedFd>) {
+async fn exited(pidfd: Arc<OwnedFd>) {
     let mut anchor = Anchor::new(pidfd);
     let mut has_exited = |fd: BorrowedFd<'_>| match sys::is_readable(fd) {
         true => Ok(0),
@@ -164,32 +154,6 @@ pub(super) async fn exited(pidfd: Arc<OwnedFd>) {
     let waited = poll_fn(|cx| anchor.poll_io(cx, Interest::Readable, &mut has_exited)).await;
     if !matches!(waited, Ok(Ok(_))) {
         // No reactor takes it: whoever waits asks again.
-        Delay::wait(Duration::from_millis(10)).await;
+        Delay::wait(PAUSE).await;
     }
-}
-
-struct Stat {
-    parent: u32,
-    group: u32,
-    /// A zombie, or on its way to be one.
-    has_exited: bool,
-}
-
-/// Returns the processes that there are.
-fn process_table() -> impl Iterator<Item = (u32, Stat)> {
-    let folders = fs::read_dir("/proc").into_iter().flatten().flatten();
-    folders.filter_map(|folder| {
-        let pid = folder.file_name().to_str()?.parse().ok()?;
-        Some((pid, stat_of(pid)?))
-    })
-}
-
-fn stat_of(pid: u32) -> Option<Stat> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name stands in parentheses and may contain any: the last one closes it.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_whitespace();
-    let has_exited = matches!(fields.next()?, "Z" | "X");
-    let (parent, group) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-    Some(Stat { parent, group, has_exited })
 }

@@ -60,6 +60,8 @@ mod table;
 mod time;
 #[cfg(target_os = "linux")]
 mod tools;
+#[cfg(target_os = "linux")]
+mod trees;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {

@@ -1,7 +1,9 @@
 //! The table: what a row is, and all of them.
 
 use crate::inside::Place;
-use crate::{busy, exhaustion, input, kill, lifecycle, load, loops, spawn, start, status, time};
+use crate::{
+    busy, exhaustion, input, kill, lifecycle, load, loops, spawn, start, status, time, trees,
+};
 
 /// A fault, and what must survive it.
 pub struct Row {
@@ -123,6 +125,7 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
         load::ROWS,
         time::ROWS,
         busy::ROWS,
+        trees::ROWS,
     ]
     .into_iter()
     .flatten()

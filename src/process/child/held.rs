@@ -8,12 +8,11 @@ use policy_core::{ChildWatcher, Error, ErrorKind, ExitFuture};
 
 use crate::ambient;
 use crate::process::background;
-use crate::process::delay::Delay;
 use crate::process::exit::Watch;
 use crate::process::identity::{Claim, Outcome};
 use crate::process::output::Bounds;
 use crate::process::sys::Whom;
-use crate::process::tree::{self, Descendants, Survivor};
+use crate::process::tree::{Descendants, Tree};
 use crate::process::wakers::lock;
 
 /// What is left of a child when its pipes are taken out.
@@ -26,8 +25,8 @@ pub(super) struct Held {
     pub(super) first: Mutex<Option<ExitFuture>>,
     pub(super) kill_on_drop: bool,
     pub(super) reap_on_drop: bool,
-    /// Who gets the signals that end it.
-    pub(super) whom: Whom,
+    /// What ends with it.
+    pub(super) tree: Option<Box<Tree>>,
     /// Boxed: most have none.
     pub(super) bounds: Option<Box<Bounds>>,
 }
@@ -35,47 +34,36 @@ pub(super) struct Held {
 impl Held {
     pub(super) fn kill(&self) -> Result<(), Error> {
         let record = self.claim.record();
-        if self.whom == Whom::One {
+        let Some(tree) = self.tree.as_ref().filter(|_| !record.is_forked()) else {
             return record.signal(libc::SIGKILL, Whom::One);
-        }
-        // The child first: one that is stopped starts nothing more.
-        let is_there = || record.signal(0, Whom::One).is_ok();
-        let descendants = record
-            .signal(libc::SIGSTOP, Whom::One)
-            .ok()
-            .map(|()| Descendants::stop(record.pid(), is_there));
-        let killed = record.signal(libc::SIGKILL, Whom::Group);
-        if let Some(descendants) = descendants {
-            descendants.kill();
-        }
-        killed
-    }
-
-    /// Returns what descends from the child and is meant by the signals that end it.
-    pub(super) fn descendants(&self) -> Descendants {
-        let record = self.claim.record();
-        match self.whom {
-            Whom::One => Descendants::none(),
-            Whom::Group => Descendants::of(record.pid(), || record.signal(0, Whom::One).is_ok()),
+        };
+        let found = tree.kill(record);
+        match record.signal(libc::SIGKILL, Whom::Group) {
+            // It came in time for the rest.
+            Err(error) if found && error.kind() == ErrorKind::ChildExited => Ok(()),
+            killed => killed,
         }
     }
 
-    /// Waits until nothing of the tree is left but zombies, which somebody else reaps.
-    pub(super) async fn tree_ended(&self, descendants: &Descendants) {
-        if self.whom == Whom::One {
-            return;
-        }
+    /// Sends a signal to the child, or to all of its tree. Returns what was found of that.
+    pub(super) fn ask(&self, signal: i32) -> Result<Descendants, Error> {
         let record = self.claim.record();
-        loop {
-            let survivor = match descendants.survivor() {
-                Survivor::None if record.has_group() => tree::survivor_in(record.pid()),
-                survivor => survivor,
-            };
-            match survivor {
-                Survivor::None => return,
-                Survivor::One(pidfd) => tree::exited(pidfd).await,
-                Survivor::Unknown => Delay::wait(PAUSE).await,
-            }
+        let tree = self.tree.as_ref().filter(|_| !record.is_forked());
+        // Found before the child may end, and with it the way to them.
+        let members = tree.map_or_else(Descendants::none, |tree| tree.members(record));
+        let whom = if tree.is_some() { Whom::Group } else { Whom::One };
+        match record.signal(signal, whom) {
+            Err(error) if error.kind() != ErrorKind::ChildExited => return Err(error),
+            _ => {}
+        }
+        members.signal_outside(signal);
+        Ok(members)
+    }
+
+    /// Waits until the tree has ended, if there is one.
+    pub(super) async fn tree_ended(&self, members: &Descendants) {
+        if let Some(tree) = &self.tree {
+            tree.ended(self.claim.record(), members).await;
         }
     }
 
@@ -112,14 +100,7 @@ impl Held {
         match status {
             // A watcher that is gone (the policy or its watcher was replaced) does
             // not end the wait for a child that is not.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::WatcherClosed | ErrorKind::WatcherInactive | ErrorKind::LoopClosed
-                ) =>
-            {
-                Watch::ungated(record.clone())?.await
-            }
+            Err(error) if is_gone(&error) => Watch::ungated(record.clone())?.await,
             Ok(status) => {
                 // Watchers of others don't know the record.
                 record.settle(Outcome::Exited(status));
@@ -130,8 +111,13 @@ impl Held {
     }
 }
 
-/// How often a group is asked for where it can't be seen who is in it.
-const PAUSE: Duration = Duration::from_millis(10);
+/// Says whether a watcher gives this that is not there any more.
+pub(super) fn is_gone(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::WatcherClosed | ErrorKind::WatcherInactive | ErrorKind::LoopClosed
+    )
+}
 
 impl Drop for Held {
     fn drop(&mut self) {
@@ -140,7 +126,7 @@ impl Drop for Held {
         if record.is_forked() {
             return;
         }
-        if self.kill_on_drop && (record.outcome().is_none() || self.whom == Whom::Group) {
+        if self.kill_on_drop && (record.outcome().is_none() || self.tree.is_some()) {
             let _exited = self.kill();
         }
         if self.reap_on_drop && record.outcome().is_none() {

@@ -8,15 +8,32 @@ use crate::process::start::launch::Setup;
 /// # Errors
 /// [`ErrorKind::InvalidInput`], which names both.
 pub(super) fn check(setup: &Setup) -> Result<(), Error> {
+    let Setup { kill_tree, pty, foreground, .. } = *setup;
     let own = &setup.recipe.own;
+    let session = own.session;
     let group = own.group.filter(|&group| group != 0);
-    let Some(group) = group else { return Ok(()) };
-    let group = format!("process_group({group})");
-    if setup.kill_tree {
-        return Err(exclude("kill_tree", &group, "a tree is killed by a group of its own"));
-    }
-    if own.session {
-        return Err(exclude("session", &group, "a session's leader leads a group of its own"));
+    let group = group.map(|group| format!("process_group({group})"));
+    let group = group.as_deref();
+    let input = if setup.input.is_some() { "input" } else { "stdin" };
+    let streams = setup.recipe.streams.iter().zip([input, "stdout", "stderr"]);
+    let given = streams.filter(|(set, _)| set.is_some()).map(|(_, name)| name).next();
+    let pairs = [
+        (kill_tree, "kill_tree", group, "a tree is killed by a group of its own"),
+        (pty, "pty", group, "a terminal of its own needs a session of its own"),
+        (session && !pty, "session", group, "a session's leader leads a group of its own"),
+        (pty, "pty", given, "the terminal is all three streams"),
+        (pty && foreground, "pty", Some("foreground"), "only one terminal can be its own"),
+        (
+            session && foreground && !pty,
+            "session",
+            Some("foreground"),
+            "a new session has no part in our terminal",
+        ),
+    ];
+    for (is_asked, one, other, why) in pairs {
+        if let (true, Some(other)) = (is_asked, other) {
+            return Err(exclude(one, other, why));
+        }
     }
     Ok(())
 }

@@ -47,14 +47,22 @@ impl Command {
         self
     }
 
-    /// Makes the child the leader of a process group, and lets
-    /// [`kill`](crate::process::Child::kill), [`terminate`](crate::process::Child::terminate) and
-    /// [`kill_on_drop`](Self::kill_on_drop) reach the whole group: the processes that the child
-    /// started die with it. Processes that moved to another group die too, if you kill the child
-    /// while it lives and `/proc` shows that they descend from it (Linux).
+    /// Lets [`kill`](crate::process::Child::kill), [`terminate`](crate::process::Child::terminate)
+    /// and [`kill_on_drop`](Self::kill_on_drop) reach the child's whole tree: the processes that
+    /// the child started die with it.
     ///
-    /// From Linux 6.9 on this also reaches the processes that a leader left behind after it was
-    /// reaped.
+    /// Makes the child the leader of a process group. Where cgroup v2 is mounted and this process
+    /// may write to its own group there (Linux 5.14), also puts the child into a control group of
+    /// its own, which no descendant can leave. Elsewhere, finds processes that left the process
+    /// group by their parents, and daemons only if this process is a subreaper, as with
+    /// [`SubreaperChildWatcher`](crate::SubreaperChildWatcher): it then sets the environment
+    /// variable `POLICY_TREE` for the child, to recognize them.
+    /// [`Child::tree_reach`](crate::process::Child::tree_reach) returns which of these applies.
+    /// Signals reach the group of a child that was reaped from Linux 6.9 on.
+    ///
+    /// A new process group is in the background of the terminal: the system stops a child that
+    /// reads from it, and a wait for that child doesn't end. To give it the terminal, use
+    /// [`foreground`](Self::foreground).
     ///
     /// ```
     /// use policy::process::Command;
@@ -86,6 +94,52 @@ impl Command {
     /// ```
     pub fn session(&mut self) -> &mut Self {
         self.recipe().own.session = true;
+        self
+    }
+
+    /// Gives the child a terminal of its own: its three standard streams and `/dev/tty`, in a new
+    /// session. [`Child::pty`](crate::process::Child::pty) is this process's side of the terminal;
+    /// [`output`](Self::output) collects what the child writes there.
+    ///
+    /// Excludes [`stdin`](Self::stdin), [`input`](Self::input) and the other streams, a
+    /// [`process_group`](Self::process_group) of other processes, and
+    /// [`foreground`](Self::foreground).
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let output = Command::new("tty").pty().output().await?;
+    ///     assert!(output.status.success() && output.stdout.starts_with(b"/dev/"));
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub fn pty(&mut self) -> &mut Self {
+        self.setup.pty = true;
+        self.session()
+    }
+
+    /// Puts the child, as the leader of a process group, into the foreground of this process's
+    /// terminal, and takes the terminal back when the child has ended: for an editor, a pager, a
+    /// shell. Meanwhile Ctrl-C and Ctrl-Z reach only the child and its group, and the system stops
+    /// this process if it reads from the terminal.
+    ///
+    /// Only makes a group if this process has no terminal or is in its background. A child that
+    /// Ctrl-Z stopped stays stopped until a process sends it SIGCONT.
+    ///
+    /// ```
+    /// use policy::process::Command;
+    ///
+    /// policy::run(async {
+    ///     let mut command = Command::new("true"); // or `vi`
+    ///     assert!(command.foreground(true).kill_tree(true).status().await?.success());
+    ///     Ok::<(), policy::Error>(())
+    /// })?;
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    pub fn foreground(&mut self, foreground: bool) -> &mut Self {
+        self.setup.foreground = foreground;
         self
     }
 

@@ -11,7 +11,9 @@ use super::Outcome;
 use crate::process::interop::{self, ChildOwner};
 use crate::process::limit::Permit;
 use crate::process::sys::{self, Take, Target, Whom};
+use crate::process::terminal::Handover;
 use crate::process::thieves;
+use crate::process::usage::Usage;
 
 /// What is known of a child, under the lock of its record.
 pub(super) struct Inner {
@@ -26,7 +28,11 @@ pub(super) struct Inner {
     pub(super) by_number: Option<Box<ByNumber>>,
     /// It counts among the children that are alive: see [`crate::process::limit`].
     pub(super) permit: Option<Permit>,
+    /// It has our terminal. Boxed, since few have.
+    pub(super) handover: Option<Box<Handover>>,
     pub(super) outcome: Option<Outcome>,
+    /// Boxed: it is there only at the end.
+    pub(super) usage: Option<Box<Usage>>,
     /// The pidfd by which the child was known while it was not settled.
     pub(super) former: Weak<OwnedFd>,
     /// Reaps the child in place of us.
@@ -50,7 +56,7 @@ impl ByNumber {
 impl Inner {
     pub(super) fn settle(&mut self, outcome: Outcome) {
         self.outcome = Some(outcome);
-        drop(self.permit.take());
+        drop((self.permit.take(), self.handover.take()));
         if let Some(pidfd) = &self.pidfd {
             self.former = Arc::downgrade(pidfd);
         }
@@ -62,14 +68,17 @@ impl Inner {
 
     pub(super) fn reap(&mut self, pid: u32) -> Option<Outcome> {
         let found = match (&mut self.owner, &self.pidfd) {
-            (Some(owner), _) => interop::ask(&mut **owner),
+            (Some(owner), _) => interop::ask(&mut **owner).map(|status| (status, None)),
             (None, Some(pidfd)) => {
-                sys::exit_now(Target::Pidfd(pidfd.as_fd()), Take::Reap).map(status_of)
+                sys::exit_now(Target::Pidfd(pidfd.as_fd()), Take::Reap).map(split)
             }
-            (None, None) => self.reap_by_number(pid).map(status_of),
+            (None, None) => self.reap_by_number(pid).map(split),
         };
         match found {
-            Ok(status) => status.map(Outcome::Exited),
+            Ok((status, usage)) => {
+                self.usage = usage.map(Box::new);
+                status.map(Outcome::Exited)
+            }
             Err(error) => match (error.raw_os_error(), &self.pidfd) {
                 (Some(libc::ECHILD), pidfd) => {
                     thieves::note();
@@ -176,8 +185,8 @@ fn is_there(asked: &io::Result<()>) -> bool {
     !matches!(asked, Err(error) if error.raw_os_error() == Some(libc::ESRCH))
 }
 
-fn status_of(exit: Option<sys::Exit>) -> Option<ExitStatus> {
-    exit.map(|exit| exit.status)
+fn split(exit: Option<sys::Exit>) -> (Option<ExitStatus>, Option<Usage>) {
+    (exit.map(|exit| exit.status), exit.and_then(|exit| exit.usage))
 }
 
 /// Finds the status of a child that somebody else reaped. `None`: it is on its way.

@@ -17,11 +17,12 @@ use super::Defaults;
 use super::calls;
 use super::pass_fd::{self, Received};
 use super::pipes::Ends;
-use super::plan::{Failed, Plan};
+use super::plan::{Failed, Lent, Plan};
 use super::recipe::{Folder, Placing, Recipe};
 use super::stdio::Stream;
 use crate::process::sys;
 use crate::process::thieves;
+use crate::process::tree::Mark;
 use crate::process::wakers::lock;
 
 /// A process that is its program by now.
@@ -49,11 +50,13 @@ impl From<io::Error> for Unbegun {
 pub(super) fn start(
     recipe: &Recipe,
     placing: Placing,
+    lent: &Lent,
     streams: &[Stream; 3],
     ends: &Ends,
     plan: &Arc<Plan>,
 ) -> Result<Begun, Unbegun> {
     let is_plain = recipe.own.is_plain()
+        && lent.is_empty()
         && placing != Placing::Session
         && !matches!(recipe.folder, Some(Folder::Open(_)))
         // std's `execvp` looks there, which gives what has no known format to a shell.
@@ -127,9 +130,19 @@ impl Taken {
         recipe: &Recipe,
         defaults: Defaults,
         input: Option<OwnedFd>,
+        terminal: Option<&OwnedFd>,
+        mark: Option<&Mark>,
         plan: Arc<Plan>,
     ) -> Result<Begun, Unbegun> {
         let mut hooked = lock(&self.command);
+        if let Some(terminal) = terminal {
+            let command = &mut hooked.command;
+            command.stdin(terminal.try_clone()?);
+            command.stdout(terminal.try_clone()?);
+            command.stderr(terminal.try_clone()?);
+        }
+        let defaults = if terminal.is_some() { Defaults::Inherit } else { defaults };
+        let before = mark.map(|mark| mark.put_into_std(&mut hooked.command));
         let has_input = input.is_some();
         if let Some(input) = input {
             hooked.command.stdin(input);
@@ -139,6 +152,13 @@ impl Taken {
             fill(&mut hooked.command, unset, Stdio::null, Stdio::piped);
         }
         let begun = hooked.start(plan);
+        if let Some(before) = before {
+            before.put_back(&mut hooked.command);
+        }
+        if terminal.is_some() {
+            // Who has the child's side of it keeps it from coming to its end.
+            fill(&mut hooked.command, [true; 3], Stdio::inherit, Stdio::inherit);
+        }
         if has_input {
             // The next child gets one of its own.
             hooked.command.stdin(Stdio::null());

@@ -85,12 +85,7 @@ impl Command {
         &mut self,
     ) -> impl Future<Output = Result<ExitStatus, Error>> + Send + 'static + use<> {
         let starting = self.start();
-        async move {
-            let mut child = starting.await?;
-            // Nobody reads them.
-            drop((child.stdout.take(), child.stderr.take()));
-            child.wait_in_time().await
-        }
+        async move { starting.await?.into_status().await }
     }
 
     /// Starts a child, with pipes for its output and no input unless they were set, and collects

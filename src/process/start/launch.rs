@@ -10,7 +10,7 @@ use policy_core::{ChildWatcher, Error, ErrorKind};
 use super::Defaults;
 use super::by_std::{self, Begun, Taken, Unbegun};
 use super::pipes::Ends;
-use super::plan::Plan;
+use super::plan::{Lent, Plan};
 use super::recipe::Recipe;
 use super::refusal::Refusal;
 use super::starter::{self, Where};
@@ -24,7 +24,10 @@ use crate::process::identity::{Claim, Record};
 use crate::process::limit::Permit;
 use crate::process::output::Bounds;
 use crate::process::pipe::{ChildStderr, ChildStdin, ChildStdout};
+use crate::process::pty::Pty;
 use crate::process::sys::{self, Whom};
+use crate::process::terminal::Handover;
+use crate::process::tree::{Mark, Tree};
 use crate::process::{background, hub, input, pidfd, thieves};
 
 /// All that is needed to start children, and to keep them.
@@ -37,6 +40,10 @@ pub(in crate::process) struct Setup {
     pub(in crate::process) reap_on_drop: bool,
     /// Signals that end it go to its process group.
     pub(in crate::process) kill_tree: bool,
+    /// A terminal of its own.
+    pub(in crate::process) pty: bool,
+    /// Ours, while it runs.
+    pub(in crate::process) foreground: bool,
     pub(in crate::process) wait_delay: Option<Duration>,
     pub(in crate::process) max_output: Option<usize>,
     pub(in crate::process) timeout: Option<Duration>,
@@ -81,22 +88,42 @@ pub(in crate::process) fn launch(
 ) -> Result<Child, Error> {
     background::sweep();
     let permit = Permit::take()?;
+    let mut tree = setup.kill_tree.then(Tree::new);
+    let pty = setup.pty.then(Pty::open).transpose().map_err(no_terminal)?;
+    let (pty, terminal) = pty.unzip();
+    let mut handover = if setup.foreground { Handover::prepare() } else { None };
+    let lent = Lent {
+        cgroup: tree.as_ref().and_then(|tree| tree.way_in()),
+        terminal,
+        foreground: handover.as_ref().and_then(|handover| handover.way().ok()),
+    };
     let starting = Start::begin();
-    let Started { record, ends } = start(setup, defaults)?;
-    let fresh = Fresh::new(record, setup);
+    let mark = tree.as_ref().and_then(|tree| tree.mark());
+    let Started { record, ends } = start(setup, defaults, &lent, mark)?;
+    if let Some(tree) = &mut tree {
+        tree.begin(record.pid());
+    }
+    let fresh = Fresh::new(record, tree);
     drop(starting);
     fresh.record().count(permit);
     if setup.kill_tree {
         fresh.record().keep_pidfd();
     }
+    if let Some(mut handover) = handover.take() {
+        let group = setup.recipe.own.group.and_then(|group| u32::try_from(group).ok());
+        handover.given_to(group.filter(|&group| group > 0).unwrap_or(fresh.record().pid()));
+        fresh.record().has_terminal(handover);
+    }
     let [stdin, stdout, stderr] = ends;
     let pipes = Pipes {
+        pty: open(pty, Pty::new)?,
         stdin: open(stdin, ChildStdin::new)?,
         stdout: open(stdout, ChildStdout::new)?,
         stderr: open(stderr, ChildStderr::new)?,
     };
     let exit = watcher.watch(&fresh.record().id())?;
-    Ok(Child::new(fresh.keep(), pipes, watcher, exit, setup))
+    let (claim, tree) = fresh.keep();
+    Ok(Child::new(claim, pipes, watcher, exit, tree, setup))
 }
 
 /// A process with its record, and our ends of its pipes.
@@ -105,23 +132,42 @@ struct Started {
     ends: [Option<OwnedFd>; 3],
 }
 
-fn start(setup: &Setup, defaults: Defaults) -> Result<Started, Error> {
+fn start(
+    setup: &Setup,
+    defaults: Defaults,
+    lent: &Lent,
+    mark: Option<&Mark>,
+) -> Result<Started, Error> {
     let recipe = &*setup.recipe;
-    let placing = recipe.own.placing(setup.kill_tree);
+    let placing = recipe.own.placing(setup.kill_tree || setup.foreground);
     let refused = |plan: Option<&Plan>, refusal: Refusal| refusal.into_error(recipe, plan);
     let input = setup.input.as_deref().map(input::open).transpose().map_err(no_input)?;
     if let Some(taken) = &setup.taken {
-        let plan = Arc::new(Plan::own(recipe, placing));
+        let plan = Arc::new(Plan::own(recipe, placing, lent));
         thieves::watch_for_thieves();
-        let begun = taken.start(recipe, defaults, input, plan.clone());
+        let terminal = lent.terminal.as_ref();
+        let begun = taken.start(recipe, defaults, input, terminal, mark, plan.clone());
         return Ok(known(begun.map_err(|error| refused(Some(&plan), error.into()))?));
     }
     let mut streams = defaults.fill(&recipe.streams);
     if let (Some(input), [stdin, ..]) = (input, &mut streams) {
         *stdin = Stream::Fd(Arc::new(input));
     }
+    if let Some(terminal) = &lent.terminal {
+        let terminal = terminal.try_clone().map_err(no_terminal)?;
+        streams = {
+            let stream = Stream::Fd(Arc::new(terminal));
+            [stream.clone(), stream.clone(), stream]
+        };
+    }
     let ends = Ends::open(&streams).map_err(|error| refused(None, error.into()))?;
-    let plan = Plan::new(&setup.recipe, placing, ends.sources(&streams));
+    let marked = mark.map(|mark| {
+        let mut recipe = recipe.clone();
+        mark.put_into(&mut recipe.vars);
+        Arc::new(recipe)
+    });
+    let recipe = marked.as_ref().unwrap_or(&setup.recipe);
+    let plan = Plan::new(recipe, placing, lent, ends.sources(&streams));
     let plan = Arc::new(plan.map_err(|error| refused(None, error.into()))?);
     match vfork::start(&plan) {
         Ok(born) => {
@@ -136,7 +182,7 @@ fn start(setup: &Setup, defaults: Defaults) -> Result<Started, Error> {
         Err(Stillborn::Refused(error)) => Err(refused(None, error.into())),
         Err(Stillborn::Unsupported) => {
             thieves::watch_for_thieves();
-            let begun = by_std::start(recipe, placing, &streams, &ends, &plan);
+            let begun = by_std::start(recipe, placing, lent, &streams, &ends, &plan);
             let begun = begun.map_err(|error| refused(Some(&plan), error.into()))?;
             Ok(Started { ends: ends.ours, ..known(begun) })
         }
@@ -188,6 +234,7 @@ pub(in crate::process) struct Pipes {
     pub(in crate::process) stdin: Option<ChildStdin>,
     pub(in crate::process) stdout: Option<ChildStdout>,
     pub(in crate::process) stderr: Option<ChildStderr>,
+    pub(in crate::process) pty: Option<Pty>,
 }
 
 fn open<T>(
@@ -212,23 +259,22 @@ fn identify(pid: u32, sent: Option<OwnedFd>) -> Arc<Record> {
 /// A child that is killed and reaped unless it is kept: what follows a fork may fail.
 struct Fresh {
     claim: Claim,
-    whom: Whom,
+    tree: Option<Box<Tree>>,
     kept: bool,
 }
 
 impl Fresh {
-    fn new(record: Arc<Record>, setup: &Setup) -> Self {
-        let whom = if setup.kill_tree { Whom::Group } else { Whom::One };
-        Self { claim: Claim::new(record), whom, kept: false }
+    fn new(record: Arc<Record>, tree: Option<Box<Tree>>) -> Self {
+        Self { claim: Claim::new(record), tree, kept: false }
     }
 
     fn record(&self) -> &Arc<Record> {
         self.claim.record()
     }
 
-    fn keep(mut self) -> Claim {
+    fn keep(mut self) -> (Claim, Option<Box<Tree>>) {
         self.kept = true;
-        Claim::new(self.record().clone())
+        (Claim::new(self.record().clone()), self.tree.take())
     }
 }
 
@@ -238,8 +284,11 @@ impl Drop for Fresh {
             return;
         }
         let record = self.record();
+        if let Some(tree) = &self.tree {
+            tree.kill(record);
+        }
         // It may have exited by itself.
-        let _exited = record.signal(libc::SIGKILL, self.whom);
+        let _exited = record.signal(libc::SIGKILL, Whom::One);
         if !reap_soon(record) {
             background::adopt(record);
         }
@@ -265,6 +314,10 @@ impl Drop for Unclaimed {
             child.destroy();
         }
     }
+}
+
+fn no_terminal(error: io::Error) -> Error {
+    Error::io("can't make a terminal; close others, or see the source of this error", error)
 }
 
 fn no_input(error: io::Error) -> Error {

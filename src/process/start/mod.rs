@@ -49,7 +49,7 @@ mod vfork;
 pub use stdio::Stdio;
 
 pub(super) use by_std::Taken;
-pub(super) use recipe::{Folder, Recipe};
+pub(super) use recipe::{Folder, Recipe, Variables};
 pub(super) use stdio::{Given, Stream};
 
 /// What the streams are that were not set.

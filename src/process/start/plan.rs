@@ -5,7 +5,7 @@
 
 use std::ffi::{CString, OsStr, c_char};
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
@@ -31,11 +31,33 @@ pub(super) enum Source {
     Fd(RawFd),
 }
 
+/// Descriptors that a child makes use of before it is its program, which does not get them.
+#[derive(Debug, Default)]
+pub(super) struct Lent {
+    pub(super) cgroup: Option<OwnedFd>,
+    pub(super) terminal: Option<OwnedFd>,
+    pub(super) foreground: Option<OwnedFd>,
+}
+
+impl Lent {
+    pub(super) fn is_empty(&self) -> bool {
+        let Self { cgroup, terminal, foreground } = self;
+        cgroup.is_none() && terminal.is_none() && foreground.is_none()
+    }
+}
+
 /// Something that a child does to itself.
 #[derive(Debug)]
 pub(super) enum Step {
+    /// Into the control group whose `cgroup.procs` this is. Refused, the child stays where
+    /// it is: the parent looks.
+    Cgroup(RawFd),
     Session,
     Group(i32),
+    /// The terminal of the new session.
+    Terminal(RawFd),
+    /// Its group, into the foreground of this terminal.
+    Foreground(RawFd),
     /// No other descriptors than 0 to 2, and those that are passed.
     KeepNone,
     Keep(RawFd),
@@ -95,10 +117,11 @@ impl Plan {
     pub(super) fn new(
         recipe: &Arc<Recipe>,
         placing: Placing,
+        lent: &Lent,
         streams: [Source; 3],
     ) -> io::Result<Self> {
         let mut steps = vec![Step::KeepNone];
-        steps.extend(Self::own(recipe, placing).steps);
+        steps.extend(Self::own(recipe, placing, lent).steps);
         if let Some(Folder::At(path)) = &recipe.folder {
             steps.push(Step::Enter(string(path.as_os_str())?));
         }
@@ -106,14 +129,19 @@ impl Plan {
     }
 
     /// What std's command can't say, for a child that std starts.
-    pub(super) fn own(recipe: &Recipe, placing: Placing) -> Self {
+    pub(super) fn own(recipe: &Recipe, placing: Placing, lent: &Lent) -> Self {
         let own = &recipe.own;
+        let number = |fd: &Option<OwnedFd>| fd.as_ref().map(AsRawFd::as_raw_fd);
         let mut steps: Vec<_> = own.passed.iter().map(|fd| Step::Keep(fd.as_raw_fd())).collect();
+        // First: whatever it does from then on counts there.
+        steps.extend(number(&lent.cgroup).map(Step::Cgroup));
         match placing {
             Placing::Same => {}
             Placing::Group(group) => steps.push(Step::Group(group)),
             Placing::Session => steps.push(Step::Session),
         }
+        steps.extend(number(&lent.terminal).map(Step::Terminal));
+        steps.extend(number(&lent.foreground).map(Step::Foreground));
         // Before it becomes another user, who may not be allowed to.
         steps.extend(own.limits.iter().map(|&(resource, limit)| Step::Limit(resource, limit)));
         steps.extend(own.nice.map(Step::Nice));
@@ -225,6 +253,12 @@ impl Step {
                 result => result,
             },
             Self::Group(group) => calls::join_group(*group),
+            Self::Cgroup(procs) => {
+                let _refused = calls::write(*procs, b"0");
+                Ok(())
+            }
+            Self::Terminal(terminal) => calls::control(*terminal),
+            Self::Foreground(terminal) => calls::come_forward(*terminal),
             // Linux 5.11. All that Rust opens is closed by itself.
             Self::KeepNone => {
                 let _older = calls::keep_none_from(3);

@@ -79,6 +79,15 @@ impl Variables {
         self.changes.clear();
     }
 
+    /// Returns what a variable is for the child.
+    pub(in crate::process) fn value(&self, key: &OsStr) -> Option<OsString> {
+        match self.changes.get(key) {
+            Some(changed) => changed.clone(),
+            None if self.is_cleared => None,
+            None => std::env::var_os(key),
+        }
+    }
+
     /// Calls `give` for each variable that the child gets.
     pub(super) fn each(&self, mut give: impl FnMut(&OsStr, &OsStr)) {
         if !self.is_cleared {
@@ -176,13 +185,13 @@ impl Own {
 
     /// What becomes of the child's process group. Options that exclude each other were
     /// refused before.
-    pub(super) fn placing(&self, leads_tree: bool) -> Placing {
-        match (self.session, leads_tree, self.group) {
+    pub(super) fn placing(&self, leads: bool) -> Placing {
+        match (self.session, self.group) {
             // Who leads a session leads a group of it.
-            (true, ..) => Placing::Session,
-            (false, true, _) => Placing::Group(0),
-            (false, false, Some(group)) => Placing::Group(group),
-            (false, false, None) => Placing::Same,
+            (true, _) => Placing::Session,
+            (false, Some(group)) => Placing::Group(group),
+            (false, None) if leads => Placing::Group(0),
+            (false, None) => Placing::Same,
         }
     }
 }

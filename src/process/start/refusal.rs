@@ -52,6 +52,15 @@ fn name(recipe: &Recipe) -> std::borrow::Cow<'_, str> {
 fn at_step(recipe: &Recipe, step: &Step, error: io::Error) -> Error {
     let what = match step {
         Step::Enter(_) | Step::EnterOpen(_) => return in_folder(recipe, error),
+        Step::Cgroup(_) => {
+            "it can't join its control group; see the source of this error".to_owned()
+        }
+        Step::Terminal(_) => {
+            "its session can't have the terminal; see the source of this error".to_owned()
+        }
+        Step::Foreground(_) => {
+            "it can't have our terminal's foreground; leave out `foreground`".to_owned()
+        }
         Step::Session => "it can't lead a session; leave out `session`".to_owned(),
         Step::Group(group) => format!(
             "it can't join process group {group}; that must be of this session, and have a member"

@@ -15,6 +15,7 @@ use super::delay::within;
 use super::exit::Record;
 use super::output::{Bounds, Output, Talk};
 use super::pipe::{ChildStderr, ChildStdin, ChildStdout};
+use super::reach::TreeReach;
 use crate::ambient;
 
 /// A child process.
@@ -175,6 +176,11 @@ impl Child {
                 "the time of the child is over, and it was killed; allow more with `timeout`",
             )),
         }
+    }
+
+    /// Returns how far the signals reach that end the child: what of its tree dies with it.
+    pub fn tree_reach(&self) -> TreeReach {
+        if self.held.options.kill_tree { TreeReach::Job } else { TreeReach::Child }
     }
 
     /// Kills the child and waits until it is gone.

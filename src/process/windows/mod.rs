@@ -26,7 +26,11 @@ mod limit;
 #[path = "../output.rs"]
 mod output;
 mod pipe;
+#[path = "../reach.rs"]
+mod reach;
 mod sys;
+#[path = "../usage.rs"]
+mod usage;
 
 use std::ffi::OsStr;
 
@@ -37,6 +41,8 @@ pub use command::Command;
 pub use limit::{max_children, set_max_children};
 pub use output::{Output, PartialOutput};
 pub use pipe::{ChildStderr, ChildStdin, ChildStdout};
+pub use reach::TreeReach;
+pub use usage::Usage;
 
 /// Starts a program with arguments, with this process's standard streams (asyncio's
 /// `create_subprocess_exec`). Another thread starts the program, so that the loop keeps running.

@@ -62,6 +62,34 @@ pub(in crate::process::start) fn join_group(group: i32) -> Result<(), Errno> {
     check(unsafe { libc::setpgid(0, group) }).map(drop)
 }
 
+/// Writes to a descriptor.
+pub(in crate::process::start) fn write(fd: RawFd, bytes: &[u8]) -> Result<usize, Errno> {
+    // SAFETY: as many bytes to read as it says.
+    match unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) } {
+        -1 => Err(last()),
+        written => Ok(written as usize),
+    }
+}
+
+/// Makes a terminal the one of this session, which has none.
+pub(in crate::process::start) fn control(terminal: RawFd) -> Result<(), Errno> {
+    // SAFETY: takes numbers.
+    check(unsafe { libc::ioctl(terminal, libc::TIOCSCTTY as _, 0) }).map(drop)
+}
+
+/// Puts the child's group in the foreground of a terminal. Signals are blocked from here on
+/// until the plan lets them through: SIGTTOU would stop who asks for that in the background.
+pub(in crate::process::start) fn come_forward(terminal: RawFd) -> Result<(), Errno> {
+    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: `sigfillset` fills the set; there is nowhere to write.
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), std::ptr::null_mut());
+    }
+    // SAFETY: takes numbers.
+    check(unsafe { libc::tcsetpgrp(terminal, libc::getpgrp()) }).map(drop)
+}
+
 pub(in crate::process::start) fn set_limit(resource: Resource, limit: Limit) -> Result<(), Errno> {
     let cut = |limit: u64| match limit {
         u64::MAX => libc::RLIM_INFINITY,

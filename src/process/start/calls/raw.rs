@@ -109,6 +109,29 @@ pub(in crate::process::start) fn join_group(group: i32) -> Result<(), Errno> {
     numbers(libc::SYS_setpgid, [0, group as usize, 0]).map(drop)
 }
 
+/// Writes to a descriptor.
+pub(in crate::process::start) fn write(fd: RawFd, bytes: &[u8]) -> Result<usize, Errno> {
+    let (place, length) = (bytes.as_ptr().expose_provenance(), bytes.len());
+    // SAFETY: as many bytes to read as it says.
+    unsafe { call(libc::SYS_write, [fd as usize, place, length, 0, 0]) }
+}
+
+/// Makes a terminal the one of this session, which has none.
+pub(in crate::process::start) fn control(terminal: RawFd) -> Result<(), Errno> {
+    numbers(libc::SYS_ioctl, [terminal as usize, libc::TIOCSCTTY as usize, 0]).map(drop)
+}
+
+/// Puts the child's group in the foreground of a terminal. Signals are blocked from here on
+/// until the plan lets them through: SIGTTOU would stop who asks for that in the background.
+pub(in crate::process::start) fn come_forward(terminal: RawFd) -> Result<(), Errno> {
+    set_mask(u64::MAX)?;
+    let group = group_of(0)?;
+    let place = (&raw const group).expose_provenance();
+    // SAFETY: a number to read.
+    unsafe { call(libc::SYS_ioctl, [terminal as usize, libc::TIOCSPGRP as usize, place, 0, 0]) }
+        .map(drop)
+}
+
 pub(in crate::process::start) fn set_limit(resource: Resource, limit: Limit) -> Result<(), Errno> {
     // `u64::MAX` is `RLIM_INFINITY` here.
     let limit = [limit.soft, limit.hard];

@@ -1,0 +1,193 @@
+//! A terminal of a child's own: the side that this process has.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_io::{AsyncRead, AsyncWrite};
+use policy_core::Interest;
+use rustix::pty::{OpenptFlags, grantpt, openpt, unlockpt};
+
+use super::pipe::{ChildStdin, ChildStdout, Pipe, PollAppend};
+use super::terminal;
+use crate::io::bridge::PollRead;
+
+/// The terminal that a child runs in, seen from outside: what is written here the child
+/// reads as typed, and what it writes is read here. See
+/// [`Command::pty`](super::Command::pty).
+///
+/// Reading comes to an end when nobody has the terminal any more. There is no end to what is
+/// written: `"\x04"` (Ctrl-D) at the beginning of a line is what a program reads as the end.
+/// For two tasks at once, `futures_lite::io::split`.
+///
+/// ```
+/// # #[cfg(target_os = "linux")]
+/// # fn main() -> Result<(), policy::Error> {
+/// use futures_lite::{AsyncReadExt, AsyncWriteExt};
+/// use policy::process::Command;
+///
+/// policy::run(async {
+///     let mut child = Command::shell("read name; echo hello $name").pty().spawn()?;
+///     let mut pty = child.pty.take().expect("it has one");
+///     pty.write_all(b"world\n").await.expect("the terminal takes it");
+///     let mut said = String::new();
+///     pty.read_to_string(&mut said).await.expect("text");
+///     // What is typed is echoed.
+///     assert_eq!(said, "world\r\nhello world\r\n");
+///     child.wait().await?;
+///     Ok(())
+/// })
+/// # }
+/// # #[cfg(not(target_os = "linux"))]
+/// # fn main() {}
+/// ```
+#[derive(Debug)]
+pub struct Pty {
+    pipe: Pipe,
+}
+
+impl Pty {
+    /// Opens a terminal. Returns our side, and the child's.
+    pub(super) fn open() -> io::Result<(OwnedFd, OwnedFd)> {
+        let ours = openpt(FLAGS)?;
+        #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+        rustix::io::fcntl_setfd(&ours, rustix::io::FdFlags::CLOEXEC)?;
+        grantpt(&ours)?;
+        unlockpt(&ours)?;
+        let theirs = other_side(&ours)?;
+        // Until somebody says how large it is: what programs take for granted.
+        terminal::set_size(ours.as_fd(), 24, 80)?;
+        Ok((ours, theirs))
+    }
+
+    pub(super) fn new(ours: OwnedFd) -> io::Result<Self> {
+        Ok(Self { pipe: Pipe::new(ours)? })
+    }
+
+    /// Returns how large the terminal is: rows and columns.
+    ///
+    /// # Errors
+    /// What the system gives.
+    pub fn size(&self) -> io::Result<(u16, u16)> {
+        terminal::size(self.as_fd())
+    }
+
+    /// Makes the terminal as large as this, and tells the programs in its foreground
+    /// (SIGWINCH).
+    ///
+    /// # Errors
+    /// What the system gives.
+    pub fn resize(&self, rows: u16, columns: u16) -> io::Result<()> {
+        terminal::set_size(self.as_fd(), rows, columns)
+    }
+
+    /// Takes the two directions apart.
+    pub(super) fn ends(&self) -> io::Result<(ChildStdin, ChildStdout)> {
+        let end = || self.as_fd().try_clone_to_owned();
+        Ok((ChildStdin::new(end()?)?, ChildStdout::new(end()?)?))
+    }
+}
+
+/// Adds what a program takes for the end of its input: Ctrl-D, a second time if the line is
+/// not at its beginning.
+pub(super) fn typed(mut input: Vec<u8>) -> Vec<u8> {
+    const END: u8 = 4;
+    if input.last().is_some_and(|&last| last != b'\n') {
+        input.push(END);
+    }
+    input.push(END);
+    input
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+const FLAGS: OpenptFlags = OpenptFlags::RDWR.union(OpenptFlags::NOCTTY).union(OpenptFlags::CLOEXEC);
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+const FLAGS: OpenptFlags = OpenptFlags::RDWR.union(OpenptFlags::NOCTTY);
+
+/// By the descriptor, so that it is right in every mount namespace.
+#[cfg(target_os = "linux")]
+fn other_side(ours: &OwnedFd) -> io::Result<OwnedFd> {
+    Ok(rustix::pty::ioctl_tiocgptpeer(ours, FLAGS)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn other_side(ours: &OwnedFd) -> io::Result<OwnedFd> {
+    use rustix::fs::{Mode, OFlags, open};
+
+    let name = rustix::pty::ptsname(ours, Vec::new())?;
+    Ok(open(name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// What the system says where nobody has the other side any more.
+pub(super) fn is_end(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EIO)
+}
+
+fn end(polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    polled.map(|read| read.or_else(|error| if is_end(&error) { Ok(0) } else { Err(error) }))
+}
+
+impl AsyncRead for Pty {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let op = &mut |fd: BorrowedFd<'_>| Ok(rustix::io::read(fd, &mut *buf)?);
+        end(self.pipe.poll_io(cx, Interest::Readable, op))
+    }
+}
+
+impl AsyncWrite for Pty {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let op = &mut |fd: BorrowedFd<'_>| Ok(rustix::io::write(fd, buf)?);
+        self.pipe.poll_io(cx, Interest::Writable, op)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// The terminal is closed when this is dropped.
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl PollRead for Pty {
+    fn poll_read_uninit(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut [MaybeUninit<u8>],
+    ) -> Poll<io::Result<usize>> {
+        let op = &mut |fd: BorrowedFd<'_>| {
+            let (read, _left) = rustix::io::read(fd, &mut *buf)?;
+            Ok(read.len())
+        };
+        end(self.pipe.poll_io(cx, Interest::Readable, op))
+    }
+}
+
+bridge_read!(Pty);
+bridge_write!(Pty);
+
+impl PollAppend for Pty {
+    fn poll_append(&mut self, cx: &mut Context<'_>, into: &mut Vec<u8>) -> Poll<io::Result<usize>> {
+        let op = &mut |fd: BorrowedFd<'_>| {
+            Ok(rustix::io::read(fd, rustix::buffer::spare_capacity(into))?)
+        };
+        end(self.pipe.poll_io(cx, Interest::Readable, op))
+    }
+}
+
+impl AsFd for Pty {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pipe.anchor.fd().as_fd()
+    }
+}
