@@ -11,6 +11,7 @@
 //! | give a program its input, and collect its output | [`Command::input`], [`Child::communicate`] |
 //! | talk to a program while it runs | [`Command::spawn`], or [`Command::start`] in code that must not block |
 //! | call it as in asyncio | [`create_subprocess_exec`], [`create_subprocess_shell`] |
+//! | wait for whichever of many children exits next | [`watch_all`] |
 //! | run a program in a terminal | [`Command::pty`], [`Command::foreground`] |
 //! | wait for a child that other code started | [`watch`] |
 //! | wait for a child that tokio or async-process reaps | [`ForeignChild`] |
@@ -26,6 +27,7 @@ mod child;
 mod command;
 mod delay;
 mod exit;
+mod exits;
 mod hub;
 mod identity;
 mod input;
@@ -57,6 +59,7 @@ pub use std::process::ExitStatus;
 
 pub use child::{Child, Starting, watch};
 pub use command::Command;
+pub use exits::{Exits, watch_all};
 pub use interop::{ChildOwner, ForeignChild};
 pub use limit::{max_children, set_max_children};
 pub use output::{Output, PartialOutput};

@@ -1,0 +1,156 @@
+//! The exits of many children, one after another.
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod by_epoll;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "exits/no_epoll.rs"]
+mod by_epoll;
+mod by_watcher;
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use policy_core::Error;
+
+use super::child::Child;
+use super::identity::{Outcome, Record};
+use crate::ambient;
+
+use by_epoll::ByEpoll;
+use by_watcher::ByWatcher;
+
+/// Waits for many children at once, and gives their exits as they come.
+///
+/// By pidfds (Linux) that takes one descriptor and one waker for all of them, and each exit
+/// costs the same however many wait. A child without one is waited for by its watcher.
+///
+/// ```
+/// use policy::process::{Command, watch_all};
+///
+/// policy::run(async {
+///     let slow = Command::shell("read _; exit 1").stdin(policy::process::Stdio::piped()).spawn()?;
+///     let quick = Command::shell("exit 2").spawn()?;
+///     let mut exits = watch_all([&slow, &quick]);
+///     let (pid, status) = exits.next().await.expect("there are two");
+///     assert_eq!((pid, status?.code()), (quick.id(), Some(2)));
+///     slow.kill().await?;
+///     let (pid, _) = exits.next().await.expect("and one more");
+///     assert_eq!(pid, slow.id());
+///     assert!(exits.next().await.is_none());
+///     Ok::<(), policy::Error>(())
+/// })?;
+/// # Ok::<(), policy::Error>(())
+/// ```
+pub fn watch_all<'a>(children: impl IntoIterator<Item = &'a Child>) -> Exits {
+    let mut exits = Exits {
+        known: VecDeque::new(),
+        by_epoll: ByEpoll::new(),
+        by_watcher: ByWatcher::default(),
+    };
+    children.into_iter().for_each(|child| exits.push(child));
+    exits
+}
+
+/// The exits of children, in the order in which they exit: see [`watch_all`]. A stream, and
+/// [`next`](Self::next) for those who have no traits of streams in scope.
+#[must_use = "streams do nothing unless they are polled"]
+#[derive(Debug)]
+pub struct Exits {
+    /// Known when they were added.
+    known: VecDeque<Exit>,
+    by_epoll: Option<ByEpoll>,
+    by_watcher: ByWatcher,
+}
+
+/// The next exit that one of the two ways finds; as an error the children, if no reactor
+/// takes the descriptor.
+type Found = Result<(u32, Outcome), Vec<Arc<Record>>>;
+
+/// A number, and how its process ended.
+type Exit = (u32, Result<ExitStatus, Error>);
+
+impl Exits {
+    /// Waits for one more child.
+    pub fn push(&mut self, child: &Child) {
+        let record = child.record();
+        if let Some(outcome) = record.try_reap() {
+            self.known.push_back((record.pid(), outcome.into_result()));
+            return;
+        }
+        if let Some(by_epoll) = &mut self.by_epoll {
+            if by_epoll.push(record) {
+                return;
+            }
+        }
+        match child.watch() {
+            Ok(exit) => self.by_watcher.push(record, exit),
+            Err(error) => self.known.push_back((record.pid(), Err(error))),
+        }
+    }
+
+    /// Returns for how many exits this waits.
+    pub fn len(&self) -> usize {
+        let by_epoll = self.by_epoll.as_ref().map_or(0, ByEpoll::len);
+        self.known.len() + by_epoll + self.by_watcher.len()
+    }
+
+    /// Returns true if nothing is left to wait for.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the number of the next child that exits, and how it did; `None` when all
+    /// have.
+    ///
+    /// Cancel safe. Its errors are those of [`Child::wait`].
+    pub async fn next(&mut self) -> Option<(u32, Result<ExitStatus, Error>)> {
+        // While they run a paused clock does not jump.
+        let _outside = ambient::outside();
+        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+}
+
+impl Stream for Exits {
+    type Item = (u32, Result<ExitStatus, Error>);
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if let Some(exit) = this.known.pop_front() {
+            return Poll::Ready(Some(exit));
+        }
+        if let Some(by_epoll) = &mut this.by_epoll {
+            match by_epoll.poll(cx) {
+                Poll::Ready(Ok((pid, outcome))) => {
+                    return Poll::Ready(Some((pid, Outcome::into_result(outcome))));
+                }
+                Poll::Ready(Err(records)) => {
+                    // No reactor takes the descriptor: as for those that have none.
+                    for record in records {
+                        match super::exit::Watch::ungated(record.clone()) {
+                            Ok(watch) => this.by_watcher.push(&record, watch.into()),
+                            Err(error) => this.known.push_back((record.pid(), Err(error))),
+                        }
+                    }
+                    this.by_epoll = None;
+                    if let Some(exit) = this.known.pop_front() {
+                        return Poll::Ready(Some(exit));
+                    }
+                }
+                Poll::Pending => {}
+            }
+        }
+        if let Poll::Ready(exit) = this.by_watcher.poll(cx) {
+            return Poll::Ready(Some(exit));
+        }
+        if this.is_empty() { Poll::Ready(None) } else { Poll::Pending }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.len(), Some(self.len()))
+    }
+}
