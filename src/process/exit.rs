@@ -34,7 +34,7 @@ enum How {
     ///
     /// In this order: the descriptor leaves the reactor before it is free for
     /// another registration.
-    Pidfd { anchor: Anchor, _lease: Lease, held: u32 },
+    Pidfd { anchor: Anchor, _lease: Lease, held: u32, was_polled: bool },
     /// Somebody else reaps the child and tells.
     Told,
 }
@@ -70,7 +70,7 @@ impl Watch {
             }
         };
         let anchor = Anchor::new(lease.fd().clone());
-        Ok(Self::new(record, gate, How::Pidfd { anchor, _lease: lease, held: 0 }))
+        Ok(Self::new(record, gate, How::Pidfd { anchor, _lease: lease, held: 0, was_polled: false }))
     }
 
     /// Waits until somebody who attends the child has reaped it.
@@ -113,17 +113,23 @@ impl Watch {
 
     fn poll_pidfd(&mut self, cx: &mut Context<'_>) -> Poll<Result<ExitStatus, Error>> {
         let record = self.claim.record().clone();
-        let How::Pidfd { anchor, held, .. } = &mut self.how else { return Poll::Pending };
+        let How::Pidfd { anchor, held, was_polled, .. } = &mut self.how else {
+            return Poll::Pending;
+        };
+        // A child that was just started runs, and one whose reactor has called has exited:
+        // one question each, the right one first.
+        let mut runs_still = !std::mem::replace(was_polled, true);
         let mut outcome = None;
         let mut reap = |fd: std::os::fd::BorrowedFd<'_>| {
-            outcome = record.try_reap();
-            if outcome.is_some() {
-                return Ok(REAPED);
+            if !std::mem::take(&mut runs_still) {
+                outcome = record.try_reap();
+                if outcome.is_some() {
+                    return Ok(REAPED);
+                }
             }
             if !sys::is_readable(fd) {
                 return Err(std::io::ErrorKind::WouldBlock.into());
             }
-            // It may have exited between the two questions.
             outcome = record.try_reap();
             Ok(if outcome.is_some() { REAPED } else { HELD })
         };
