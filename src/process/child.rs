@@ -59,7 +59,7 @@ pub struct Child {
     pub stdout: Option<ChildStdout>,
     /// The child's standard error, if it is a pipe.
     pub stderr: Option<ChildStderr>,
-    /// The other side of the child's terminal, if it has [one of its
+    /// This process's side of the child's terminal, if it has [one of its
     /// own](super::Command::pty). Dropping it hangs up (SIGHUP).
     pub pty: Option<Pty>,
     talk: Option<Box<Talk>>,

@@ -70,7 +70,11 @@ impl Watch {
             }
         };
         let anchor = Anchor::new(lease.fd().clone());
-        Ok(Self::new(record, gate, How::Pidfd { anchor, _lease: lease, held: 0, was_polled: false }))
+        Ok(Self::new(
+            record,
+            gate,
+            How::Pidfd { anchor, _lease: lease, held: 0, was_polled: false },
+        ))
     }
 
     /// Waits until somebody who attends the child has reaped it.

@@ -24,10 +24,10 @@ use crate::ambient;
 use by_epoll::ByEpoll;
 use by_watcher::ByWatcher;
 
-/// Waits for many children at once, and gives their exits as they come.
+/// Waits for many children at once, and yields their exits in the order in which they exit.
 ///
-/// By pidfds (Linux) that takes one descriptor and one waker for all of them, and each exit
-/// costs the same however many wait. A child without one is waited for by its watcher.
+/// On Linux this takes one descriptor and one waker for all children with a pidfd, and the cost
+/// of an exit does not depend on how many wait. For other children, their watchers wait.
 ///
 /// ```
 /// use policy::process::{Command, watch_all};
@@ -56,8 +56,8 @@ pub fn watch_all<'a>(children: impl IntoIterator<Item = &'a Child>) -> Exits {
     exits
 }
 
-/// The exits of children, in the order in which they exit: see [`watch_all`]. A stream, and
-/// [`next`](Self::next) for those who have no traits of streams in scope.
+/// A stream of the exits of children, in the order in which they exit; see [`watch_all`]. Call
+/// [`next`](Self::next) where no stream trait is in scope.
 #[must_use = "streams do nothing unless they are polled"]
 #[derive(Debug)]
 pub struct Exits {
@@ -93,21 +93,21 @@ impl Exits {
         }
     }
 
-    /// Returns for how many exits this waits.
+    /// Returns the number of exits that are still to come.
     pub fn len(&self) -> usize {
         let by_epoll = self.by_epoll.as_ref().map_or(0, ByEpoll::len);
         self.known.len() + by_epoll + self.by_watcher.len()
     }
 
-    /// Returns true if nothing is left to wait for.
+    /// Returns true if no exit is left to wait for.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Returns the number of the next child that exits, and how it did; `None` when all
-    /// have.
+    /// Returns the pid of the next child that exits, and its status, or `None` if all have
+    /// exited. The error of a status is that of [`Child::wait`].
     ///
-    /// Cancel safe. Its errors are those of [`Child::wait`].
+    /// Cancel safe.
     pub async fn next(&mut self) -> Option<(u32, Result<ExitStatus, Error>)> {
         // While they run a paused clock does not jump.
         let _outside = ambient::outside();

@@ -14,13 +14,13 @@ use super::pipe::{ChildStdin, ChildStdout, Pipe, PollAppend};
 use super::terminal;
 use crate::io::bridge::PollRead;
 
-/// The terminal that a child runs in, seen from outside: what is written here the child
-/// reads as typed, and what it writes is read here. See
+/// This process's side of the terminal that a child runs in. The child reads what you write here
+/// as if it were typed, and you read what the child writes. See
 /// [`Command::pty`](super::Command::pty).
 ///
-/// Reading comes to an end when nobody has the terminal any more. There is no end to what is
-/// written: `"\x04"` (Ctrl-D) at the beginning of a line is what a program reads as the end.
-/// For two tasks at once, `futures_lite::io::split`.
+/// Reading ends when no process has the terminal open any more. To end the child's input, write
+/// `"\x04"` (Ctrl-D) at the beginning of a line. To read and write in two tasks, split it with
+/// `futures_lite::io::split`.
 ///
 /// ```
 /// # #[cfg(target_os = "linux")]
@@ -66,19 +66,18 @@ impl Pty {
         Ok(Self { pipe: Pipe::new(ours)? })
     }
 
-    /// Returns how large the terminal is: rows and columns.
+    /// Returns the size of the terminal: rows and columns.
     ///
     /// # Errors
-    /// What the system gives.
+    /// Returns the system's error.
     pub fn size(&self) -> io::Result<(u16, u16)> {
         terminal::size(self.as_fd())
     }
 
-    /// Makes the terminal as large as this, and tells the programs in its foreground
-    /// (SIGWINCH).
+    /// Sets the size of the terminal, and notifies the programs in its foreground (SIGWINCH).
     ///
     /// # Errors
-    /// What the system gives.
+    /// Returns the system's error.
     pub fn resize(&self, rows: u16, columns: u16) -> io::Result<()> {
         terminal::set_size(self.as_fd(), rows, columns)
     }

@@ -1,23 +1,23 @@
 //! How much of a tree can be ended.
 
-/// How far the signals reach that end a child: what [`kill`](super::Child::kill),
+/// How much of a child's tree [`kill`](super::Child::kill),
 /// [`terminate`](super::Child::terminate) and
-/// [`kill_on_drop`](super::Command::kill_on_drop) leave nothing of. See
+/// [`kill_on_drop`](super::Command::kill_on_drop) end. See
 /// [`Child::tree_reach`](super::Child::tree_reach).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TreeReach {
-    /// The child alone: [`kill_tree`](super::Command::kill_tree) is off.
+    /// Only the child: [`kill_tree`](super::Command::kill_tree) is off.
     Child,
-    /// Its process group; and on Linux what descends from it and has left the group, as far
-    /// as `/proc` shows it: a process whose parent has ended, such as a daemon, is missed.
+    /// Its process group; on Linux also descendants that left the group, as far as `/proc`
+    /// shows them. Misses a process whose parent has ended, such as a daemon.
     Group,
-    /// As `Group`, and daemons too, since this process is a subreaper: they come to it, and
-    /// are known by the environment that they began with. One that was given another
-    /// environment is missed.
+    /// Like `Group`, and also daemons, which become children of this process because it is a
+    /// subreaper. Recognizes them by the environment that they started with; misses those that
+    /// started with another.
     Orphans,
-    /// All that it has started, by a control group of its own (Linux, cgroup v2).
+    /// Every process that it started, by a control group of its own (Linux, cgroup v2).
     Cgroup,
-    /// All that it has started, by a job object (Windows).
+    /// Every process that it started, by a job object (Windows).
     Job,
 }

@@ -2,26 +2,26 @@
 
 use std::time::Duration;
 
-/// What a child has used of the machine: it, and those of its children that it has waited
-/// for (`getrusage(2)`). The kernel says so when the child is reaped.
+/// Which resources a child used, together with those of its children that it waited for
+/// (`getrusage(2)`). The kernel reports them when the child is reaped.
 ///
 /// See [`Child::usage`](super::Child::usage) and [`Output::usage`](super::Output::usage).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
-    /// Processor time of the programs themselves.
+    /// Processor time in user mode.
     pub user_time: Duration,
-    /// Processor time of the kernel, on their behalf.
+    /// Processor time in the kernel.
     pub system_time: Duration,
-    /// The most memory that the largest of them had in use at once, in bytes.
+    /// The largest resident set of one of these processes, in bytes.
     pub max_memory: u64,
-    /// Page faults that needed no input.
+    /// Page faults without I/O.
     pub minor_faults: u64,
-    /// Page faults that waited for input.
+    /// Page faults with I/O.
     pub major_faults: u64,
-    /// How often it gave the processor up by itself, to wait.
+    /// How often they gave up the processor to wait.
     pub voluntary_switches: u64,
-    /// How often the processor was taken from it.
+    /// How often the kernel preempted them.
     pub involuntary_switches: u64,
 }
 
