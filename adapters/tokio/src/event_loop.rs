@@ -19,6 +19,7 @@ use tokio::task::coop;
 
 use crate::drive::Drive;
 use crate::drivers::{Driver, is_thread_ending};
+use crate::options::Options;
 use crate::scoped::Scoped;
 use crate::tenure::{self, Lent, Owned, Tenure};
 use crate::timer::LoopTimer;
@@ -37,33 +38,56 @@ pub(crate) struct TokioLoop {
 }
 
 impl TokioLoop {
-    pub(crate) fn current_thread() -> Result<Arc<dyn EventLoop>, Error> {
-        let runtime = Owned::build(Builder::new_current_thread())?;
+    pub(crate) fn current_thread(options: &Options) -> Result<Arc<dyn EventLoop>, Error> {
+        let mut builder = named(Builder::new_current_thread());
+        options.apply(&mut builder)?;
+        if let Some(hook) = options.on_thread_start.clone() {
+            builder.on_thread_start(move || hook());
+        }
         let state = LoopState::new("tokio:current_thread", LoopKind::Selector);
-        Ok(Self::owned(state, runtime)?)
+        Ok(Self::owned(state, Owned::build(&mut builder)?)?)
     }
 
-    pub(crate) fn multi_thread(workers: Option<usize>) -> Result<Arc<dyn EventLoop>, Error> {
-        let mut builder = Builder::new_multi_thread();
-        match workers {
-            Some(workers) => drop(builder.worker_threads(limits::worker_threads(workers)?.get())),
-            None => check_variable()?,
+    pub(crate) fn multi_thread(options: &Options) -> Result<Arc<dyn EventLoop>, Error> {
+        let mut builder = named(Builder::new_multi_thread());
+        Self::built(&mut builder, options)
+    }
+
+    /// Makes a loop of a builder, which decides whether its runtime has threads.
+    pub(crate) fn built(
+        builder: &mut Builder,
+        options: &Options,
+    ) -> Result<Arc<dyn EventLoop>, Error> {
+        if options.worker_threads.is_none() {
+            check_variable()?;
         }
+        options.apply(builder)?;
         // Locked until the loop is made: a worker that starts earlier waits for it.
         let home = Arc::new(Mutex::new(Weak::<Self>::new()));
         let mut made = home.lock().unwrap_or_else(PoisonError::into_inner);
         builder.on_thread_start({
-            let home = home.clone();
+            let (home, hook) = (home.clone(), options.on_thread_start.clone());
             move || {
                 let home = home.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 // The thread is the loop's until it ends, and the entry ends with it.
                 // Threads that block are such threads, too: `block_in_place` makes
                 // workers of them. Our own jobs there hide the entry.
                 mem::forget(context::enter_worker(home));
+                if let Some(hook) = &hook {
+                    hook();
+                }
             }
         });
+        let runtime = Owned::build(builder)?;
+        let has_threads = runtime
+            .handle()
+            .is_some_and(|handle| handle.runtime_flavor() != RuntimeFlavor::CurrentThread);
+        if !has_threads {
+            let state = LoopState::new("tokio:current_thread", LoopKind::Selector);
+            return Ok(Self::owned(state, runtime)?);
+        }
         let state = LoopState::self_driving("tokio:multi_thread", LoopKind::Selector);
-        let event_loop = Self::owned(state, Owned::build(builder)?)?;
+        let event_loop = Self::owned(state, runtime)?;
         *made = Arc::downgrade(&event_loop);
         Ok(event_loop)
     }
@@ -274,6 +298,12 @@ impl Drop for TokioLoop {
         }
         adopt::forget(self.handle.id(), self);
     }
+}
+
+/// Names the threads, unless the user does.
+fn named(mut builder: Builder) -> Builder {
+    builder.thread_name("policy-tokio");
+    builder
 }
 
 /// Checks what tokio takes from the environment where no number is asked for. What is no

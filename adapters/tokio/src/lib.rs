@@ -18,6 +18,7 @@ mod fair;
 mod keeper;
 
 mod nesting;
+mod options;
 mod policy;
 mod scoped;
 #[cfg(unix)]

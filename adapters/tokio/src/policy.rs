@@ -1,11 +1,12 @@
 //! The choice of the tokio runtime behind the loops.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use policy_core::{Context, ContextPolicy, Error, EventLoop, EventLoopPolicy, LoopFactory};
-use tokio::runtime::Handle;
+use tokio::runtime::{Builder, Handle};
 
 use crate::event_loop::TokioLoop;
+use crate::options::Options;
 
 /// Makes event loops that are tokio runtimes.
 ///
@@ -45,7 +46,7 @@ impl TokioPolicy {
     /// ```
     #[must_use]
     pub fn current_thread() -> Self {
-        Self::new(Loops { runtime: Choice::CurrentThread, workers: None })
+        Self::new(Loops::of(Choice::CurrentThread))
     }
 
     /// Makes a policy whose loops run their tasks on worker threads, also while no thread runs the
@@ -63,7 +64,7 @@ impl TokioPolicy {
     /// ```
     #[must_use]
     pub fn multi_thread() -> Self {
-        Self::new(Loops { runtime: Choice::MultiThread, workers: None })
+        Self::new(Loops::of(Choice::MultiThread))
     }
 
     /// Makes a policy whose loops spawn onto an existing runtime.
@@ -88,7 +89,7 @@ impl TokioPolicy {
     /// ```
     #[must_use]
     pub fn from_handle(handle: Handle) -> Self {
-        Self::new(Loops { runtime: Choice::Handle(handle), workers: None })
+        Self::new(Loops::of(Choice::Handle(handle)))
     }
 
     /// Sets how many worker threads each loop has.
@@ -110,7 +111,105 @@ impl TokioPolicy {
     /// ```
     #[must_use]
     pub fn worker_threads(self, workers: usize) -> Self {
-        Self::new(Loops { workers: Some(workers), ..self.loops })
+        self.with(|options| options.worker_threads = Some(workers))
+    }
+
+    /// Makes a policy whose loops have runtimes of this builder, for options that this type does
+    /// not name.
+    ///
+    /// The policy turns timers and I/O on, and puts its own function in place of the builder's
+    /// `on_thread_start`: give yours to [`on_thread_start`](Self::on_thread_start). Spawning while no
+    /// loop runs returns [`ErrorKind::NoRunningLoop`](policy_core::ErrorKind), also where the
+    /// runtime has threads: tokio does not tell before it has built one.
+    ///
+    /// ```
+    /// use policy_core::EventLoopPolicy;
+    /// use policy_tokio::TokioPolicy;
+    ///
+    /// let mut builder = tokio::runtime::Builder::new_multi_thread();
+    /// builder.worker_threads(1).global_queue_interval(31);
+    /// let event_loop = TokioPolicy::from_builder(builder).new_event_loop()?;
+    /// assert_eq!(event_loop.name(), "tokio:multi_thread");
+    /// event_loop.close()?;
+    /// # Ok::<(), policy_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn from_builder(builder: Builder) -> Self {
+        Self::new(Loops::of(Choice::Builder(Arc::new(Mutex::new(builder)))))
+    }
+
+    /// Sets how many threads for blocking jobs each loop may have; tokio's default is 512.
+    ///
+    /// Making a loop returns [`ErrorKind::InvalidInput`](policy_core::ErrorKind) for 0.
+    ///
+    /// ```
+    /// use policy_core::EventLoopPolicy;
+    /// use policy_tokio::TokioPolicy;
+    ///
+    /// let event_loop = TokioPolicy::current_thread().max_blocking_threads(8).new_event_loop()?;
+    /// event_loop.close()?;
+    /// # Ok::<(), policy_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn max_blocking_threads(self, most: usize) -> Self {
+        self.with(|options| options.max_blocking_threads = Some(most))
+    }
+
+    /// Sets the name of the loops' threads, which is `policy-tokio` otherwise.
+    ///
+    /// Making a loop returns [`ErrorKind::InvalidInput`](policy_core::ErrorKind) for a name that
+    /// contains NUL.
+    #[must_use]
+    pub fn thread_name(self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        self.with(|options| options.thread_name = Some(name))
+    }
+
+    /// Sets the stack size of the loops' threads, in bytes; tokio's default is 2 MiB. The system
+    /// raises a size that is too small. Where it refuses one that is too large, making a loop
+    /// returns [`ErrorKind::Io`](policy_core::ErrorKind).
+    #[must_use]
+    pub fn thread_stack_size(self, bytes: usize) -> Self {
+        self.with(|options| options.thread_stack_size = Some(bytes))
+    }
+
+    /// Sets after how many polls tokio looks at its reactor; tokio's default is 61.
+    ///
+    /// Making a loop returns [`ErrorKind::InvalidInput`](policy_core::ErrorKind) for 0.
+    #[must_use]
+    pub fn event_interval(self, polls: u32) -> Self {
+        self.with(|options| options.event_interval = Some(polls))
+    }
+
+    /// Sets a function that each thread of the loops calls when it starts, the threads for blocking
+    /// jobs too.
+    ///
+    /// ```
+    /// use policy_core::EventLoopPolicy;
+    /// use policy_tokio::TokioPolicy;
+    ///
+    /// let policy = TokioPolicy::multi_thread()
+    ///     .on_thread_start(|| println!("a thread starts"))
+    ///     .on_thread_stop(|| println!("a thread ends"));
+    /// policy.new_event_loop()?.close()?;
+    /// # Ok::<(), policy_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn on_thread_start(self, f: impl Fn() + Send + Sync + 'static) -> Self {
+        self.with(|options| options.on_thread_start = Some(Arc::new(f)))
+    }
+
+    /// Sets a function that each thread of the loops calls when it ends; see
+    /// [`on_thread_start`](Self::on_thread_start).
+    #[must_use]
+    pub fn on_thread_stop(self, f: impl Fn() + Send + Sync + 'static) -> Self {
+        self.with(|options| options.on_thread_stop = Some(Arc::new(f)))
+    }
+
+    fn with(self, set: impl FnOnce(&mut Options)) -> Self {
+        let mut loops = self.loops;
+        set(&mut loops.options);
+        Self::new(loops)
     }
 
     fn new(loops: Loops) -> Self {
@@ -135,7 +234,7 @@ impl EventLoopPolicy for TokioPolicy {
 #[derive(Clone, Debug)]
 struct Loops {
     runtime: Choice,
-    workers: Option<usize>,
+    options: Options,
 }
 
 #[derive(Clone, Debug)]
@@ -143,21 +242,39 @@ enum Choice {
     CurrentThread,
     MultiThread,
     Handle(Handle),
+    /// Locked while a runtime is built.
+    Builder(Arc<Mutex<Builder>>),
+}
+
+impl Loops {
+    fn of(runtime: Choice) -> Self {
+        Self { runtime, options: Options::default() }
+    }
 }
 
 impl LoopFactory for Loops {
     fn new_event_loop(&self) -> Result<Arc<dyn EventLoop>, Error> {
-        Ok(match (&self.runtime, self.workers) {
-            (Choice::CurrentThread, None) => TokioLoop::current_thread()?,
-            (Choice::MultiThread, workers) => TokioLoop::multi_thread(workers)?,
-            (Choice::Handle(handle), None) => TokioLoop::lent(handle.clone()),
-            (Choice::CurrentThread | Choice::Handle(_), Some(_)) => return Err(no_workers()),
-        })
+        let options = &self.options;
+        match &self.runtime {
+            Choice::CurrentThread if options.worker_threads.is_some() => Err(no_workers()),
+            Choice::CurrentThread => TokioLoop::current_thread(options),
+            Choice::MultiThread => TokioLoop::multi_thread(options),
+            Choice::Handle(handle) if options.is_empty() => Ok(TokioLoop::lent(handle.clone())),
+            Choice::Handle(_) if options.worker_threads.is_some() => Err(no_workers()),
+            Choice::Handle(_) => Err(Error::new(
+                policy_core::ErrorKind::InvalidInput,
+                "the threads of a runtime that is there already are its owner's; give the options to its builder",
+            )),
+            Choice::Builder(builder) => {
+                let mut builder = builder.lock().unwrap_or_else(PoisonError::into_inner);
+                TokioLoop::built(&mut builder, options)
+            }
+        }
     }
 
     fn is_self_driving(&self) -> bool {
         match self.runtime {
-            Choice::CurrentThread => false,
+            Choice::CurrentThread | Choice::Builder(_) => false,
             Choice::MultiThread | Choice::Handle(_) => true,
         }
     }

@@ -44,8 +44,8 @@ pub(crate) struct Owned {
 
 impl Owned {
     /// Builds a runtime with all that tokio has.
-    pub(crate) fn build(mut builder: Builder) -> Result<Self, Error> {
-        builder.enable_all().thread_name("policy-tokio");
+    pub(crate) fn build(builder: &mut Builder) -> Result<Self, Error> {
+        builder.enable_all();
         // Caught: tokio panics on a `TOKIO_WORKER_THREADS` that is no number, and if
         // no thread can be had.
         let built = catch_unwind(AssertUnwindSafe(|| builder.build()));
