@@ -13,10 +13,11 @@
 //! The expansions begin with `::policy`. If the crate has another name, or is only reachable
 //! through a re-export, name it with `crate`:
 //!
-//! ```standalone_crate
-//! # mod framework { pub mod policy {
-//! #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/policy/mod.rs"));
-//! # } }
+//! ```
+//! mod framework {
+//!     pub use ::policy;
+//! }
+//!
 //! #[framework::policy::main(crate = framework::policy)]
 //! async fn main() {
 //!     println!("on the loop");
@@ -46,21 +47,15 @@ mod test_macro;
 /// `policy`, `name` and `env` exclude each other. Each form, also the first, may add
 /// `crate = path::to::policy`, for a crate `policy` that is not at `::policy`.
 ///
-/// ```standalone_crate
-/// # extern crate self as policy;
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/policy/mod.rs"));
-/// # mod example {
+/// ```
 /// use policy::TokioPolicy;
 ///
 /// #[policy::main(policy = TokioPolicy::multi_thread().worker_threads(2))]
-/// # pub
 /// async fn main() -> Result<(), Box<dyn std::error::Error>> {
 ///     let port: u16 = "8080".parse()?;
 ///     println!("would listen on {port}");
 ///     Ok(())
 /// }
-/// # }
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> { example::main() }
 /// ```
 ///
 /// # The function
@@ -72,21 +67,15 @@ mod test_macro;
 /// arguments into a synchronous function that blocks until the body completes. Its return type may
 /// then be any.
 ///
-/// ```standalone_crate
-/// # extern crate self as policy;
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/policy/mod.rs"));
-/// # mod example {
+/// ```
 /// #[policy::main]
 /// async fn answer() -> u32 {
 ///     42
 /// }
 ///
-/// # pub
 /// fn main() {
 ///     assert_eq!(answer(), 42);
 /// }
-/// # }
-/// # fn main() { example::main() }
 /// ```
 ///
 /// The expression of `policy` is evaluated outside the body, before the loop exists: it can't
@@ -123,12 +112,8 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `clock = manual` | it is paused, and moves by `policy::time::advance` only |
 /// | `crate = path::to::policy` | for a crate `policy` that is not at `::policy` |
 ///
-/// ```standalone_crate
-/// # extern crate self as policy;
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/policy/mod.rs"));
+/// ```
 /// # fn main() {}
-/// # mod example {
-/// # #![allow(unused_imports)]
 /// use policy::{SmolPolicy, TokioPolicy};
 ///
 /// #[policy::test]
@@ -143,25 +128,19 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 /// async fn far_things_are_refused() {
 ///     panic!("out of reach");
 /// }
-/// # }
 /// ```
 ///
 /// Write it with its path: an imported `test` would hide the standard attribute.
 ///
 /// # All loops, and what they can do
 ///
-/// ```standalone_crate
-/// # extern crate self as policy;
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/policy/mod.rs"));
+/// ```
 /// # fn main() {}
-/// # mod example {
-/// # #![allow(dead_code)]
 /// #[policy::test(all, requires(children), timeout = "30s")]
 /// async fn a_child_is_waited_for() { /* … */ }
 ///
 /// #[policy::test(all, clock = virtual)]
 /// async fn an_hour_passes_in_no_time() { /* … */ }
-/// # }
 /// ```
 ///
 /// `cargo test tokio` then runs the tests on tokio's loops. `requires` knows `children`, `jump`
