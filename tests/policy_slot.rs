@@ -211,7 +211,7 @@ fn a_scoped_policy_ends_with_a_panic_too() {
 }
 
 #[test]
-fn a_policy_set_inside_a_scope_is_the_processs_and_seen_after_it() {
+fn a_policy_set_inside_a_scope_is_of_the_process_and_seen_after_it() {
     let _alone = alone();
     let process: Arc<dyn EventLoopPolicy> = Arc::new(DefaultEventLoopPolicy::new());
     with_event_loop_policy(DefaultEventLoopPolicy::new(), || {
