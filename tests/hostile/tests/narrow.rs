@@ -1,6 +1,6 @@
 //! The default loop where a register has 32 bits, for `ci/i686`. On 64 bits this would be
 //! what the root's `tests/conformance.rs` runs, once more.
-#![cfg(target_pointer_width = "32")]
+#![cfg(policy_narrow)]
 
 mod default {
     policy_conformance::suite!(policy::DefaultEventLoopPolicy::new());
