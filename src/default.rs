@@ -49,7 +49,7 @@ impl Default for DefaultEventLoopPolicy {
 
 #[cfg(all(feature = "default-loop", not(windows)))]
 fn new_event_loop() -> Result<Arc<dyn EventLoop>, Error> {
-    policy_smol::SelectorEventLoop::new()
+    policy_poller::SelectorEventLoop::new()
 }
 
 /// As asyncio since Python 3.8.

@@ -1,8 +1,15 @@
 //! A loop inside another main loop.
 
+#[cfg(unix)]
+mod watcher;
+
+#[cfg(unix)]
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
+#[cfg(unix)]
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -20,9 +27,9 @@ use policy_core::{Error, EventLoop, IntoPolicy};
 /// message to the host, or signal a condition variable. It is called at most once until the next
 /// turn.
 ///
-/// Which loops can be guests? Those that notice by themselves that a socket is ready: the default
-/// loop on Unix, and `SmolPolicy::current_thread()`. Others return
-/// [`Unsupported`](crate::ErrorKind::Unsupported).
+/// Which loops can be guests? The default loop on Unix, and `SmolPolicy::current_thread()`. Others
+/// return [`Unsupported`](crate::ErrorKind::Unsupported). While the guest is idle, a thread of this
+/// crate watches its reactor; a host that watches descriptors itself calls [`as_fd`](Self::as_fd).
 ///
 /// It stays on its thread. Dropping it closes the loop and cancels the remaining tasks.
 ///
@@ -50,6 +57,14 @@ use policy_core::{Error, EventLoop, IntoPolicy};
 /// ```
 pub struct Guest {
     event_loop: Arc<dyn EventLoop>,
+    /// Readable while the loop's reactor has something to tell.
+    #[cfg(unix)]
+    descriptor: Option<OwnedFd>,
+    /// The host watches it.
+    #[cfg(unix)]
+    is_watched: Cell<bool>,
+    #[cfg(unix)]
+    watcher: Option<watcher::Watcher>,
     _stays_here: PhantomData<*const ()>,
 }
 
@@ -123,7 +138,16 @@ impl Guest {
             event_loop.close()?;
             return Err(error);
         }
-        Ok(Self { event_loop, _stays_here: PhantomData })
+        Ok(Self {
+            #[cfg(unix)]
+            descriptor: event_loop.descriptor(),
+            #[cfg(unix)]
+            is_watched: Cell::new(event_loop.wakes_by_itself()),
+            #[cfg(unix)]
+            watcher: None,
+            event_loop,
+            _stays_here: PhantomData,
+        })
     }
 
     /// Runs everything that is ready or due, and does not wait.
@@ -146,7 +170,48 @@ impl Guest {
     pub fn turn(&mut self) -> Result<Turn, Error> {
         self.event_loop.run_once()?;
         let (is_idle, next_timer) = self.event_loop.outlook();
+        #[cfg(unix)]
+        if is_idle && !self.is_watched.get() {
+            self.watch()?;
+        }
         Ok(Turn { is_idle, next_timer })
+    }
+
+    /// Has a thread watch the loop until the next turn.
+    #[cfg(unix)]
+    fn watch(&mut self) -> Result<(), Error> {
+        let Some(descriptor) = &self.descriptor else { return Ok(()) };
+        let watcher = match &self.watcher {
+            Some(watcher) => watcher,
+            None => {
+                let started = watcher::Watcher::start(&self.event_loop, descriptor.as_fd());
+                self.watcher.insert(started.map_err(|error| {
+                    Error::io("can't start a thread that watches a guest; end others, raise the limits, or use `Guest::as_fd`", error)
+                })?)
+            }
+        };
+        watcher.arm();
+        Ok(())
+    }
+
+    /// Returns a descriptor that is readable while the guest's reactor has events, for hosts that
+    /// watch descriptors: they call [`turn`](Self::turn) then. No thread watches the guest any
+    /// more. Returns `None` if the loop has no such descriptor (smol's).
+    ///
+    /// `wake` is still called for everything else.
+    ///
+    /// ```
+    /// use policy::{DefaultEventLoopPolicy, Guest};
+    ///
+    /// let guest = Guest::new(DefaultEventLoopPolicy::new(), || ())?;
+    /// assert!(guest.as_fd().is_some());
+    /// # Ok::<(), policy::Error>(())
+    /// ```
+    #[cfg(unix)]
+    pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        let descriptor = self.descriptor.as_ref()?;
+        self.is_watched.set(true);
+        Some(descriptor.as_fd())
     }
 
     /// Spawns a task, which later turns poll.

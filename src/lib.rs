@@ -79,7 +79,7 @@ pub use task::{
 };
 #[cfg(all(windows, any(feature = "default-loop", feature = "compio")))]
 pub use windows::WindowsProactorEventLoopPolicy;
-#[cfg(all(windows, any(feature = "default-loop", feature = "smol")))]
+#[cfg(all(windows, feature = "default-loop"))]
 pub use windows::WindowsSelectorEventLoopPolicy;
 pub use within::{Within, within};
 
@@ -91,8 +91,8 @@ pub use policy_compio::ProactorEventLoop;
 pub use policy_compio::{CompioPolicy, Driver as CompioDriver};
 #[cfg(feature = "macros")]
 pub use policy_macros::{main, test};
-#[cfg(any(feature = "default-loop", feature = "smol"))]
-pub use policy_smol::SelectorEventLoop;
+#[cfg(feature = "default-loop")]
+pub use policy_poller::SelectorEventLoop;
 #[cfg(feature = "smol")]
 pub use policy_smol::SmolPolicy;
 #[cfg(feature = "tokio")]

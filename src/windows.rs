@@ -42,7 +42,7 @@ macro_rules! policy {
     };
 }
 
-#[cfg(any(feature = "default-loop", feature = "smol"))]
+#[cfg(feature = "default-loop")]
 policy! {
     /// Gives each thread a [`SelectorEventLoop`](crate::SelectorEventLoop), which waits
     /// for sockets to be ready (AFD). asyncio: `WindowsSelectorEventLoopPolicy`.

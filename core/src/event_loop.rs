@@ -187,6 +187,13 @@ pub trait EventLoop: Debug + Send + Sync + 'static {
         false
     }
 
+    /// Returns a descriptor that is readable while the reactor has events, if there is one: a host
+    /// can wait for it between two turns.
+    #[cfg(unix)]
+    fn descriptor(&self) -> Option<std::os::fd::OwnedFd> {
+        None
+    }
+
     /// Returns false if the loop also runs tasks that were not spawned through it, and so can't
     /// know when everything is idle: then a paused clock does not jump, and
     /// [`pause`](EventLoop#method.pause) returns [`ErrorKind::Unsupported`].

@@ -13,9 +13,10 @@ use policy_core::Source;
 #[cfg(unix)]
 use policy_core::os::OwnedIo;
 use policy_core::{Error, ErrorKind, EventLoop, Job, LoopKind, LoopState, Selector, Timer};
+use policy_poller::timers;
 
 use crate::shared::Shared;
-use crate::{Driver, drive, local, timer};
+use crate::{Driver, drive, local};
 
 /// The event loop on compio (asyncio's `ProactorEventLoop`): io_uring, IOCP, or polling where the
 /// system has neither.
@@ -106,7 +107,7 @@ impl EventLoop for ProactorEventLoop {
     }
 
     fn timer(&self, deadline: Instant) -> Result<Timer, Error> {
-        Ok(timer::at(self.shared.clone(), deadline))
+        Ok(timers::at(self.shared.clone(), deadline))
     }
 
     #[cfg(unix)]

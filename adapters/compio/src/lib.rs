@@ -25,10 +25,7 @@ mod event_loop;
 mod local;
 mod policy;
 mod shared;
-mod timer;
 
-#[cfg(unix)]
-mod poller;
 #[cfg(any(target_os = "linux", windows))]
 mod proactor;
 #[cfg(unix)]

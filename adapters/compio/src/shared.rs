@@ -6,8 +6,8 @@ use std::task::{Wake, Waker};
 use std::thread::{self, ThreadId};
 
 use policy_core::{Error, ErrorKind, LoopId};
+use policy_poller::timers::{Home, Timers};
 
-use crate::timer::Timers;
 use crate::{Driver, local};
 
 /// What others need to know of the runtime, which stays on its thread.
@@ -126,6 +126,16 @@ impl Shared {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Home for Shared {
+    fn timers(&self) -> &Timers {
+        &self.timers
+    }
+
+    fn ring(&self) {
+        self.ring();
     }
 }
 

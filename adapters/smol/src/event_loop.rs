@@ -17,14 +17,10 @@ use policy_core::{Error, ErrorKind, EventLoop, Job, LoopKind, LoopState, Selecto
 use crate::executor::OwnedExecutor;
 use crate::workers::Workers;
 
-/// The event loop on smol's crates: async-io waits for descriptors and timers (asyncio's
-/// `SelectorEventLoop`); async-executor runs the tasks, if the loop has threads.
-///
-/// Tasks run on the thread that runs the loop, and wait while no thread does. Tasks that were
-/// spawned with `spawn_local` belong to the thread that spawned them: if the loop is closed on
-/// another thread, they are dropped when their thread ends.
+/// The event loop on smol's crates: async-io waits for descriptors and timers; async-executor runs
+/// the tasks, if the loop has threads.
 #[derive(Debug)]
-pub struct SelectorEventLoop {
+pub(crate) struct SmolLoop {
     state: LoopState,
     /// Where tasks run while nobody drives the loop; `SmolPolicy` asks for that. Else
     /// the thread that drives the loop runs them.
@@ -40,36 +36,17 @@ struct Threads {
     tasks: Tracker,
 }
 
-impl SelectorEventLoop {
-    /// Makes a loop. It does not run yet, and no policy knows it.
-    ///
-    /// # Errors
-    /// Returns [`ErrorKind::Io`] if the system has no descriptors or no thread for async-io's
-    /// reactor, which the first loop starts.
-    ///
-    /// ```
-    /// let event_loop = policy_smol::SelectorEventLoop::new()?;
-    /// assert_eq!(event_loop.name(), "selector");
-    /// event_loop.close()?;
-    /// # Ok::<(), policy_core::Error>(())
-    /// ```
-    #[allow(clippy::new_ret_no_self, reason = "loops are shared: every call takes an `Arc`")]
-    pub fn new() -> Result<Arc<dyn EventLoop>, Error> {
-        Self::current_thread("selector")
-    }
-
-    pub(crate) fn current_thread(name: &'static str) -> Result<Arc<dyn EventLoop>, Error> {
+impl SmolLoop {
+    pub(crate) fn current_thread() -> Result<Arc<dyn EventLoop>, Error> {
         reactor::start()?;
-        Ok(Arc::new(Self { state: LoopState::new(name, LoopKind::Selector), threads: None }))
+        let state = LoopState::new("smol:current_thread", LoopKind::Selector);
+        Ok(Arc::new(Self { state, threads: None }))
     }
 
-    pub(crate) fn multi_thread(
-        name: &'static str,
-        threads: NonZeroUsize,
-    ) -> Result<Arc<dyn EventLoop>, Error> {
+    pub(crate) fn multi_thread(threads: NonZeroUsize) -> Result<Arc<dyn EventLoop>, Error> {
         reactor::start()?;
         let this = Arc::new(Self {
-            state: LoopState::self_driving(name, LoopKind::Selector),
+            state: LoopState::self_driving("smol:multi_thread", LoopKind::Selector),
             threads: Some(Threads {
                 executor: OwnedExecutor::new(),
                 workers: Workers::default(),
@@ -91,7 +68,7 @@ impl SelectorEventLoop {
     }
 }
 
-impl EventLoop for SelectorEventLoop {
+impl EventLoop for SmolLoop {
     fn state(&self) -> &LoopState {
         &self.state
     }
@@ -140,7 +117,7 @@ impl EventLoop for SelectorEventLoop {
     }
 }
 
-impl Drop for SelectorEventLoop {
+impl Drop for SmolLoop {
     fn drop(&mut self) {
         if self.state.is_forked() {
             // Its workers are the parent's, and so may be the locks of its tasks.

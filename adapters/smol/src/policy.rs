@@ -6,7 +6,7 @@ use std::thread;
 
 use policy_core::{Context, ContextPolicy, Error, EventLoop, EventLoopPolicy, LoopFactory, limits};
 
-use crate::SelectorEventLoop;
+use crate::event_loop::SmolLoop;
 
 /// Gives each thread a loop on smol's executor; creates one by itself on the main thread only.
 ///
@@ -101,10 +101,8 @@ enum Flavour {
 impl LoopFactory for Flavour {
     fn new_event_loop(&self) -> Result<Arc<dyn EventLoop>, Error> {
         match *self {
-            Self::CurrentThread => SelectorEventLoop::current_thread("smol:current_thread"),
-            Self::MultiThread { threads } => {
-                SelectorEventLoop::multi_thread("smol:multi_thread", worker_threads(threads)?)
-            }
+            Self::CurrentThread => SmolLoop::current_thread(),
+            Self::MultiThread { threads } => SmolLoop::multi_thread(worker_threads(threads)?),
         }
     }
 

@@ -12,10 +12,10 @@ mod behaviours;
 
 use behaviours::Make;
 use policy_core::EventLoopPolicy;
-use policy_smol::{SelectorEventLoop, SmolPolicy};
+use policy_smol::SmolPolicy;
 
 /// The loops that the behaviours are run with.
 pub(crate) const LOOPS: &[Make] = &[
-    || SelectorEventLoop::new().unwrap(),
+    || SmolPolicy::current_thread().new_event_loop().unwrap(),
     || SmolPolicy::multi_thread().worker_threads(2).new_event_loop().unwrap(),
 ];

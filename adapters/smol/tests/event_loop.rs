@@ -17,10 +17,10 @@ use std::thread;
 use common::{HANG, without_hang};
 use futures_lite::future;
 use policy_core::{EventLoop, EventLoopPolicy, LoopKind};
-use policy_smol::{SelectorEventLoop, SmolPolicy};
+use policy_smol::SmolPolicy;
 
-fn selector() -> Arc<dyn EventLoop> {
-    SelectorEventLoop::new().unwrap()
+fn current_thread() -> Arc<dyn EventLoop> {
+    SmolPolicy::current_thread().new_event_loop().unwrap()
 }
 
 fn multi_thread() -> Arc<dyn EventLoop> {
@@ -28,9 +28,9 @@ fn multi_thread() -> Arc<dyn EventLoop> {
 }
 
 #[test]
-fn a_task_waits_until_somebody_drives_a_selector_loop() {
+fn a_task_waits_until_somebody_drives_a_loop_without_threads() {
     without_hang(|| {
-        let event_loop = selector();
+        let event_loop = current_thread();
         assert!(!event_loop.is_self_driving());
         let polled = Arc::new(AtomicUsize::new(0));
         let handle = event_loop.spawn({
@@ -38,7 +38,7 @@ fn a_task_waits_until_somebody_drives_a_selector_loop() {
             async move { polled.fetch_add(1, Ordering::SeqCst) }
         });
         // Another loop that runs on this thread does not run it either.
-        let other = selector();
+        let other = current_thread();
         other.run_until_complete(future::yield_now()).unwrap();
         assert_eq!(polled.load(Ordering::SeqCst), 0);
         event_loop.run_until_complete(handle).unwrap().unwrap();
@@ -88,8 +88,6 @@ fn loops_are_named_as_they_are_chosen() {
         event_loop.close().unwrap();
         name
     };
-    assert_eq!(name(selector()), "selector");
+    assert_eq!(name(current_thread()), "smol:current_thread");
     assert_eq!(name(multi_thread()), "smol:multi_thread");
-    let policy = SmolPolicy::current_thread();
-    assert_eq!(name(policy.new_event_loop().unwrap()), "smol:current_thread");
 }

@@ -52,14 +52,3 @@ impl Future for LoopTimer {
 fn without_runtime(deadline: Instant) -> Poll<()> {
     if Instant::now() < deadline { Poll::Pending } else { Poll::Ready(()) }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::LoopTimer;
-
-    #[test]
-    fn a_timer_needs_no_box() {
-        // `policy_core::Timer` has room for so much.
-        assert!(size_of::<LoopTimer>() <= 128, "{}", size_of::<LoopTimer>());
-    }
-}

@@ -97,9 +97,6 @@ pub fn cause(row: &Row) -> Option<&'static str> {
         _ if row.group == "build" && row.measure.contains("time") => Some(
             "By `cargo build --timings` of `policy` with feature tokio, 19.5 s of compiling: `policy` 3.6, its core 3.5, rustix with what is below it 4.7, tokio itself 2.9, its adapter 1.6. An executor alone does no net, children and signals.",
         ),
-        _ if row.group == "build" => Some(
-            "stackfuture, which keeps timers out of boxes, brings two more that only check its constants.",
-        ),
         case if row.group == "net" && case.contains("connections") => Some(
             "A socket is registered when it first waits, which is within the time of its ten round trips, and natively when it is made.",
         ),

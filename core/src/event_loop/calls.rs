@@ -356,7 +356,11 @@ impl dyn EventLoop {
     #[doc(hidden)]
     pub fn set_host(&self, host: Box<dyn Fn() + Send + Sync>) -> Result<(), Error> {
         self.state().check_open()?;
-        if self.is_self_driving() || !self.wakes_by_itself() {
+        #[cfg(unix)]
+        let is_watched = self.wakes_by_itself() || self.descriptor().is_some();
+        #[cfg(not(unix))]
+        let is_watched = self.wakes_by_itself();
+        if self.is_self_driving() || !is_watched {
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 format!(
@@ -369,6 +373,12 @@ impl dyn EventLoop {
             true => Ok(()),
             false => Err(ErrorKind::AlreadyRunning.into()),
         }
+    }
+
+    /// Tells the host that there is something to do, unless it knows.
+    #[doc(hidden)]
+    pub fn tell_host(&self) {
+        self.state().ready().tell_host();
     }
 
     /// Returns whether nothing is ready, and when the next timer is due.

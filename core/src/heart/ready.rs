@@ -275,6 +275,12 @@ impl Ready {
     /// Wakes the driver, if it sleeps; without one, the host.
     pub(super) fn ring(&self) {
         self.ring_driver();
+        self.tell_host();
+    }
+
+    /// Tells the host, if there is one.
+    #[inline]
+    pub(crate) fn tell_host(&self) {
         if let Some(host) = self.host.get() {
             self.tell(host);
         }

@@ -416,7 +416,7 @@ impl Idle {
 /// The executor's timer, which wakes a loop for the next of its own.
 #[derive(Default)]
 pub(super) struct Alarm {
-    timer: Option<(Instant, Pin<Box<Timer>>)>,
+    timer: Option<(Instant, Timer)>,
     /// By which addresses the waker is known that it has.
     waker: (usize, usize),
 }
@@ -446,11 +446,11 @@ impl Alarm {
         let timer = match &mut self.timer {
             Some((_, timer)) => timer,
             none => match event_loop.timer(next) {
-                Ok(timer) => &mut none.insert((next, Box::pin(timer))).1,
+                Ok(timer) => &mut none.insert((next, timer)).1,
                 Err(error) => return fail(event_loop, error),
             },
         };
-        if timer.as_mut().poll(cx).is_ready() {
+        if Pin::new(timer).poll(cx).is_ready() {
             self.timer = None;
             cx.waker().wake_by_ref();
         }

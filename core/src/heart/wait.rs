@@ -38,7 +38,7 @@ pub struct Wait {
     /// `None` before the first poll, and after the moment has come.
     key: Option<Key>,
     /// Where nobody drives the loop: the executor's own.
-    alarm: Option<Pin<Box<Timer>>>,
+    alarm: Option<Timer>,
 }
 
 impl Wait {
@@ -140,10 +140,10 @@ impl Wait {
         }
         if self.alarm.is_none() {
             let Some(real) = ready.clock().real(deadline) else { return Ok(Waited::Pending) };
-            self.alarm = Some(Box::pin(event_loop.timer(real)?));
+            self.alarm = Some(event_loop.timer(real)?);
         }
         if let Some(alarm) = &mut self.alarm {
-            if alarm.as_mut().poll(&mut Context::from_waker(waker)).is_ready() {
+            if Pin::new(alarm).poll(&mut Context::from_waker(waker)).is_ready() {
                 self.alarm = None;
                 waker.wake_by_ref();
             }

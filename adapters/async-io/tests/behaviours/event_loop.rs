@@ -184,7 +184,7 @@ fn many_blocking_jobs_block_at_once() {
 #[test]
 fn a_loop_runs_inside_a_plain_block_on() {
     on_each_loop(|event_loop| {
-        async_io::block_on(async {
+        futures_lite::future::block_on(async {
             let handle = event_loop.spawn(async { 6 * 7 });
             assert_eq!(event_loop.run_until_complete(handle).unwrap().unwrap(), 42);
         });

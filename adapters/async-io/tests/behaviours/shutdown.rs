@@ -283,7 +283,7 @@ fn a_closed_loop_is_freed() {
 }
 
 fn cancelled<T>(handle: JoinHandle<T>) -> bool {
-    match async_io::block_on(handle) {
+    match futures_lite::future::block_on(handle) {
         Ok(_) => false,
         Err(error) => error.is_cancelled(),
     }

@@ -1,7 +1,7 @@
-//! The system's own readiness: epoll, or what `polling` finds elsewhere.
+//! The system's own readiness: epoll, or what `polling` finds elsewhere (kqueue, AFD).
 //!
-//! Edges are waited for: a descriptor is registered once, in both directions, and a
-//! wait costs no system call.
+//! Edges are waited for where the system has them: a descriptor is registered once, in
+//! both directions, and a wait costs no system call.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod epoll;
@@ -9,9 +9,9 @@ mod epoll;
 mod others;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) use epoll::{Events, Poller};
+pub(crate) use epoll::Poller;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) use others::{Events, Poller};
+pub(crate) use others::Poller;
 
 /// A descriptor that became ready.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
 //! Timers of a loop, which any thread may make, poll and drop.
 //!
-//! Not compio's, which stay on the thread that made them. The loop waits no longer
-//! than until the first of these.
+//! The loop waits no longer than until the first of these. They are few: a loop's own
+//! timer queue has one, for the first of all that it knows.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -13,14 +13,39 @@ use std::time::Instant;
 
 use policy_core::Timer;
 
-use crate::shared::Shared;
-
 /// When a timer fires, and a number to tell it from others of that moment.
 type Key = (Instant, u64);
 
-/// The timers of one loop that are waited for.
+/// The part of a loop that has timers.
+///
+/// ```
+/// use policy_poller::timers::{self, Home, Timers};
+/// use std::sync::Arc;
+///
+/// #[derive(Default)]
+/// struct Shared(Timers);
+///
+/// impl Home for Shared {
+///     fn timers(&self) -> &Timers {
+///         &self.0
+///     }
+///     fn ring(&self) {}
+/// }
+///
+/// let shared = Arc::new(Shared::default());
+/// let _timer = timers::at(shared.clone(), std::time::Instant::now());
+/// assert!(shared.0.next().is_none()); // not polled yet
+/// ```
+pub trait Home: Send + Sync + 'static {
+    /// Returns them.
+    fn timers(&self) -> &Timers;
+    /// Has the thread that drives the loop look at them again.
+    fn ring(&self);
+}
+
+/// The timers of one loop that are waited for; see [`Home`].
 #[derive(Debug, Default)]
-pub(crate) struct Timers {
+pub struct Timers {
     table: Mutex<Table>,
     /// How many there are: a loop without timers takes no lock.
     count: AtomicUsize,
@@ -35,7 +60,11 @@ struct Table {
 
 impl Timers {
     /// Returns when the first fires.
-    pub(crate) fn next(&self) -> Option<Instant> {
+    ///
+    /// ```
+    /// assert!(policy_poller::timers::Timers::default().next().is_none());
+    /// ```
+    pub fn next(&self) -> Option<Instant> {
         if self.count.load(Ordering::Acquire) == 0 {
             return None;
         }
@@ -43,7 +72,11 @@ impl Timers {
     }
 
     /// Wakes those whose time has come.
-    pub(crate) fn fire(&self) {
+    ///
+    /// ```
+    /// policy_poller::timers::Timers::default().fire();
+    /// ```
+    pub fn fire(&self) {
         if self.count.load(Ordering::Acquire) == 0 {
             return;
         }
@@ -60,7 +93,11 @@ impl Timers {
     }
 
     /// Wakes all of them, and takes no more: whoever waits sees that the loop is closed.
-    pub(crate) fn close(&self) {
+    ///
+    /// ```
+    /// policy_poller::timers::Timers::default().close();
+    /// ```
+    pub fn close(&self) {
         let left = {
             let mut table = self.lock();
             table.closed = true;
@@ -107,39 +144,38 @@ impl Timers {
     }
 }
 
-pub(crate) fn at(shared: Arc<Shared>, deadline: Instant) -> Timer {
-    Timer::new(Sleep { shared, deadline, key: None })
+/// Makes a timer that is ready at `deadline`; see [`Home`].
+pub fn at<H: Home>(home: Arc<H>, deadline: Instant) -> Timer {
+    Timer::new(Sleep { home, deadline, key: None })
 }
 
-struct Sleep {
-    shared: Arc<Shared>,
+struct Sleep<H: Home> {
+    home: Arc<H>,
     deadline: Instant,
     key: Option<Key>,
 }
 
-const _: () = assert!(size_of::<Sleep>() <= 128, "each timer would be boxed");
-
-impl Future for Sleep {
+impl<H: Home> Future for Sleep<H> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if Instant::now() >= self.deadline {
             return Poll::Ready(());
         }
-        let (key, first) = self.shared.timers.wait(self.key, self.deadline, cx.waker());
+        let (key, first) = self.home.timers().wait(self.key, self.deadline, cx.waker());
         self.key = key;
         if first {
             // It may sleep for longer.
-            self.shared.ring();
+            self.home.ring();
         }
         Poll::Pending
     }
 }
 
-impl Drop for Sleep {
+impl<H: Home> Drop for Sleep<H> {
     fn drop(&mut self) {
         if let Some(key) = self.key {
-            self.shared.timers.cancel(key);
+            self.home.timers().cancel(key);
         }
     }
 }
