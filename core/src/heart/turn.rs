@@ -247,6 +247,9 @@ impl<'a, P: FnMut(&mut Context<'_>) -> Poll<()>> Turn<'a, P> {
             return Moved::Not;
         };
         match self.idle.look(self.ran, self.event_loop) {
+            // A reactor on another thread woke somebody before it told of the byte, and since
+            // this turn looked: that is not idle.
+            Moved::On if self.ready.has_mail() => Moved::Not,
             Moved::On => {
                 self.ready.clock().jump(next);
                 self.ready.fire();
