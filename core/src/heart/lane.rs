@@ -12,7 +12,7 @@ use std::ptr::{self, NonNull};
 use std::rc::Rc;
 
 use super::Ready;
-use super::local::Part;
+use super::local_tasks::Part;
 use super::ready::Entry;
 
 thread_local! {

@@ -6,7 +6,7 @@
 //! | `ready` | all that is ready, in one queue, and who has to run it |
 //! | `lane` | the part of that queue that the driving thread has for itself |
 //! | `turn` | one run: the main future, and batches of what is ready |
-//! | `local` | tasks that stay on the thread that drives their loop |
+//! | `local_tasks` | tasks that stay on the thread that drives their loop |
 //! | `callback` | one callback: called once, or cancelled |
 //! | `schedule` | all that comes later, in the order of deadlines |
 //! | `moments` | what the run asks of schedule and clock |
@@ -26,7 +26,7 @@ mod callback;
 mod clock;
 mod keeper;
 mod lane;
-mod local;
+mod local_tasks;
 mod moments;
 mod probe;
 mod pump;
@@ -42,7 +42,7 @@ pub use wait::{Wait, Waited};
 
 pub(crate) use callback::new;
 pub(crate) use lane::Lane;
-pub(crate) use local::close as close_local;
+pub(crate) use local_tasks::close as close_local;
 pub(crate) use pump::start;
 pub(crate) use ready::Ready;
 pub(crate) use turn::Turn;

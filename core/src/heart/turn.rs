@@ -18,7 +18,7 @@ use slab::Slab;
 use super::lane::{self, Driving, Lane};
 use super::probe::Probe;
 use super::ready::{Driver, Entry, Ready};
-use super::{callback, local, pump};
+use super::{callback, local_tasks, pump};
 use crate::task::{Homed, Scheduled};
 use crate::{EventLoop, ExceptionContext, Timer, budget, executors};
 
@@ -97,7 +97,7 @@ impl<'a, P: FnMut(&mut Context<'_>) -> Poll<()>> Turn<'a, P> {
     fn begin(&mut self) {
         executors::note(&self.waker);
         self.driving = Some(lane::enter(self.lane));
-        *self.lane.part.borrow_mut() = local::find(self.event_loop.state().id());
+        *self.lane.part.borrow_mut() = local_tasks::find(self.event_loop.state().id());
         self.living = self.ready.begin_run(self.lane);
     }
 
@@ -366,7 +366,7 @@ impl<P> Drop for Turn<'_, P> {
         let living = mem::take(&mut self.living);
         let pump = self.ready.end_run(self.lane, living);
         if let Some(part) = self.lane.part.take() {
-            local::leave(self.event_loop.state().id(), &part);
+            local_tasks::leave(self.event_loop.state().id(), &part);
         }
         pump::start(self.event_loop, pump);
     }
