@@ -13,58 +13,37 @@
 //! | know which loop runs this code | [`context`] |
 //! | receive signals of the process | [`signal`] |
 
-pub mod blocking;
-pub mod budget;
-pub mod context;
-mod debug;
-mod error;
-mod event_loop;
-mod exception;
-mod executors;
-pub mod foreign;
+mod contract;
 mod heart;
-#[doc(hidden)]
-pub mod limits;
-pub mod local;
-pub mod os;
-#[doc(hidden)]
-pub mod peer;
+mod io;
 mod policy;
-mod proactor;
-pub mod registry;
-mod selector;
 pub mod signal;
-mod state;
-pub mod task;
-mod timer;
-mod timers;
-pub mod tracker;
-#[doc(hidden)]
-pub mod wakers;
-mod watcher;
+mod sync;
 
 /// The clock of a loop, and what waits for it.
 pub mod clock {
     pub use crate::heart::{Advance, Outside, Wait, Waited, all_real};
 }
 
-pub use blocking::{BlockingExecutor, Job};
-pub use error::{Error, ErrorKind};
-pub use event_loop::{EventLoop, LoopKind, ShutdownReport};
-pub use exception::{ExceptionContext, ExceptionHandler};
-pub use heart::{Handle, TimerHandle};
+pub use contract::{
+    Address, Buffer, ChildCallback, ChildId, ChildWatcher, Completed, Completion, CurrentLoop,
+    Error, ErrorKind, EventLoop, EventLoopPolicy, ExitFuture, Interest, IntoPolicy, IoBuf,
+    IoBufMut, LoopId, LoopKind, LoopState, Operation, Proactor, Promise, Resource, ResourceKind,
+    Selector, Source, Timer, foreign, os,
+};
+pub use heart::blocking::{BlockingExecutor, Job};
+pub use heart::exception::{ExceptionContext, ExceptionHandler};
+pub use heart::{
+    Handle, ShutdownReport, TimerHandle, blocking, budget, context, local, task, tracker,
+};
+#[doc(hidden)]
+pub use io::peer;
+pub use io::{ProactorHandle, Readiness, SelectorHandle, SharedSource};
+#[doc(hidden)]
+pub use policy::limits;
 pub use policy::{
-    Context, ContextKey, ContextPolicy, CurrentLoop, EventLoopPolicy, IntoContext, IntoLoopFactory,
-    IntoPolicy, LoopFactory,
+    Context, ContextKey, ContextPolicy, IntoContext, IntoLoopFactory, IntoWatcher, LoopFactory,
+    WatcherSlot, provide_child_watcher, registry,
 };
-pub use proactor::{
-    Address, Buffer, Completed, Completion, IoBuf, IoBufMut, Operation, Proactor, ProactorHandle,
-    Promise, Resource, ResourceKind,
-};
-pub use selector::{Interest, Readiness, Selector, SelectorHandle, SharedSource, Source};
-pub use state::{LoopId, LoopState};
-pub use timer::Timer;
-pub use watcher::{
-    ChildCallback, ChildId, ChildWatcher, ExitFuture, IntoWatcher, WatcherSlot,
-    provide_child_watcher,
-};
+#[doc(hidden)]
+pub use sync::wakers;

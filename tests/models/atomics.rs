@@ -1,4 +1,4 @@
-//! loom's atomics, with a ticket drawn before each access; see `core/src/task/sync.rs`.
+//! loom's atomics, with a ticket drawn before each access; see `core/src/heart/task/sync.rs`.
 
 use std::sync::atomic::Ordering::{self, Relaxed};
 

@@ -5,7 +5,7 @@
 //! `cargo test -p event-loop-policy-models`
 #![cfg(test)]
 
-/// What `src/process/sync.rs`, `core/src/selector/sync.rs` and `core/src/signal/sync.rs` are
+/// What `src/process/sync.rs`, `core/src/io/sync.rs` and `core/src/signal/sync.rs` are
 /// there.
 mod sync {
     pub(super) use std::sync::PoisonError;
@@ -20,12 +20,14 @@ mod sync {
     }
 }
 
-/// What `core/src/executors.rs` is there: here all wakers are an executor's.
-mod executors {
-    use std::task::Waker;
+mod heart {
+    /// What `core/src/heart/executors.rs` is there: here all wakers are an executor's.
+    pub(super) mod executors {
+        use std::task::Waker;
 
-    pub(super) fn is_executors(_waker: &Waker) -> bool {
-        true
+        pub(crate) fn is_executors(_waker: &Waker) -> bool {
+            true
+        }
     }
 }
 
@@ -34,7 +36,7 @@ mod atomics;
 #[path = "../../src/process/wakers.rs"]
 mod wakers;
 
-#[path = "../../core/src/selector/waiters.rs"]
+#[path = "../../core/src/io/waiters.rs"]
 mod waiters;
 
 #[path = "../../core/src/signal/holders.rs"]

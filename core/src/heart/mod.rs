@@ -22,21 +22,33 @@
 //! callbacks only. On other loops all waits for the next run, as in asyncio.
 
 mod advance;
+pub mod blocking;
+pub mod budget;
 mod callback;
+mod calls;
 mod clock;
+pub mod context;
+pub(crate) mod debug;
+pub(crate) mod exception;
+pub(crate) mod executors;
 mod keeper;
 mod lane;
+pub mod local;
 mod local_tasks;
 mod moments;
 mod probe;
 mod pump;
 mod ready;
 mod schedule;
+pub mod task;
+mod timers;
+pub mod tracker;
 mod turn;
 mod wait;
 
 pub use advance::Advance;
 pub use callback::{Handle, TimerHandle};
+pub use calls::ShutdownReport;
 pub use clock::{Outside, all_real};
 pub use wait::{Wait, Waited};
 

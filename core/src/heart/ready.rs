@@ -20,7 +20,7 @@ use super::clock::Clock;
 use super::lane::{self, Lane};
 use super::schedule::{Due, Schedule};
 use crate::EventLoop;
-use crate::debug::Slow;
+use crate::heart::debug::Slow;
 use crate::local::Generation;
 use crate::task::{Home, Homed, JoinHandle, Scheduled, quietly};
 

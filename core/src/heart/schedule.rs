@@ -13,8 +13,8 @@ use std::task::Waker;
 use std::time::Instant;
 
 use super::callback;
+use super::timers::{self, Wheel};
 use crate::task::quietly;
-use crate::timers::{self, Wheel};
 use crate::wakers;
 
 const SHARDS: usize = 8;

@@ -18,9 +18,9 @@ use slab::Slab;
 use super::lane::{self, Driving, Lane};
 use super::probe::Probe;
 use super::ready::{Driver, Entry, Ready};
-use super::{callback, local_tasks, pump};
+use super::{callback, executors, local_tasks, pump};
 use crate::task::{Homed, Scheduled};
-use crate::{EventLoop, ExceptionContext, Timer, budget, executors};
+use crate::{EventLoop, ExceptionContext, Timer, budget};
 
 /// After how many polls the reactor is looked at, also within a batch.
 const LOOK: usize = 64;

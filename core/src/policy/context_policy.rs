@@ -8,9 +8,9 @@ use std::thread;
 
 use super::exclusive::Exclusive;
 use super::keys::Key;
-use super::{Context, ContextKey, CurrentLoop, EventLoopPolicy, IntoContext};
-use crate::watcher::make_provided;
-use crate::{ChildWatcher, Error, ErrorKind, EventLoop, WatcherSlot, local, task};
+use super::provided::make_provided;
+use super::{Context, ContextKey, IntoContext, WatcherSlot};
+use crate::{ChildWatcher, CurrentLoop, Error, ErrorKind, EventLoop, EventLoopPolicy, local, task};
 
 /// Creates event loops.
 ///

@@ -18,6 +18,7 @@
 mod bell;
 #[cfg(unix)]
 mod callback;
+mod calls;
 #[cfg(unix)]
 mod handler;
 #[cfg(unix)]

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use super::EventLoop;
-use crate::Error;
-use crate::signal::SignalKind;
+use super::SignalKind;
+use crate::{Error, EventLoop};
 
 /// Signals of the process.
 impl dyn EventLoop {

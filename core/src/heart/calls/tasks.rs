@@ -4,9 +4,9 @@ use std::future::Future;
 use std::panic::Location;
 use std::sync::Arc;
 
-use super::EventLoop;
+use crate::heart::debug;
 use crate::task::{self, JoinHandle};
-use crate::{BlockingExecutor, Error, ErrorKind, Job, debug};
+use crate::{BlockingExecutor, Error, ErrorKind, EventLoop, Job};
 
 /// Tasks, and jobs that block.
 impl dyn EventLoop {

@@ -8,10 +8,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::{EventLoop, LoopKind};
 use crate::clock::Advance;
 use crate::heart::{Lane, Turn};
-use crate::{Error, ErrorKind, ProactorHandle, SelectorHandle, context};
+use crate::{Error, ErrorKind, EventLoop, LoopKind, ProactorHandle, SelectorHandle, context};
 
 /// Reports what was left when a loop shut down.
 ///

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use crate::blocking::{Executor, Gauge};
-use crate::debug;
-use crate::exception::Handlers;
+use crate::heart::debug;
+use crate::heart::exception::Handlers;
 use crate::heart::{self, Outside, Ready};
-use crate::selector::Watches;
+use crate::io::Watches;
 use crate::{Error, ErrorKind, LoopKind};
 
 /// The identity of an event loop, never reused within a process.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::Id;
-use crate::exception::message_of;
+use crate::heart::exception::message_of;
 use crate::{EventLoop, ExceptionContext, context, foreign};
 
 /// Explains why awaiting a [`JoinHandle`](super::JoinHandle) returned no output.

@@ -3,8 +3,7 @@
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::ChildWatcher;
-use crate::Error;
+use crate::{ChildWatcher, Error};
 
 /// The argument of `policy::set_child_watcher`: a watcher, a shared watcher, or `None` for the
 /// default.

@@ -4,8 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::EventLoop;
-use crate::{ExceptionContext, ExceptionHandler, task};
+use crate::{EventLoop, ExceptionContext, ExceptionHandler, task};
 
 /// Failures that nobody waits for, and debug mode.
 impl dyn EventLoop {

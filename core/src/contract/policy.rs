@@ -1,13 +1,6 @@
 //! The contract of every policy.
 
-mod context_policy;
-mod exclusive;
-mod keys;
-
 use std::sync::Arc;
-
-pub use context_policy::{ContextPolicy, IntoLoopFactory, LoopFactory};
-pub use keys::{Context, ContextKey, IntoContext};
 
 use crate::{ChildWatcher, Error, ErrorKind, EventLoop};
 

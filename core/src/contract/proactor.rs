@@ -1,24 +1,14 @@
 //! The contract of a loop that waits for completion.
 
 mod address;
-mod attached;
-mod blocking;
 mod buffer;
 mod completion;
-mod emulated;
-mod handle;
 mod operation;
 mod resource;
-mod sockets;
-#[cfg(unix)]
-mod streams;
-#[cfg(unix)]
-mod sys;
 
 pub use address::Address;
 pub use buffer::{Buffer, IoBuf, IoBufMut};
 pub use completion::{Completed, Completion, Promise};
-pub use handle::ProactorHandle;
 pub use operation::Operation;
 pub use resource::{Resource, ResourceKind};
 

@@ -4,9 +4,8 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::EventLoop;
 use crate::heart::{self, Handle, TimerHandle};
-use crate::{Error, ErrorKind, context};
+use crate::{Error, ErrorKind, EventLoop, context};
 
 /// Callbacks.
 ///

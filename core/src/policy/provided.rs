@@ -2,8 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::ChildWatcher;
-use crate::{Error, ErrorKind};
+use crate::{ChildWatcher, Error, ErrorKind};
 
 /// Makes a watcher.
 type Make = fn() -> Result<Arc<dyn ChildWatcher>, Error>;

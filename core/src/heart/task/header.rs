@@ -35,7 +35,7 @@ use std::task::Waker;
 use super::current::Id;
 use super::scheduled::{Home, Scheduled};
 use super::sync::{AtomicUsize, UnsafeCell};
-use crate::executors;
+use crate::heart::executors;
 
 /// The result is in the stage, and the future is gone.
 const COMPLETE: usize = 1;

@@ -184,7 +184,7 @@ impl Buffer {
     }
 
     /// Leaves out what was written: the next write goes on from there.
-    pub(super) fn advance(&mut self, written: usize) {
+    pub(crate) fn advance(&mut self, written: usize) {
         self.written += written.min(self.as_slice().len());
     }
 

@@ -1,19 +1,10 @@
 //! The contract of every event loop.
 
-mod callbacks;
-mod calls;
-mod diagnostics;
-mod elsewhere;
-mod signals;
-mod tasks;
-
 use std::any::Any;
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
-
-pub use calls::ShutdownReport;
 
 use crate::task::Task;
 use crate::{Error, ErrorKind, Job, LoopState, Proactor, Selector, Timer};

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, PoisonError, SeqCst};
-use crate::executors::is_executors;
+use crate::heart::executors::is_executors;
 
 /// Who waits for one direction.
 pub(super) struct Waiters {

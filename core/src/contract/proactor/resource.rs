@@ -202,7 +202,7 @@ impl Resource {
     /// io_uring tries first, in the submitter's thread, and a terminal waits there: it
     /// looks at the mode of the open file, not of the call.
     #[cfg(unix)]
-    pub(super) fn suits_completion(&self) -> bool {
+    pub(crate) fn suits_completion(&self) -> bool {
         self.kind() != ResourceKind::Stream || crate::os::is_pipe(self.as_fd())
     }
 
@@ -210,7 +210,7 @@ impl Resource {
     /// sockets for and nothing else; and what it says of a datagram that was longer than
     /// the buffer is not what a receiver should hear.
     #[cfg(windows)]
-    pub(super) fn suits_completion(&self) -> bool {
+    pub(crate) fn suits_completion(&self) -> bool {
         self.io().is_some_and(|io| SockRef::from(&**io).r#type().is_ok_and(|t| t == Type::STREAM))
     }
 

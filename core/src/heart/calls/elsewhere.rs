@@ -7,10 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-use super::EventLoop;
 use crate::context::{self, EnterGuard};
 use crate::task::JoinHandle;
-use crate::{Error, ErrorKind, budget};
+use crate::{Error, ErrorKind, EventLoop, budget};
 
 impl dyn EventLoop {
     /// Makes this the loop that ambient calls on this thread use, until the guard is dropped:

@@ -1,8 +1,5 @@
 //! The contract of every child watcher.
 
-mod provided;
-mod slot;
-
 use std::fmt;
 use std::fmt::Debug;
 use std::future::Future;
@@ -12,10 +9,6 @@ use std::pin::Pin;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-
-pub(crate) use provided::make_provided;
-pub use provided::provide_child_watcher;
-pub use slot::{IntoWatcher, WatcherSlot};
 
 use crate::{Error, EventLoop};
 

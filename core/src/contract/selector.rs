@@ -1,19 +1,9 @@
 //! The contract of a loop that waits for readiness.
 
-mod handle;
-mod shared;
-mod sync;
-mod waiters;
-mod watch;
-
 use std::fmt::Debug;
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-
-pub use handle::{Readiness, SelectorHandle};
-pub use shared::SharedSource;
-pub(crate) use watch::Watches;
 
 use crate::Error;
 use crate::os::{BorrowedIo, OwnedIo};
@@ -41,7 +31,7 @@ pub enum Interest {
 
 /// Waits until descriptors are ready (epoll, kqueue), or sockets on Windows (AFD).
 ///
-/// An adapter implements it; users call [`SelectorHandle`].
+/// An adapter implements it; users call [`SelectorHandle`](crate::SelectorHandle).
 ///
 /// ```
 /// use policy_core::os::OwnedIo;
@@ -100,7 +90,7 @@ pub trait Source: Debug + Send + Sync {
     /// One task at a time may wait per interest; a later waker replaces the earlier.
     ///
     /// Unsafe code must not rely on what this returns: any crate can implement it, and return
-    /// something that `op` did not. [`SharedSource::poll_io`] keeps `op`'s own result.
+    /// something that `op` did not. [`SharedSource::poll_io`](crate::SharedSource::poll_io) keeps `op`'s own result.
     fn poll_io(
         &self,
         cx: &mut Context<'_>,

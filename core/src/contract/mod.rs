@@ -1,0 +1,25 @@
+//! What an adapter, a policy or a child watcher implements: the traits, and the types in their
+//! signatures.
+
+mod error;
+mod event_loop;
+pub mod foreign;
+pub mod os;
+mod policy;
+mod proactor;
+mod selector;
+mod state;
+mod timer;
+mod watcher;
+
+pub use error::{Error, ErrorKind};
+pub use event_loop::{EventLoop, LoopKind};
+pub use policy::{CurrentLoop, EventLoopPolicy, IntoPolicy};
+pub use proactor::{
+    Address, Buffer, Completed, Completion, IoBuf, IoBufMut, Operation, Proactor, Promise,
+    Resource, ResourceKind,
+};
+pub use selector::{Interest, Selector, Source};
+pub use state::{LoopId, LoopState};
+pub use timer::Timer;
+pub use watcher::{ChildCallback, ChildId, ChildWatcher, ExitFuture};

@@ -1,0 +1,9 @@
+//! The methods of `dyn EventLoop`, which users call.
+
+mod callbacks;
+mod diagnostics;
+mod elsewhere;
+mod run;
+mod tasks;
+
+pub use run::ShutdownReport;

@@ -1,0 +1,4 @@
+//! What code behind locks is careful about.
+
+#[doc(hidden)]
+pub mod wakers;
