@@ -26,10 +26,6 @@ pub mod prelude;
 #[doc(hidden)]
 pub mod private;
 pub mod proactor;
-#[cfg(unix)]
-pub mod process;
-#[cfg(windows)]
-#[path = "process/windows/mod.rs"]
 pub mod process;
 mod run;
 mod runner;

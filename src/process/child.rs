@@ -13,17 +13,17 @@ pub use starting::Starting;
 
 use held::{Held, is_gone};
 
-use super::delay::within;
-use super::exit::Watch;
+use super::background::delay::within;
 use super::identity::{Claim, Outcome, Record};
-use super::output::{Output, Talk};
-use super::pipe::{ChildStderr, ChildStdin, ChildStdout};
-use super::pty::{self, Pty};
 use super::reach::TreeReach;
 use super::start::launch::{Pipes, Setup};
 use super::sys::Whom;
+use super::talk::output::{Output, Talk};
+use super::talk::pipe::{ChildStderr, ChildStdin, ChildStdout};
+use super::talk::pty::{self, Pty};
 use super::tree::Tree;
 use super::usage::Usage;
+use super::watcher::exit::Watch;
 use super::watcher::handlers::returncode;
 use crate::ambient;
 

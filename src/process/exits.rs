@@ -131,7 +131,7 @@ impl Stream for Exits {
                 Poll::Ready(Err(records)) => {
                     // No reactor takes the descriptor: as for those that have none.
                     for record in records {
-                        match super::exit::Watch::ungated(record.clone()) {
+                        match super::watcher::exit::Watch::ungated(record.clone()) {
                             Ok(watch) => this.by_watcher.push(&record, watch.into()),
                             Err(error) => this.known.push_back((record.pid(), Err(error))),
                         }

@@ -13,10 +13,10 @@ use std::sync::Arc;
 
 use policy_core::{Error, ErrorKind};
 
-use super::exit::Watch;
+use super::identity::pidfd;
 use super::identity::{Claim, Outcome, Record};
-use super::pidfd;
 use super::sys::Whom;
+use super::watcher::exit::Watch;
 use super::watcher::handlers::returncode;
 
 /// A child of another library, which continues to reap it.

@@ -1,74 +1,101 @@
 //! Children: programs that you start, write to, read from and wait for.
 //!
 //! [`Command`] starts a [`Child`], as in std; calls that may take time are async. Children do not
-//! use any executor's process support: a [watcher] waits for them, and the [default
-//! one](watcher::AutoChildWatcher) uses the best mechanism of the kernel.
+//! use any executor's process support: a [watcher] waits for them, and the default one uses the
+//! best mechanism of the kernel.
 //!
 //! | I want to … | call |
 //! |---|---|
 //! | run a program and collect its output | [`Command::output`] |
 //! | run a program and get its exit status | [`Command::status`] |
-//! | give a program its input, and collect its output | [`Command::input`], [`Child::communicate`] |
+#![cfg_attr(
+    unix,
+    doc = "| give a program its input, and collect its output | [`Command::input`], [`Child::communicate`] |"
+)]
 //! | talk to a program while it runs | [`Command::spawn`], or [`Command::start`] in code that must not block |
 //! | call it as in asyncio | [`create_subprocess_exec`], [`create_subprocess_shell`] |
-//! | wait for whichever of many children exits next | [`watch_all`] |
-//! | run a program in a terminal | [`Command::pty`], [`Command::foreground`] |
-//! | wait for a child that other code started | [`watch`] |
-//! | wait for a child that tokio or async-process reaps | [`ForeignChild`] |
+#![cfg_attr(unix, doc = "| wait for whichever of many children exits next | [`watch_all`] |")]
+#![cfg_attr(
+    unix,
+    doc = "| run a program in a terminal | [`Command::pty`], [`Command::foreground`] |"
+)]
+#![cfg_attr(unix, doc = "| wait for a child that other code started | [`watch`] |")]
+#![cfg_attr(
+    unix,
+    doc = "| wait for a child that tokio or async-process reaps | [`ForeignChild`] |"
+)]
 //!
 //! Nothing is lost: every child ends with its right status or with a typed error, and no zombie
 //! remains. A signal reaches the child that it is meant for, or no process.
 //!
 //! [watcher]: crate::ChildWatcher
+//!
+//! # Windows
+//! There is no child watcher, as in asyncio: the handle of a process is its identity, and the system
+//! signals it when the process ends. Some things differ from Unix. There are no signals, so a child
+//! that should end is killed. `kill_tree` kills a job object, which no process can leave. There is
+//! no `quote`, because `cmd` and all programs have no quoting in common: pass arguments to
+//! [`Command::arg`] instead. What waits for other code's children, and terminals, is for Unix.
 
-mod anchor;
 mod background;
+#[cfg(unix)]
 mod child;
+#[cfg(unix)]
 mod command;
-mod delay;
-mod exit;
+#[cfg(unix)]
 mod exits;
-mod hub;
 mod identity;
-mod input;
+#[cfg(unix)]
 mod interop;
-mod limit;
-mod output;
-mod pidfd;
-mod pipe;
+#[cfg(unix)]
 pub(crate) mod probe;
-mod pty;
 mod reach;
+#[cfg(unix)]
 mod shell;
-mod sigchld;
+#[cfg(unix)]
 mod start;
-mod strangers;
+#[cfg(unix)]
 mod sync;
+#[cfg(unix)]
 mod sys;
-mod terminal;
-mod thieves;
-mod threads;
+mod talk;
+#[cfg(unix)]
 mod tree;
 mod usage;
+#[cfg(unix)]
 mod wakers;
+#[cfg(unix)]
 pub mod watcher;
+#[cfg(windows)]
+mod windows;
 
 use std::ffi::OsStr;
 
 pub use std::process::ExitStatus;
+#[cfg(windows)]
+pub use std::process::Stdio;
 
+#[cfg(unix)]
 pub use child::{Child, Starting, watch};
+#[cfg(unix)]
 pub use command::Command;
+#[cfg(unix)]
 pub use exits::{Exits, watch_all};
+pub use identity::limit::{max_children, set_max_children};
+#[cfg(unix)]
 pub use interop::{ChildOwner, ForeignChild};
-pub use limit::{max_children, set_max_children};
-pub use output::{Output, PartialOutput};
-pub use pipe::{ChildStderr, ChildStdin, ChildStdout};
-pub use pty::Pty;
 pub use reach::TreeReach;
+#[cfg(unix)]
 pub use shell::quote;
+#[cfg(unix)]
 pub use start::Stdio;
+pub use talk::output::{Output, PartialOutput};
+pub use talk::pipe::{ChildStderr, ChildStdin, ChildStdout};
+#[cfg(unix)]
+pub use talk::pty::Pty;
 pub use usage::Usage;
+#[cfg(windows)]
+pub use windows::{Child, Command, Starting};
 
 /// Starts a program with arguments, with this process's standard streams (asyncio's
 /// `create_subprocess_exec`). Another thread starts the program, so that the loop keeps running.
@@ -91,8 +118,9 @@ pub fn create_subprocess_exec(
     Command::new(program).args(args).start()
 }
 
-/// Runs a command line with the shell `/bin/sh` (asyncio's `create_subprocess_shell`); see
-/// [`create_subprocess_exec`], and [`quote`] for text that comes from elsewhere.
+/// Runs a command line with the shell `/bin/sh` (asyncio's `create_subprocess_shell`; on
+/// Windows with the one in `ComSpec`, `cmd`); see [`create_subprocess_exec`], and on Unix `quote` for
+/// text that comes from elsewhere.
 ///
 /// ```
 /// policy::run(async {

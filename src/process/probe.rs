@@ -4,7 +4,7 @@ use std::io;
 #[cfg(target_os = "linux")]
 use std::os::fd::AsFd;
 
-pub(crate) use super::pidfd::pidfds_work;
+pub(crate) use super::identity::pidfd::pidfds_work;
 
 /// Whether the kernel keeps the status of a child that somebody else reaped.
 #[cfg(target_os = "linux")]

@@ -1,16 +1,22 @@
-//! The thread of last resort: `policy-reaper`.
+//! The thread of last resort: `policy-reaper`; and how code waits that may be polled with no loop.
 //!
 //! It waits for what no loop waits for: children that were dropped before they
 //! exited, and children and pipes that are polled where no loop runs. It is a
 //! small executor on a small reactor, starts when it is needed, and ends when it
 //! is not.
 
-mod orphans;
+#[cfg(unix)]
+pub(super) mod anchor;
+pub(super) mod delay;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod reactor;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
 #[path = "absent.rs"]
 mod reactor;
+#[cfg(windows)]
+#[path = "windows.rs"]
+mod reactor;
 
-pub(super) use orphans::{adopt, sweep};
-pub(super) use reactor::{register, spawn, wake_after};
+pub(super) use reactor::wake_after;
+#[cfg(unix)]
+pub(super) use reactor::{register, spawn};

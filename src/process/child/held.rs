@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use policy_core::{ChildWatcher, Error, ErrorKind, ExitFuture};
 
 use crate::ambient;
-use crate::process::background;
-use crate::process::exit::Watch;
 use crate::process::identity::{Claim, Outcome};
-use crate::process::output::Bounds;
 use crate::process::sys::Whom;
+use crate::process::talk::output::Bounds;
 use crate::process::tree::{Descendants, Tree};
 use crate::process::wakers::lock;
+use crate::process::watcher::exit::Watch;
+use crate::process::watcher::orphans;
 
 /// What is left of a child when its pipes are taken out.
 #[derive(Debug)]
@@ -130,7 +130,7 @@ impl Drop for Held {
             let _exited = self.kill();
         }
         if self.reap_on_drop && record.outcome().is_none() {
-            background::adopt(record);
+            orphans::adopt(record);
         }
     }
 }

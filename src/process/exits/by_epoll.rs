@@ -12,8 +12,8 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
 use super::Found;
-use crate::process::anchor::Anchor;
 use crate::process::background;
+use crate::process::background::anchor::Anchor;
 use crate::process::identity::{Claim, Record};
 
 #[derive(Debug)]

@@ -8,11 +8,11 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::Outcome;
+use super::limit::Permit;
+use super::terminal::Handover;
+use super::thieves;
 use crate::process::interop::{self, ChildOwner};
-use crate::process::limit::Permit;
 use crate::process::sys::{self, Take, Target, Whom};
-use crate::process::terminal::Handover;
-use crate::process::thieves;
 use crate::process::usage::Usage;
 
 /// What is known of a child, under the lock of its record.

@@ -20,8 +20,8 @@ use super::pipes::Ends;
 use super::plan::{Failed, Lent, Plan};
 use super::recipe::{Folder, Placing, Recipe};
 use super::stdio::Stream;
+use crate::process::identity::thieves;
 use crate::process::sys;
-use crate::process::thieves;
 use crate::process::tree::Mark;
 use crate::process::wakers::lock;
 

@@ -8,7 +8,7 @@ use policy_core::Error;
 use super::{Defaults, launch, starter};
 use crate::process::child::{Child, Starting};
 use crate::process::command::Command;
-use crate::process::output::Output;
+use crate::process::talk::output::Output;
 
 impl Command {
     /// Starts a child, on this thread.

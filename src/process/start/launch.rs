@@ -9,26 +9,28 @@ use policy_core::{ChildWatcher, Error, ErrorKind};
 
 use super::Defaults;
 use super::by_std::{self, Begun, Taken, Unbegun};
+use super::input;
 use super::pipes::Ends;
 use super::plan::{Lent, Plan};
 use super::recipe::Recipe;
 use super::refusal::Refusal;
 use super::starter::{self, Where};
-use super::starts::Start;
 use super::stdio::Stream;
 use super::vfork::{self, Stillborn};
 use crate::ambient;
 use crate::process::child::Child;
-use crate::process::exit::reap_soon;
+use crate::process::identity::limit::Permit;
+use crate::process::identity::starts::Start;
+use crate::process::identity::terminal::Handover;
 use crate::process::identity::{Claim, Record};
-use crate::process::limit::Permit;
-use crate::process::output::Bounds;
-use crate::process::pipe::{ChildStderr, ChildStdin, ChildStdout};
-use crate::process::pty::Pty;
+use crate::process::identity::{pidfd, thieves};
 use crate::process::sys::{self, Whom};
-use crate::process::terminal::Handover;
+use crate::process::talk::output::Bounds;
+use crate::process::talk::pipe::{ChildStderr, ChildStdin, ChildStdout};
+use crate::process::talk::pty::Pty;
 use crate::process::tree::{Mark, Tree};
-use crate::process::{background, hub, input, pidfd, thieves};
+use crate::process::watcher::exit::reap_soon;
+use crate::process::watcher::{by_sigchld, orphans};
 
 /// All that is needed to start children, and to keep them.
 #[derive(Clone)]
@@ -86,7 +88,7 @@ pub(in crate::process) fn launch(
     defaults: Defaults,
     watcher: Arc<dyn ChildWatcher>,
 ) -> Result<Child, Error> {
-    background::sweep();
+    orphans::sweep();
     let permit = Permit::take()?;
     let mut tree = setup.kill_tree.then(Tree::new);
     let pty = setup.pty.then(Pty::open).transpose().map_err(no_terminal)?;
@@ -171,7 +173,7 @@ fn start(
     let plan = Arc::new(plan.map_err(|error| refused(None, error.into()))?);
     match vfork::start(&plan) {
         Ok(born) => {
-            hub::forget_recent(born.pid);
+            by_sigchld::forget_recent(born.pid);
             let pidfd = born.pidfd.filter(|pidfd| pidfd::can_wait_by(pidfd.as_fd()));
             // Without one for want of descriptors, a thread waits for it.
             let pidfd = pidfd.and_then(|pidfd| sys::above_standard(pidfd).ok());
@@ -201,7 +203,7 @@ impl From<Unbegun> for Refusal {
 /// Makes the record of a child that std has just started.
 fn known(begun: Begun) -> Started {
     let Begun { mut child, pidfd } = begun;
-    hub::forget_recent(child.id());
+    by_sigchld::forget_recent(child.id());
     let record = identify(child.id(), pidfd);
     thieves::started_lately(&record);
     let ends = [
@@ -290,7 +292,7 @@ impl Drop for Fresh {
         // It may have exited by itself.
         let _exited = record.signal(libc::SIGKILL, Whom::One);
         if !reap_soon(record) {
-            background::adopt(record);
+            orphans::adopt(record);
         }
     }
 }

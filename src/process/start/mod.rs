@@ -1,20 +1,21 @@
-//! From a [`Command`](super::Command) to a process with a record.
+//! From a [`Command`](crate::process::Command) to a process with a record.
 //!
 //! | file | question |
 //! |---|---|
 //! | [`forms`] | which ways are there to call it? |
 //! | [`recipe`], [`stdio`] | what does a command say? |
+//! | [`input`] | what does it find on its standard input? |
 //! | [`launch`] | what comes before and after the start, and is undone if that fails? |
 //! | [`starter`] | which thread starts it? |
 //! | [`plan`], [`calls`] | what does the child do before it is its program? |
 //! | [`vfork`] | how is it started on Linux? |
 //! | [`by_std`], [`pass_fd`] | how is it started elsewhere? |
 //! | [`refusal`] | how does an error say what failed? |
-//! | [`starts`] | which starts are under way? |
 
 mod by_std;
 mod calls;
 mod forms;
+mod input;
 pub(super) mod launch;
 // Others number a signal set, or `clone3`'s registers, differently. Android's sandbox kills
 // who asks for a call that it does not know.
@@ -28,7 +29,6 @@ mod plan;
 mod recipe;
 mod refusal;
 pub(super) mod starter;
-pub(super) mod starts;
 mod stdio;
 #[cfg(not(all(
     target_os = "linux",

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use policy_core::local::fork_generation;
 
-use crate::process::delay::Delay;
+use crate::process::background;
+use crate::process::background::delay::Delay;
+use crate::process::sys;
 use crate::process::wakers::lock;
-use crate::process::{background, sys};
 
 /// A group below the one that this process is in. Removed when it is dropped, or as soon
 /// as it is empty.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use policy_core::Error;
 
 use super::common::{Common, child_watcher};
+use super::exit::Watch;
 use super::kqueue::Queue;
-use crate::process::exit::Watch;
+use super::threads::{DEFAULT_LIMIT, Threads};
 use crate::process::identity::Record;
-use crate::process::threads::{DEFAULT_LIMIT, Threads};
 
 /// Waits by pidfd where the kernel gives one, else by kqueue (macOS, BSD), else on a
 /// thread. The default.

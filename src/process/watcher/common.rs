@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, Weak};
 
 use policy_core::{ChildCallback, Error, ErrorKind, EventLoop, ExitFuture};
 
+use super::exit::{Gate, Watch};
 use super::handlers::Handlers;
 use crate::ambient;
-use crate::process::exit::{Gate, Watch};
 use crate::process::identity::{Claim, Record};
 use crate::process::wakers::lock;
 

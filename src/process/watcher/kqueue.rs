@@ -12,10 +12,10 @@ use rustix::event::kqueue::{Event, EventFilter, EventFlags, ProcessEvents, keven
 use rustix::process::Pid;
 
 use super::common::{Common, child_watcher};
-use crate::process::exit::Watch;
+use super::exit::Watch;
+use super::threads;
 use crate::process::identity::Record;
 use crate::process::sys::{self, Target};
-use crate::process::threads;
 use crate::process::wakers::lock;
 
 /// Waits for all children with kqueue (EVFILT_PROC), on one thread.

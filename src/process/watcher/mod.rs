@@ -15,7 +15,9 @@
 //! working after the loop that started a child is gone.
 
 mod auto;
+pub(super) mod by_sigchld;
 mod common;
+pub(super) mod exit;
 mod fast;
 pub(super) mod handlers;
 #[cfg(any(
@@ -36,11 +38,15 @@ mod kqueue;
 #[path = "no_kqueue.rs"]
 mod kqueue;
 mod multi_loop;
+pub(super) mod orphans;
 mod pidfd;
 mod safe;
+mod sigchld;
+mod strangers;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod subreaper;
 mod threaded;
+pub(super) mod threads;
 
 pub use auto::AutoChildWatcher;
 pub use fast::FastChildWatcher;

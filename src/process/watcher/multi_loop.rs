@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use policy_core::Error;
 
+use super::by_sigchld::{self, Membership, Strangers};
 use super::common::{Common, child_watcher};
-use crate::process::exit::Watch;
-use crate::process::hub::{self, Membership, Strangers};
+use super::exit::Watch;
 use crate::process::identity::Record;
 use crate::process::wakers::lock;
 
@@ -65,7 +65,7 @@ impl MultiLoopChildWatcher {
     fn wait(&self, record: Arc<Record>) -> Result<Watch, Error> {
         // Claimed first: a child that nobody claims is left alone.
         let watch = Watch::told(record.clone(), Some(self.common.gate.clone()));
-        hub::attend(&record)?;
+        by_sigchld::attend(&record)?;
         Ok(watch)
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use policy_core::{Error, ErrorKind};
 
 use super::common::{Common, child_watcher};
-use crate::process::exit::Watch;
+use super::exit::Watch;
 use crate::process::identity::Record;
-use crate::process::pidfd;
+use crate::process::identity::pidfd;
 
 /// Waits for children by their pidfds, on the loop that polls the wait.
 ///

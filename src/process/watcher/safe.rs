@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use policy_core::{Error, ErrorKind, local};
 
+use super::by_sigchld::{self, Membership, Strangers};
 use super::common::{Common, child_watcher};
+use super::exit::Watch;
 use crate::ambient;
-use crate::process::exit::Watch;
-use crate::process::hub::{self, Membership, Strangers};
 use crate::process::identity::Record;
 use crate::process::wakers::lock;
 
@@ -78,7 +78,7 @@ impl SafeChildWatcher {
         }
         // Claimed first: a child that nobody claims is left alone.
         let watch = Watch::told(record.clone(), Some(self.common.gate.clone()));
-        hub::attend(&record)?;
+        by_sigchld::attend(&record)?;
         Ok(watch)
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use policy_core::Error;
 
 use super::common::{Common, child_watcher};
-use crate::process::exit::Watch;
+use super::exit::Watch;
+use super::threads::{DEFAULT_LIMIT, Threads};
 use crate::process::identity::Record;
-use crate::process::threads::{DEFAULT_LIMIT, Threads};
 
 /// Waits for each child on its own thread, up to a limit; the children beyond it share one.
 ///

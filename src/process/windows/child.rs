@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use policy_core::{Error, ErrorKind};
 
 use super::command::Options;
-use super::delay::within;
 use super::exit::Record;
-use super::output::{Bounds, Output, Talk};
-use super::pipe::{ChildStderr, ChildStdin, ChildStdout};
-use super::reach::TreeReach;
 use crate::ambient;
+use crate::process::background::delay::within;
+use crate::process::reach::TreeReach;
+use crate::process::talk::output::{Bounds, Output, Talk};
+use crate::process::talk::pipe::{ChildStderr, ChildStdin, ChildStdout};
 
 /// A child process.
 ///
@@ -24,7 +24,7 @@ use crate::ambient;
 /// All waits are cancel safe and may be repeated; several tasks may wait at once, because waits
 /// take `&self`.
 ///
-/// A dropped `Child` continues, unless [`kill_on_drop(true)`](super::Command::kill_on_drop) was
+/// A dropped `Child` continues, unless [`kill_on_drop(true)`](crate::process::Command::kill_on_drop) was
 /// set.
 ///
 /// ```
@@ -132,8 +132,8 @@ impl Child {
     /// # Errors
     /// Returns the errors of [`wait`](Self::wait); [`ErrorKind::InvalidInput`] if there is input
     /// and no pipe for it; [`ErrorKind::LimitReached`] if the child wrote more than
-    /// [`max_output`](super::Command::max_output), in which case it is killed. The error carries
-    /// the bytes that were read: [`PartialOutput::of`](super::PartialOutput::of).
+    /// [`max_output`](crate::process::Command::max_output), in which case it is killed. The error carries
+    /// the bytes that were read: [`PartialOutput::of`](crate::process::PartialOutput::of).
     pub async fn communicate(&mut self, input: impl Into<Vec<u8>>) -> Result<Output, Error> {
         let input = input.into();
         // While it runs, also while its pipes are read, a paused clock does not jump.
@@ -193,7 +193,7 @@ impl Child {
     }
 
     /// Ends the child (`TerminateProcess`) with exit code 1, and does not wait. With
-    /// [`kill_tree`](super::Command::kill_tree), ends its descendants as well.
+    /// [`kill_tree`](crate::process::Command::kill_tree), ends its descendants as well.
     ///
     /// # Errors
     /// Returns [`ErrorKind::ChildExited`] if the child has exited already; the rest of the tree is

@@ -17,11 +17,11 @@ use windows_sys::Win32::System::Threading::CREATE_SUSPENDED;
 
 use super::child::{Child, Starting};
 use super::exit::Record;
-use super::limit::Permit;
-use super::output::{Bounds, Output};
-use super::pipe::{ChildStderr, ChildStdin, ChildStdout};
 use super::sys::{self, Job};
 use crate::ambient;
+use crate::process::identity::limit::Permit;
+use crate::process::talk::output::{Bounds, Output};
+use crate::process::talk::pipe::{ChildStderr, ChildStdin, ChildStdout};
 
 /// Builds and starts children.
 ///
@@ -237,7 +237,7 @@ impl Command {
     ///
     /// # Errors
     /// Before it starts anything: returns [`ErrorKind::NoRunningLoop`] if there is no loop,
-    /// [`ErrorKind::LimitReached`] at the limit of [`set_max_children`](super::set_max_children),
+    /// [`ErrorKind::LimitReached`] at the limit of [`set_max_children`](crate::process::set_max_children),
     /// and [`ErrorKind::InvalidInput`] if the options are invalid. Returns [`ErrorKind::Io`] if the
     /// program can't be executed, or can't be waited for: then the child is killed.
     pub fn spawn(&mut self) -> Result<Child, Error> {

@@ -9,8 +9,8 @@ use std::task::{Poll, Waker};
 
 use policy_core::{Error, ErrorKind};
 
-use super::limit::Permit;
 use super::sys::{self, Job, Registered};
+use crate::process::identity::limit::Permit;
 
 #[derive(Debug)]
 pub(super) struct Record {

@@ -12,15 +12,15 @@ use std::time::Duration;
 
 use policy_core::{Error, ErrorKind, ExitFuture, Interest};
 
-use super::anchor::Anchor;
-use super::background;
-use super::identity::{Claim, Lease, Outcome, Record};
-use super::sys;
 use super::threads;
-use super::wakers::{Place, Wakers};
+use crate::process::background;
+use crate::process::background::anchor::Anchor;
+use crate::process::identity::{Claim, Lease, Outcome, Record};
+use crate::process::sys;
+use crate::process::wakers::{Place, Wakers};
 
 /// Waits for one child. Any number may wait for the same; each is woken for itself.
-pub(super) struct Watch {
+pub(in crate::process) struct Watch {
     claim: Claim,
     how: How,
     /// Ends the wait when the watcher is closed.
@@ -51,7 +51,10 @@ impl Watch {
     ///
     /// # Errors
     /// [`ErrorKind::Io`] if there is none, or a copy is needed and can't be had.
-    pub(super) fn by_pidfd(record: Arc<Record>, gate: Option<Arc<Gate>>) -> Result<Self, Error> {
+    pub(in crate::process) fn by_pidfd(
+        record: Arc<Record>,
+        gate: Option<Arc<Gate>>,
+    ) -> Result<Self, Error> {
         let lease = match record.lease() {
             Ok(Some(lease)) => lease,
             // Settled meanwhile: nothing to wait for.
@@ -78,12 +81,12 @@ impl Watch {
     }
 
     /// Waits until somebody who attends the child has reaped it.
-    pub(super) fn told(record: Arc<Record>, gate: Option<Arc<Gate>>) -> Self {
+    pub(in crate::process) fn told(record: Arc<Record>, gate: Option<Arc<Gate>>) -> Self {
         Self::new(record, gate, How::Told)
     }
 
     /// Waits in whatever way there is, for as long as it takes.
-    pub(super) fn ungated(record: Arc<Record>) -> Result<Self, Error> {
+    pub(in crate::process) fn ungated(record: Arc<Record>) -> Result<Self, Error> {
         if !cfg!(policy_force_threaded_watcher) {
             if let Ok(watch) = Self::by_pidfd(record.clone(), None) {
                 return Ok(watch);
@@ -230,24 +233,24 @@ impl fmt::Debug for Watch {
 
 /// Whether a watcher is open, and who waits through it.
 #[derive(Debug, Default)]
-pub(super) struct Gate {
+pub(in crate::process) struct Gate {
     closed: AtomicBool,
     waiters: Wakers,
 }
 
 impl Gate {
-    pub(super) fn is_closed(&self) -> bool {
+    pub(in crate::process) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
 
     /// # Errors
     /// [`ErrorKind::WatcherClosed`].
-    pub(super) fn check(&self) -> Result<(), Error> {
+    pub(in crate::process) fn check(&self) -> Result<(), Error> {
         if self.is_closed() { Err(ErrorKind::WatcherClosed.into()) } else { Ok(()) }
     }
 
     /// Closes, and ends the waits. Returns false if it was closed before.
-    pub(super) fn close(&self) -> bool {
+    pub(in crate::process) fn close(&self) -> bool {
         if self.closed.swap(true, Ordering::AcqRel) {
             return false;
         }
@@ -258,7 +261,7 @@ impl Gate {
 
 /// Waits for a just killed child on this thread, a moment at most: killed children
 /// go quickly, but for those that the kernel or a tracer holds.
-pub(super) fn reap_soon(record: &Record) -> bool {
+pub(in crate::process) fn reap_soon(record: &Record) -> bool {
     for _ in 0..200 {
         if record.try_reap().is_some() {
             return true;

@@ -12,24 +12,24 @@ use futures_io::{AsyncRead, AsyncWrite};
 use policy_core::{Interest, budget};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
-use super::anchor::Anchor;
-use super::start::Stdio;
 use crate::io::bridge::PollRead;
+use crate::process::background::anchor::Anchor;
+use crate::process::start::Stdio;
 
 /// Our end of a pipe.
-pub(super) struct Pipe {
-    pub(super) anchor: Anchor,
+pub(in crate::process) struct Pipe {
+    pub(in crate::process) anchor: Anchor,
 }
 
 impl Pipe {
-    pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
+    pub(in crate::process) fn new(fd: OwnedFd) -> io::Result<Self> {
         // Our end only: the child's is an open file of its own, and programs are
         // not made for reading EAGAIN from their standard streams.
         fcntl_setfl(&fd, fcntl_getfl(&fd)? | OFlags::NONBLOCK)?;
         Ok(Self { anchor: Anchor::new(Arc::new(fd)) })
     }
 
-    pub(super) fn poll_io(
+    pub(in crate::process) fn poll_io(
         &mut self,
         cx: &mut Context<'_>,
         interest: Interest,
@@ -57,7 +57,7 @@ impl fmt::Debug for Pipe {
 /// The writing end of a child's standard input.
 ///
 /// When you drop or close it, the child reads the end of its input. If the child reads no more, a
-/// write returns [`io::ErrorKind::BrokenPipe`]. [`Child::wait`](super::Child::wait) closes it.
+/// write returns [`io::ErrorKind::BrokenPipe`]. [`Child::wait`](crate::process::Child::wait) closes it.
 ///
 /// ```
 /// use futures_lite::AsyncWriteExt;
@@ -81,13 +81,13 @@ pub struct ChildStdin {
 }
 
 impl ChildStdin {
-    pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
+    pub(in crate::process) fn new(fd: OwnedFd) -> io::Result<Self> {
         Ok(Self { pipe: Mutex::new(Some(Pipe::new(fd)?)) })
     }
 
     /// Ends the child's input.
-    pub(super) fn shut(&self) {
-        drop(super::wakers::lock(&self.pipe).take());
+    pub(in crate::process) fn shut(&self) {
+        drop(crate::process::wakers::lock(&self.pipe).take());
     }
 
     fn pipe(&mut self) -> io::Result<&mut Pipe> {
@@ -156,7 +156,7 @@ macro_rules! reading_end {
         }
 
         impl $name {
-            pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
+            pub(in crate::process) fn new(fd: OwnedFd) -> io::Result<Self> {
                 Ok(Self { pipe: Pipe::new(fd)? })
             }
 
@@ -227,7 +227,7 @@ macro_rules! reading_end {
 }
 
 /// Reading into the spare room of a vector, which need not be filled first.
-pub(super) trait PollAppend {
+pub(in crate::process) trait PollAppend {
     fn poll_append(&mut self, cx: &mut Context<'_>, into: &mut Vec<u8>) -> Poll<io::Result<usize>>;
 }
 

@@ -11,12 +11,12 @@ use policy_core::Interest;
 use rustix::pty::{OpenptFlags, grantpt, openpt, unlockpt};
 
 use super::pipe::{ChildStdin, ChildStdout, Pipe, PollAppend};
-use super::terminal;
 use crate::io::bridge::PollRead;
+use crate::process::identity::terminal;
 
 /// This process's side of the terminal that a child runs in. The child reads what you write here
 /// as if it were typed, and you read what the child writes. See
-/// [`Command::pty`](super::Command::pty).
+/// [`Command::pty`](crate::process::Command::pty).
 ///
 /// Reading ends when no process has the terminal open any more. To end the child's input, write
 /// `"\x04"` (Ctrl-D) at the beginning of a line. To read and write in two tasks, split it with
@@ -50,7 +50,7 @@ pub struct Pty {
 
 impl Pty {
     /// Opens a terminal. Returns our side, and the child's.
-    pub(super) fn open() -> io::Result<(OwnedFd, OwnedFd)> {
+    pub(in crate::process) fn open() -> io::Result<(OwnedFd, OwnedFd)> {
         let ours = openpt(FLAGS)?;
         #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
         rustix::io::fcntl_setfd(&ours, rustix::io::FdFlags::CLOEXEC)?;
@@ -62,7 +62,7 @@ impl Pty {
         Ok((ours, theirs))
     }
 
-    pub(super) fn new(ours: OwnedFd) -> io::Result<Self> {
+    pub(in crate::process) fn new(ours: OwnedFd) -> io::Result<Self> {
         Ok(Self { pipe: Pipe::new(ours)? })
     }
 
@@ -83,7 +83,7 @@ impl Pty {
     }
 
     /// Takes the two directions apart.
-    pub(super) fn ends(&self) -> io::Result<(ChildStdin, ChildStdout)> {
+    pub(in crate::process) fn ends(&self) -> io::Result<(ChildStdin, ChildStdout)> {
         let end = || self.as_fd().try_clone_to_owned();
         Ok((ChildStdin::new(end()?)?, ChildStdout::new(end()?)?))
     }
@@ -91,7 +91,7 @@ impl Pty {
 
 /// Adds what a program takes for the end of its input: Ctrl-D, a second time if the line is
 /// not at its beginning.
-pub(super) fn typed(mut input: Vec<u8>) -> Vec<u8> {
+pub(in crate::process) fn typed(mut input: Vec<u8>) -> Vec<u8> {
     const END: u8 = 4;
     if input.last().is_some_and(|&last| last != b'\n') {
         input.push(END);
@@ -120,7 +120,7 @@ fn other_side(ours: &OwnedFd) -> io::Result<OwnedFd> {
 }
 
 /// What the system says where nobody has the other side any more.
-pub(super) fn is_end(error: &io::Error) -> bool {
+pub(in crate::process) fn is_end(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EIO)
 }
 

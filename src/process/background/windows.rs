@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Wakes a waker after a while, by a thread: only code without a loop comes here.
-pub(super) fn wake_after(delay: Duration, waker: Waker) {
+pub(in crate::process) fn wake_after(delay: Duration, waker: Waker) {
     let late = waker.clone();
     let started = thread::Builder::new().name("policy-delay".into()).spawn(move || {
         thread::sleep(delay);

@@ -10,7 +10,7 @@ static BELL: &Bell = &CHILDREN;
 ///
 /// # Errors
 /// If there are no descriptors left.
-pub(super) fn install() -> Result<Hold, policy_core::Error> {
+pub(in crate::process) fn install() -> Result<Hold, policy_core::Error> {
     BELL.open().map_err(|error| {
         policy_core::Error::io(
             "can't hear of SIGCHLD; close descriptors, or raise their limit",
@@ -21,22 +21,22 @@ pub(super) fn install() -> Result<Hold, policy_core::Error> {
 }
 
 /// Returns true while SIGCHLD calls our handler first.
-pub(super) fn is_installed() -> bool {
+pub(in crate::process) fn is_installed() -> bool {
     is_first(SignalKind::child())
 }
 
 /// Waits on this thread until the handler has rung, or so long at most.
-pub(super) fn wait_for_ring(milliseconds: i32) {
+pub(in crate::process) fn wait_for_ring(milliseconds: i32) {
     BELL.wait(milliseconds);
 }
 
 /// Rings as the handler does.
-pub(super) fn ring() {
+pub(in crate::process) fn ring() {
     BELL.ring();
 }
 
 /// Keeps signals away from this thread but for SIGCHLD, which comes here where everybody
 /// else blocks it.
-pub(super) fn take_only_this() {
+pub(in crate::process) fn take_only_this() {
     block_all_but(&mut std::iter::once(SignalKind::child().as_raw()));
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-use super::sys::{self, Take, Target};
+use crate::process::sys::{self, Take, Target};
 
 /// Opens the pidfd of a child, if pidfds do all that is needed of them here.
 pub(crate) fn open_pidfd(pid: u32) -> io::Result<OwnedFd> {
@@ -27,7 +27,7 @@ pub(crate) fn pidfds_work() -> bool {
 
 /// Returns true if a pidfd that a child has from birth can be waited by: one may be refused
 /// where the other is not.
-pub(super) fn can_wait_by(pidfd: BorrowedFd<'_>) -> bool {
+pub(in crate::process) fn can_wait_by(pidfd: BorrowedFd<'_>) -> bool {
     static PROBED: Probe = Probe::new();
 
     PROBED.ask(|| sys::exit_now(Target::Pidfd(pidfd), Take::Look).map(drop))

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use policy_core::{LoopId, Timer};
 
-use super::background;
 use crate::ambient;
+use crate::process::background;
 
 /// A point in time that can be awaited, under any loop or none.
-pub(super) struct Delay {
+pub(in crate::process) struct Delay {
     deadline: Option<Instant>,
     /// The timer, and the loop that it belongs to.
     timer: Option<(LoopId, Pin<Box<Timer>>)>,
@@ -19,18 +19,18 @@ pub(super) struct Delay {
 
 impl Delay {
     /// A delay that no clock can hold never ends.
-    pub(super) fn new(delay: Duration) -> Self {
+    pub(in crate::process) fn new(delay: Duration) -> Self {
         Self { deadline: Instant::now().checked_add(delay), timer: None }
     }
 
     /// Waits for so long.
     #[cfg_attr(windows, allow(dead_code, reason = "nothing is polled for there"))]
-    pub(super) async fn wait(delay: Duration) {
+    pub(in crate::process) async fn wait(delay: Duration) {
         let mut delay = Self::new(delay);
         poll_fn(|cx| delay.poll(cx)).await;
     }
 
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(in crate::process) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(deadline) = self.deadline else { return Poll::Pending };
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -56,7 +56,10 @@ impl Delay {
 }
 
 /// Waits for `future`, at most for `limit`. `None`: the time was over first.
-pub(super) async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+pub(in crate::process) async fn within<T>(
+    limit: Duration,
+    future: impl Future<Output = T>,
+) -> Option<T> {
     let mut delay = Delay::new(limit);
     let mut future = std::pin::pin!(future);
     poll_fn(|cx| match future.as_mut().poll(cx) {

@@ -3,14 +3,14 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::identity::Record;
-use super::start::starts::Moment;
-use super::sys::{self, Take, Target};
-use super::tree;
+use crate::process::identity::Record;
+use crate::process::identity::starts::Moment;
+use crate::process::sys::{self, Take, Target};
+use crate::process::tree;
 
 /// When each of them was first seen. Kept by the one thread that looks for them.
 #[derive(Default)]
-pub(super) struct Sightings {
+pub(in crate::process) struct Sightings {
     first: HashMap<u32, Sighting>,
     next_search: Option<Instant>,
 }
@@ -29,7 +29,7 @@ const REST: u32 = 9;
 impl Sightings {
     /// Returns true if a zombie is sure to be nobody's, having been there for `grace`.
     /// The caller holds what keeps others from registering it.
-    pub(super) fn is_strange(&mut self, pid: u32, grace: Duration) -> bool {
+    pub(in crate::process) fn is_strange(&mut self, pid: u32, grace: Duration) -> bool {
         let began = sys::start_time(pid);
         let sighting = self.first.entry(pid).or_insert_with(|| Sighting::new(began));
         if sighting.began != began {
@@ -46,7 +46,7 @@ impl Sightings {
     }
 
     /// Returns the zombies that this process has, unless that was just asked.
-    pub(super) fn search(&mut self) -> Vec<u32> {
+    pub(in crate::process) fn search(&mut self) -> Vec<u32> {
         let now = Instant::now();
         if self.next_search.is_some_and(|next| now < next) {
             return Vec::new();
@@ -67,38 +67,38 @@ impl Sighting {
 
 /// Orphans that had come to this process when the last watcher for them went. They are
 /// reaped as before, until none is left.
-pub(super) struct Adopted {
+pub(in crate::process) struct Adopted {
     grace: Duration,
     /// With the time when each began: a number may come again.
     orphans: Vec<(u32, Option<u64>)>,
 }
 
 impl Adopted {
-    pub(super) const fn none() -> Self {
+    pub(in crate::process) const fn none() -> Self {
         Self { grace: Duration::ZERO, orphans: Vec::new() }
     }
 
     /// Takes the children that this process has now, and that nobody has registered. A
     /// child of other code can't be told from an orphan: it is treated as it was before.
-    pub(super) fn now(grace: Duration, is_registered: impl Fn(u32) -> bool) -> Self {
+    pub(in crate::process) fn now(grace: Duration, is_registered: impl Fn(u32) -> bool) -> Self {
         let strangers = tree::children_of(std::process::id())
             .filter(|&pid| !is_registered(pid) && Record::named(pid).is_none());
         Self { grace, orphans: strangers.map(|pid| (pid, sys::start_time(pid))).collect() }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::process) fn is_empty(&self) -> bool {
         self.orphans.is_empty()
     }
 
     /// Returns how long a zombie is left alone, if it is one of them.
-    pub(super) fn grace_of(&self, pid: u32) -> Option<Duration> {
+    pub(in crate::process) fn grace_of(&self, pid: u32) -> Option<Duration> {
         let began = self.orphans.iter().find(|(of, _)| *of == pid)?.1;
         (began == sys::start_time(pid)).then_some(self.grace)
     }
 
     /// Forgets those that were reaped, by us or by others. Returns true if the last has
     /// gone just now.
-    pub(super) fn forget_gone(&mut self) -> bool {
+    pub(in crate::process) fn forget_gone(&mut self) -> bool {
         let before = self.orphans.len();
         self.orphans.retain(|&(pid, began)| began.is_some() && began == sys::start_time(pid));
         before > 0 && self.orphans.is_empty()
@@ -106,7 +106,7 @@ impl Adopted {
 }
 
 /// Statuses of children that were reaped before anybody asked for them, oldest first.
-pub(super) struct Recent(VecDeque<Reaped>);
+pub(in crate::process) struct Recent(VecDeque<Reaped>);
 
 struct Reaped {
     exit: sys::Exit,
@@ -117,12 +117,12 @@ struct Reaped {
 const MOST: usize = 1024;
 
 impl Recent {
-    pub(super) const fn new() -> Self {
+    pub(in crate::process) const fn new() -> Self {
         Self(VecDeque::new())
     }
 
     /// Reaps a zombie, and keeps its status.
-    pub(super) fn reap(&mut self, pid: u32) {
+    pub(in crate::process) fn reap(&mut self, pid: u32) {
         let began = sys::start_time(pid);
         if let Ok(Some(exit)) = sys::exit_now(Target::Pid(pid), Take::Reap) {
             log::debug!("reaped process {pid}, which nobody registered: {}", exit.status);
@@ -135,7 +135,7 @@ impl Recent {
     }
 
     /// Takes the exit of the process that had this number last.
-    pub(super) fn take(&mut self, pid: u32) -> Option<sys::Exit> {
+    pub(in crate::process) fn take(&mut self, pid: u32) -> Option<sys::Exit> {
         let at = self.0.iter().position(|reaped| reaped.exit.pid == pid)?;
         let reaped = self.0.remove(at)?;
         // The number may be of another by now, who has not exited or is not reaped.
@@ -146,11 +146,11 @@ impl Recent {
     }
 
     /// The number is another's.
-    pub(super) fn forget(&mut self, pid: u32) {
+    pub(in crate::process) fn forget(&mut self, pid: u32) {
         self.0.retain(|reaped| reaped.exit.pid != pid);
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(in crate::process) fn clear(&mut self) {
         self.0.clear();
     }
 }
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_zombie_that_may_be_a_child_being_started_is_not_strange() {
-        use crate::process::start::starts::Start;
+        use crate::process::identity::starts::Start;
 
         let mut sightings = Sightings::default();
         let start = Start::begin();

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use policy_core::Error;
 
-use super::reactor;
-use crate::process::exit::Watch;
+use super::exit::Watch;
+use super::threads;
+use crate::process::background;
 use crate::process::identity::{Claim, Record};
-use crate::process::threads;
 use crate::process::wakers::lock;
 
 /// Children for whom no thread could be had, to be tried again.
@@ -39,7 +39,7 @@ pub(in crate::process) fn adopt(record: &Arc<Record>) {
 fn take_over(record: &Arc<Record>) -> Result<(), Error> {
     let watch = Watch::ungated(record.clone())?;
     if !record.is_attended() {
-        let begun = reactor::spawn(async move {
+        let begun = background::spawn(async move {
             let _known = watch.await;
         });
         if begun.is_ok() {

@@ -9,26 +9,26 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
-use super::identity::Record;
-use super::sys;
-use super::wakers::lock;
+use super::Record;
+use crate::process::sys;
+use crate::process::wakers::lock;
 
 /// Somebody in this process reaps children that are not his.
 static THEFT: AtomicBool = AtomicBool::new(false);
 
 /// Takes note of a theft.
-pub(super) fn note() {
+pub(in crate::process) fn note() {
     THEFT.store(true, Ordering::Relaxed);
 }
 
 /// Returns true if children must have their pidfds before anybody can reap them.
-pub(super) fn needs_race_free() -> bool {
+pub(in crate::process) fn needs_race_free() -> bool {
     // Where SIGCHLD is ignored the kernel is the thief.
     THEFT.load(Ordering::Relaxed) || sys::kernel_reaps()
 }
 
 /// Takes note of a pidfd that could not be opened for a child that was just started.
-pub(super) fn note_if_gone(error: &io::Error) {
+pub(in crate::process) fn note_if_gone(error: &io::Error) {
     if error.raw_os_error() == Some(libc::ESRCH) {
         note();
     }
@@ -36,7 +36,7 @@ pub(super) fn note_if_gone(error: &io::Error) {
 
 /// Looks whether children that std started lately have been stolen, so that the next
 /// are safe from that. Most that are stolen have a pidfd by then and lose nothing.
-pub(super) fn watch_for_thieves() {
+pub(in crate::process) fn watch_for_thieves() {
     if THEFT.load(Ordering::Relaxed) {
         return;
     }
@@ -47,7 +47,7 @@ pub(super) fn watch_for_thieves() {
 }
 
 /// Remembers a child for [`watch_for_thieves`].
-pub(super) fn started_lately(record: &Arc<Record>) {
+pub(in crate::process) fn started_lately(record: &Arc<Record>) {
     let mut lately = lock(&LATELY);
     if lately.len() == A_FEW {
         lately.pop_front();

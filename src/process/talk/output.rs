@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use futures_io::AsyncWrite;
 use policy_core::{Error, ErrorKind};
 
-use super::delay::Delay;
 use super::pipe::{ChildStderr, ChildStdin, ChildStdout, PollAppend};
-use super::usage::Usage;
+use crate::process::background::delay::Delay;
+use crate::process::usage::Usage;
 
 /// The output of a child, and its exit status.
 ///
@@ -36,16 +36,16 @@ pub struct Output {
     /// The bytes from its standard error, if that was a pipe.
     pub stderr: Vec<u8>,
     /// True if the child had exited and another process, which still held its pipes, might have
-    /// written more: see [`Command::wait_delay`](super::Command::wait_delay).
+    /// written more: see [`Command::wait_delay`](crate::process::Command::wait_delay).
     pub truncated: bool,
     /// True if the child was killed at its time limit, so that this is only the output until then:
-    /// see [`Command::timeout`](super::Command::timeout).
+    /// see [`Command::timeout`](crate::process::Command::timeout).
     pub timed_out: bool,
-    pub(super) usage: Option<Usage>,
+    pub(in crate::process) usage: Option<Usage>,
 }
 
 impl Output {
-    /// Returns what the child has used; see [`Child::usage`](super::Child::usage).
+    /// Returns what the child has used; see [`Child::usage`](crate::process::Child::usage).
     ///
     /// ```
     /// use policy::process::Command;
@@ -91,8 +91,8 @@ pub struct PartialOutput {
 }
 
 impl PartialOutput {
-    /// Returns the partial output in an error of [`Command::output`](super::Command::output) or
-    /// [`Child::communicate`](super::Child::communicate), if there is any.
+    /// Returns the partial output in an error of [`Command::output`](crate::process::Command::output) or
+    /// [`Child::communicate`](crate::process::Child::communicate), if there is any.
     pub fn of(error: &Error) -> Option<&Self> {
         error.source().and_then(<dyn StdError>::downcast_ref)
     }
@@ -115,17 +115,17 @@ impl StdError for PartialOutput {}
 
 /// What bounds the collecting of output.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Bounds {
-    pub(super) wait_delay: Option<Duration>,
-    pub(super) max_output: Option<usize>,
+pub(in crate::process) struct Bounds {
+    pub(in crate::process) wait_delay: Option<Duration>,
+    pub(in crate::process) max_output: Option<usize>,
     /// When the child is killed.
-    pub(super) deadline: Option<Instant>,
+    pub(in crate::process) deadline: Option<Instant>,
 }
 
 /// What is left to write to a child, and what was read of it. It stays with the child when
 /// the future that carries it is dropped, so that the next one goes on.
 #[derive(Default)]
-pub(super) struct Talk {
+pub(in crate::process) struct Talk {
     stdin: Option<ChildStdin>,
     input: Vec<u8>,
     written: usize,
@@ -135,7 +135,7 @@ pub(super) struct Talk {
 
 impl Talk {
     /// Takes the pipes over that are there.
-    pub(super) fn take_over(
+    pub(in crate::process) fn take_over(
         &mut self,
         stdin: Option<ChildStdin>,
         stdout: Option<ChildStdout>,
@@ -150,7 +150,7 @@ impl Talk {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if there is no pipe to write it to.
-    pub(super) fn add_input(&mut self, input: Vec<u8>) -> Result<(), Error> {
+    pub(in crate::process) fn add_input(&mut self, input: Vec<u8>) -> Result<(), Error> {
         if self.stdin.is_none() && !input.is_empty() {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
@@ -162,7 +162,7 @@ impl Talk {
     }
 
     /// Ends the child's input.
-    pub(super) fn shut(&self) {
+    pub(in crate::process) fn shut(&self) {
         if let Some(stdin) = &self.stdin {
             stdin.shut();
         }
@@ -170,7 +170,7 @@ impl Talk {
 
     /// Writes what is to be written, reads both pipes to their ends, and waits for the
     /// exit. `kill` is called when the time is over.
-    pub(super) async fn carry(
+    pub(in crate::process) async fn carry(
         &mut self,
         exit: impl Future<Output = Result<ExitStatus, Error>>,
         bounds: Bounds,

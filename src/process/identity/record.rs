@@ -3,10 +3,6 @@
 //! A pid is free for another process as soon as the child is reaped, so reaping
 //! and signalling are done here, under one lock, by the pidfd where there is one.
 
-mod claim;
-mod inner;
-mod outcome;
-
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
@@ -16,21 +12,18 @@ use std::sync::{Arc, Mutex, Weak};
 
 use policy_core::{ChildId, Error, ErrorKind, local::fork_generation};
 
-pub(crate) use claim::Claim;
-pub(super) use claim::Lease;
-pub(crate) use outcome::Outcome;
-
-use inner::{ByNumber, Inner};
-
-use super::hub;
-use super::interop::ChildOwner;
+use super::claim::Lease;
+use super::inner::{ByNumber, Inner};
 use super::limit::Permit;
+use super::outcome::Outcome;
 use super::pidfd::open_pidfd;
-use super::sys::{self, Take, Target, Whom};
 use super::terminal::Handover;
 use super::thieves;
-use super::usage::Usage;
-use super::wakers::{Wakers, isolated, lock};
+use crate::process::interop::ChildOwner;
+use crate::process::sys::{self, Take, Target, Whom};
+use crate::process::usage::Usage;
+use crate::process::wakers::{Wakers, isolated, lock};
+use crate::process::watcher::by_sigchld;
 
 /// A child, from its start (or from the first time that it was asked for) until
 /// its status is known, and longer.
@@ -38,11 +31,11 @@ pub(crate) struct Record {
     pid: u32,
     /// A forked copy of this process has no children of ours.
     generation: u64,
-    inner: Mutex<Inner>,
+    pub(super) inner: Mutex<Inner>,
     /// Tasks that wait for the outcome.
     waiters: Wakers,
     /// How many want it to be reaped: see [`Claim`].
-    claims: AtomicUsize,
+    pub(super) claims: AtomicUsize,
     /// Somebody reaps it when it exits, whether or not a task is polled.
     attended: AtomicBool,
 }
@@ -59,7 +52,7 @@ impl Record {
     }
 
     /// Makes the record of a child that somebody else reaps.
-    pub(super) fn owned(
+    pub(in crate::process) fn owned(
         pid: u32,
         pidfd: Option<Arc<OwnedFd>>,
         owner: Box<dyn ChildOwner>,
@@ -71,7 +64,7 @@ impl Record {
     }
 
     /// Makes the record of a child that is over; 0 if it has no number any more.
-    pub(super) fn over(pid: u32, outcome: Outcome) -> Arc<Self> {
+    pub(in crate::process) fn over(pid: u32, outcome: Outcome) -> Arc<Self> {
         let record = Self::unlisted(pid, None);
         lock(&record.inner).outcome = Some(outcome);
         record
@@ -150,7 +143,7 @@ impl Record {
 
     /// Returns the record of a child that a watcher reaped before it was asked for.
     fn reaped_before(pid: u32) -> Option<Arc<Self>> {
-        let exit = hub::take_recent(pid)?;
+        let exit = by_sigchld::take_recent(pid)?;
         let record = Self::over(pid, Outcome::Exited(exit.status));
         lock(&record.inner).usage = exit.usage.map(Box::new);
         Some(record)
@@ -163,7 +156,7 @@ impl Record {
     }
 
     /// Returns the record of the child that has this number now, if it has one.
-    pub(super) fn named(pid: u32) -> Option<Arc<Self>> {
+    pub(in crate::process) fn named(pid: u32) -> Option<Arc<Self>> {
         Self::known(pid).filter(|known| !known.is_stale())
     }
 
@@ -190,7 +183,7 @@ impl Record {
 
     /// Returns a descriptor of the child to register with a reactor: the pidfd
     /// itself for the first who asks, a copy for others.
-    pub(super) fn lease(self: &Arc<Self>) -> io::Result<Option<Lease>> {
+    pub(in crate::process) fn lease(self: &Arc<Self>) -> io::Result<Option<Lease>> {
         let mut inner = lock(&self.inner);
         let Some(pidfd) = &inner.pidfd else { return Ok(None) };
         if inner.registered {
@@ -203,7 +196,7 @@ impl Record {
     }
 
     /// Opens the pidfd, if the child was named by its number alone.
-    pub(super) fn ensure_pidfd(&self) -> io::Result<()> {
+    pub(in crate::process) fn ensure_pidfd(&self) -> io::Result<()> {
         let mut inner = lock(&self.inner);
         if inner.pidfd.is_some() || inner.outcome.is_some() {
             return Ok(());
@@ -237,7 +230,7 @@ impl Record {
     }
 
     /// Gives the pidfd up: from now on the child is known by its number.
-    pub(super) fn shed_pidfd(&self) {
+    pub(in crate::process) fn shed_pidfd(&self) {
         let mut inner = lock(&self.inner);
         if inner.registered || inner.keep || inner.outcome.is_some() || inner.pidfd.is_none() {
             return;
@@ -276,7 +269,7 @@ impl Record {
     }
 
     /// As [`try_reap`](Self::try_reap), for who only serves those that want it.
-    pub(super) fn try_reap_if_claimed(&self) -> Option<Outcome> {
+    pub(in crate::process) fn try_reap_if_claimed(&self) -> Option<Outcome> {
         match self.claims.load(Ordering::Acquire) {
             0 => self.outcome(),
             _ => self.try_reap(),
@@ -295,25 +288,25 @@ impl Record {
     }
 
     /// Gives the child its place among those that are alive, until it is reaped.
-    pub(super) fn count(&self, permit: Permit) {
+    pub(in crate::process) fn count(&self, permit: Permit) {
         let mut inner = lock(&self.inner);
         inner.permit = Some(permit).filter(|_| inner.outcome.is_none());
     }
 
     /// Takes our terminal back from the child when it has ended.
-    pub(super) fn has_terminal(&self, handover: Handover) {
+    pub(in crate::process) fn has_terminal(&self, handover: Handover) {
         let mut inner = lock(&self.inner);
         inner.handover = Some(Box::new(handover)).filter(|_| inner.outcome.is_none());
     }
 
     /// As [`settle`](Self::settle), for a child that we have reaped without its record.
-    pub(super) fn settle_reaped(&self, exit: sys::Exit) {
+    pub(in crate::process) fn settle_reaped(&self, exit: sys::Exit) {
         lock(&self.inner).usage = exit.usage.map(Box::new);
         self.settle(Outcome::Exited(exit.status));
     }
 
     /// Returns what the child has used, once it was reaped by us.
-    pub(super) fn usage(&self) -> Option<Usage> {
+    pub(in crate::process) fn usage(&self) -> Option<Usage> {
         lock(&self.inner).usage.as_deref().copied()
     }
 
@@ -322,7 +315,7 @@ impl Record {
     }
 
     /// See [`ChildOwner::close_stdin`].
-    pub(super) fn close_stdin(&self) {
+    pub(in crate::process) fn close_stdin(&self) {
         let mut inner = lock(&self.inner);
         if let Some(owner) = &mut inner.owner {
             isolated("the owner", || owner.close_stdin());
@@ -330,7 +323,7 @@ impl Record {
     }
 
     /// Drops the owner, unless others wait for the child by this record.
-    pub(super) fn release_owner(&self) {
+    pub(in crate::process) fn release_owner(&self) {
         if self.claims.load(Ordering::Acquire) > 1 {
             return;
         }
@@ -367,41 +360,41 @@ impl Record {
 
     /// Returns true if the group that the child leads, or led, has anybody in it that can be
     /// signalled by it; zombies count.
-    pub(super) fn has_group(&self) -> bool {
+    pub(in crate::process) fn has_group(&self) -> bool {
         !self.is_forked() && lock(&self.inner).has_group(self.pid)
     }
 
-    pub(super) fn waiters(&self) -> &Wakers {
+    pub(in crate::process) fn waiters(&self) -> &Wakers {
         &self.waiters
     }
 
     /// Takes the duty to reap the child whatever is polled. Returns false if
     /// somebody has it.
-    pub(super) fn attend(&self) -> bool {
+    pub(in crate::process) fn attend(&self) -> bool {
         !self.attended.swap(true, Ordering::AcqRel)
     }
 
-    pub(super) fn is_attended(&self) -> bool {
+    pub(in crate::process) fn is_attended(&self) -> bool {
         self.attended.load(Ordering::Acquire)
     }
 
     /// Lays the duty of [`attend`](Self::attend) down.
-    pub(super) fn unattend(&self) {
+    pub(in crate::process) fn unattend(&self) {
         self.attended.store(false, Ordering::Release);
     }
 
     /// Returns true if somebody wants the child to be reaped.
-    pub(super) fn is_claimed(&self) -> bool {
+    pub(in crate::process) fn is_claimed(&self) -> bool {
         self.claims.load(Ordering::Acquire) > 0
     }
 
     /// Wants the child to be reaped for ever.
-    pub(super) fn abandon(&self) {
+    pub(in crate::process) fn abandon(&self) {
         self.claims.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Returns true if somebody else has reaped the child.
-    pub(super) fn is_stolen(&self) -> bool {
+    pub(in crate::process) fn is_stolen(&self) -> bool {
         // Asked without the lock, which a loop may want just now to reap the child; and
         // by the descriptor, so the answer is of this child.
         let Some(pidfd) = self.unsettled_pidfd() else { return false };

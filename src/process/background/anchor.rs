@@ -12,11 +12,11 @@ use std::task::{Context, Poll};
 
 use policy_core::{Error, EventLoop, Interest, LoopId, SharedSource};
 
-use super::background;
 use crate::ambient;
 use crate::io::uninterrupted;
+use crate::process::background;
 
-pub(super) struct Anchor {
+pub(in crate::process) struct Anchor {
     // Boxed: most children have no pipes, and their handles room for three.
     at: Option<Box<(Ground, SharedSource)>>,
     fd: Arc<OwnedFd>,
@@ -30,16 +30,16 @@ enum Ground {
 
 impl Anchor {
     /// Wraps a descriptor, registered nowhere yet.
-    pub(super) fn new(fd: Arc<OwnedFd>) -> Self {
+    pub(in crate::process) fn new(fd: Arc<OwnedFd>) -> Self {
         Self { at: None, fd }
     }
 
-    pub(super) fn fd(&self) -> &Arc<OwnedFd> {
+    pub(in crate::process) fn fd(&self) -> &Arc<OwnedFd> {
         &self.fd
     }
 
     /// Takes the descriptor out of the reactor.
-    pub(super) fn into_fd(self) -> Arc<OwnedFd> {
+    pub(in crate::process) fn into_fd(self) -> Arc<OwnedFd> {
         self.fd
     }
 
@@ -48,7 +48,7 @@ impl Anchor {
     /// # Errors
     /// What `op` gives; the outer error if the descriptor can't be registered
     /// anywhere.
-    pub(super) fn poll_io(
+    pub(in crate::process) fn poll_io(
         &mut self,
         cx: &mut Context<'_>,
         interest: Interest,
@@ -62,14 +62,14 @@ impl Anchor {
 
     /// Registers with the background, whatever loop runs: for a loop whose reactor
     /// fails.
-    pub(super) fn move_to_background(&mut self) -> Result<(), Error> {
+    pub(in crate::process) fn move_to_background(&mut self) -> Result<(), Error> {
         self.at = None;
         let source = background::register(self.fd.clone())?;
         self.at = Some(Box::new((Ground::Background, SharedSource::new(source))));
         Ok(())
     }
 
-    pub(super) fn is_in_background(&self) -> bool {
+    pub(in crate::process) fn is_in_background(&self) -> bool {
         self.ground() == Some(Ground::Background)
     }
 

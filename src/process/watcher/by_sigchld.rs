@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 
 use policy_core::{Error, local::fork_generation, signal::Hold};
 
-use super::identity::Record;
 use super::sigchld;
 use super::strangers::{Adopted, Recent, Sightings};
-use super::sys::{self, Take, Target};
 use super::threads::is_over;
-use super::wakers::lock;
+use crate::process::identity::Record;
+use crate::process::sys::{self, Take, Target};
+use crate::process::wakers::lock;
 
 /// How often the thread looks by itself while it has children: a signal may be
 /// blocked in every thread, or its handler replaced.
@@ -68,7 +68,7 @@ struct Hub {
 
 /// What a watcher wants with children that nobody registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Strangers {
+pub(in crate::process) enum Strangers {
     Leave,
     Reap,
     /// Once they have been zombies for some time, so that nobody else is waiting.
@@ -81,14 +81,14 @@ pub(super) enum Strangers {
 
 /// A watcher's part in the hub, while it is open.
 #[derive(Debug)]
-pub(super) struct Membership {
+pub(in crate::process) struct Membership {
     strangers: Strangers,
     generation: u64,
 }
 
 impl Membership {
     /// Installs the handler, if this is the first.
-    pub(super) fn new(strangers: Strangers) -> Self {
+    pub(in crate::process) fn new(strangers: Strangers) -> Self {
         let mut hub = lock(&HUB);
         hub.reset_after_fork();
         hub.watchers += 1;
@@ -143,7 +143,7 @@ impl Drop for Membership {
 ///
 /// # Errors
 /// [`ErrorKind::Io`](policy_core::ErrorKind::Io) if the thread can't be had.
-pub(super) fn attend(record: &Arc<Record>) -> Result<(), Error> {
+pub(in crate::process) fn attend(record: &Arc<Record>) -> Result<(), Error> {
     let mut hub = lock(&HUB);
     hub.reset_after_fork();
     // One that reaps everything may have been quicker than its registration.
@@ -174,19 +174,19 @@ pub(super) fn attend(record: &Arc<Record>) -> Result<(), Error> {
 }
 
 /// Takes the status of a child that was reaped before anybody asked for it.
-pub(super) fn take_recent(pid: u32) -> Option<sys::Exit> {
+pub(in crate::process) fn take_recent(pid: u32) -> Option<sys::Exit> {
     lock(&HUB).recent.take(pid)
 }
 
 /// A number was given to a child that was just started: what is kept is another's.
-pub(super) fn forget_recent(pid: u32) {
+pub(in crate::process) fn forget_recent(pid: u32) {
     if REAP_STRANGERS.load(Ordering::Acquire) > 0 {
         lock(&HUB).recent.forget(pid);
     }
 }
 
 /// Looks again for zombies that nobody registered.
-pub(super) fn look_for_strangers() {
+pub(in crate::process) fn look_for_strangers() {
     if REAP_STRANGERS.load(Ordering::Acquire) > 0 {
         sigchld::ring();
     }

@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard};
 
 use policy_core::local::fork_generation;
 
-use crate::process::hub;
 use crate::process::wakers::lock;
+use crate::process::watcher::by_sigchld;
 
 static STARTS: Mutex<Starts> = Mutex::new(Starts::new(0));
 
@@ -40,7 +40,7 @@ impl Drop for Start {
         }
         drop(starts);
         // For strangers that were left alone meanwhile.
-        hub::look_for_strangers();
+        by_sigchld::look_for_strangers();
     }
 }
 

@@ -9,12 +9,12 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use super::sys::{self, Whom};
+use crate::process::sys::{self, Whom};
 
 /// Our terminal, while a child has its turn there. Taken back when this is dropped, unless
 /// somebody else has it by then.
 #[derive(Debug)]
-pub(super) struct Handover {
+pub(in crate::process) struct Handover {
     terminal: OwnedFd,
     ours: libc::pid_t,
     /// The group that has it; unknown as long as the child is being started.
@@ -24,18 +24,18 @@ pub(super) struct Handover {
 impl Handover {
     /// Makes ready to hand our terminal over. `None` if we have none, or are in the
     /// background ourselves: it is not ours to give, then.
-    pub(super) fn prepare() -> Option<Self> {
+    pub(in crate::process) fn prepare() -> Option<Self> {
         let terminal = File::options().read(true).write(true).open("/dev/tty").ok()?.into();
         let ours = rustix::process::getpgrp().as_raw_nonzero().get();
         (foreground(&terminal)? == ours).then_some(Self { terminal, ours, theirs: None })
     }
 
     /// Returns what the child needs to come forward.
-    pub(super) fn way(&self) -> io::Result<OwnedFd> {
+    pub(in crate::process) fn way(&self) -> io::Result<OwnedFd> {
         self.terminal.try_clone()
     }
 
-    pub(super) fn given_to(&mut self, child: u32) {
+    pub(in crate::process) fn given_to(&mut self, child: u32) {
         self.theirs = Some(child);
     }
 }
@@ -79,7 +79,7 @@ fn put_forward(terminal: BorrowedFd<'_>, group: libc::pid_t) -> io::Result<()> {
 }
 
 /// How large a terminal is, in rows and columns.
-pub(super) fn size(terminal: BorrowedFd<'_>) -> io::Result<(u16, u16)> {
+pub(in crate::process) fn size(terminal: BorrowedFd<'_>) -> io::Result<(u16, u16)> {
     let mut size = MaybeUninit::<libc::winsize>::zeroed();
     // SAFETY: a valid place to write to; all zeroes is a valid `winsize`.
     let size = unsafe {
@@ -91,7 +91,11 @@ pub(super) fn size(terminal: BorrowedFd<'_>) -> io::Result<(u16, u16)> {
     Ok((size.ws_row, size.ws_col))
 }
 
-pub(super) fn set_size(terminal: BorrowedFd<'_>, rows: u16, columns: u16) -> io::Result<()> {
+pub(in crate::process) fn set_size(
+    terminal: BorrowedFd<'_>,
+    rows: u16,
+    columns: u16,
+) -> io::Result<()> {
     let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: a valid structure.
     let result =

@@ -11,7 +11,7 @@
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod cgroup;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-#[path = "tree/no_cgroup.rs"]
+#[path = "no_cgroup.rs"]
 mod cgroup;
 mod descendants;
 mod mark;
@@ -29,11 +29,11 @@ use cgroup::Cgroup;
 pub(super) use descendants::{Descendants, children_of};
 pub(super) use mark::Mark;
 
-use super::anchor::Anchor;
-use super::delay::Delay;
-use super::identity::Record;
-use super::reach::TreeReach;
-use super::sys::{self, Whom};
+use crate::process::background::anchor::Anchor;
+use crate::process::background::delay::Delay;
+use crate::process::identity::Record;
+use crate::process::reach::TreeReach;
+use crate::process::sys::{self, Whom};
 
 /// A child whose tree ends with it.
 #[derive(Debug)]

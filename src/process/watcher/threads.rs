@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use policy_core::{Error, local::fork_generation};
 
-use super::identity::{Outcome, Record};
-use super::sys::{self, Take, Target};
-use super::thieves;
-use super::wakers::lock;
+use crate::process::identity::thieves;
+use crate::process::identity::{Outcome, Record};
+use crate::process::sys::{self, Take, Target};
+use crate::process::wakers::lock;
 
 /// Enough for most programs, and few enough for a container's limit.
-pub(super) const DEFAULT_LIMIT: usize = 256;
+pub(in crate::process) const DEFAULT_LIMIT: usize = 256;
 
 /// A thread that waits needs little; one that wakes a task needs what an executor
 /// needs for that.
@@ -21,13 +21,13 @@ const STACK: usize = 128 * 1024;
 
 /// Where children wait that have no watcher of their own: dropped ones, and those
 /// whose pidfd no reactor takes.
-pub(super) fn global() -> &'static Arc<Threads> {
+pub(in crate::process) fn global() -> &'static Arc<Threads> {
     static GLOBAL: OnceLock<Arc<Threads>> = OnceLock::new();
     GLOBAL.get_or_init(|| Arc::new(Threads::new(DEFAULT_LIMIT)))
 }
 
 #[derive(Debug)]
-pub(super) struct Threads {
+pub(in crate::process) struct Threads {
     limit: usize,
     state: Mutex<State>,
 }
@@ -49,12 +49,12 @@ struct Shared {
 }
 
 impl Threads {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(in crate::process) fn new(limit: usize) -> Self {
         Self { limit: limit.max(1), state: Mutex::default() }
     }
 
     /// Returns how many threads wait now.
-    pub(super) fn count(&self) -> usize {
+    pub(in crate::process) fn count(&self) -> usize {
         let state = lock(&self.state);
         state.single + usize::from(state.shared.is_some())
     }
@@ -63,7 +63,7 @@ impl Threads {
     ///
     /// # Errors
     /// [`ErrorKind::Io`](policy_core::ErrorKind::Io) if no thread can be had.
-    pub(super) fn attend(self: &Arc<Self>, record: &Arc<Record>) -> Result<(), Error> {
+    pub(in crate::process) fn attend(self: &Arc<Self>, record: &Arc<Record>) -> Result<(), Error> {
         if record.outcome().is_some() || !record.attend() {
             return Ok(());
         }
@@ -186,7 +186,7 @@ fn wait_for(record: &Record) {
 }
 
 /// Returns true if there is nothing to do for this child any more.
-pub(super) fn is_over(record: &Record) -> bool {
+pub(in crate::process) fn is_over(record: &Record) -> bool {
     if record.try_reap_if_claimed().is_some() {
         return true;
     }

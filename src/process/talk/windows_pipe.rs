@@ -171,7 +171,7 @@ impl<P> Drop for Reading<P> {
     }
 }
 
-pub(super) trait PollAppend {
+pub(in crate::process) trait PollAppend {
     fn poll_append(&mut self, cx: &mut Context<'_>, into: &mut Vec<u8>) -> Poll<io::Result<usize>>;
 }
 
@@ -183,7 +183,7 @@ macro_rules! reading_end {
         }
 
         impl $name {
-            pub(super) fn new(pipe: $std) -> Self {
+            pub(in crate::process) fn new(pipe: $std) -> Self {
                 Self { reading: Reading::new(pipe) }
             }
 
@@ -271,7 +271,7 @@ reading_end! {
 /// A write returns when the bytes are on their way; `flush` returns when they have arrived. After
 /// you drop or close it, the child reads the end of its input, behind these bytes. If the child
 /// reads no more, a write returns [`io::ErrorKind::BrokenPipe`].
-/// [`Child::wait`](super::Child::wait) closes it.
+/// [`Child::wait`](crate::process::Child::wait) closes it.
 pub struct ChildStdin {
     /// Until it is first used. A lock, so that `Child::wait`, which many may call at once,
     /// can close it.
@@ -280,12 +280,12 @@ pub struct ChildStdin {
 }
 
 impl ChildStdin {
-    pub(super) fn new(pipe: std::process::ChildStdin) -> Self {
+    pub(in crate::process) fn new(pipe: std::process::ChildStdin) -> Self {
         Self { pipe: Mutex::new(Some(pipe)), lane: Arc::default() }
     }
 
     /// Ends the child's input.
-    pub(super) fn shut(&self) {
+    pub(in crate::process) fn shut(&self) {
         drop(self.take());
         self.lane.close();
     }

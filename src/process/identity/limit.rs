@@ -7,7 +7,7 @@ use policy_core::{Error, ErrorKind};
 static ALIVE: AtomicUsize = AtomicUsize::new(0);
 static LIMIT: AtomicUsize = AtomicUsize::new(usize::MAX);
 
-/// Sets how many children of [`Command`](super::Command) may be alive at once; `None`, the default,
+/// Sets how many children of [`Command`](crate::process::Command) may be alive at once; `None`, the default,
 /// means no limit.
 ///
 /// When the limit is reached, starting another child returns [`ErrorKind::LimitReached`], before
@@ -34,12 +34,12 @@ pub fn max_children() -> Option<usize> {
 
 /// A child's place among those that are alive.
 #[derive(Debug)]
-pub(super) struct Permit(());
+pub(in crate::process) struct Permit(());
 
 impl Permit {
     /// # Errors
     /// [`ErrorKind::LimitReached`].
-    pub(super) fn take() -> Result<Self, Error> {
+    pub(in crate::process) fn take() -> Result<Self, Error> {
         let limit = LIMIT.load(Ordering::Relaxed);
         let taken = ALIVE.fetch_update(Ordering::AcqRel, Ordering::Acquire, |alive| {
             (alive < limit).then_some(alive + 1)

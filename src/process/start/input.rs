@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 /// # Errors
 /// If there are no descriptors left, or no memory.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(super) fn open(input: &[u8]) -> io::Result<OwnedFd> {
+pub(in crate::process) fn open(input: &[u8]) -> io::Result<OwnedFd> {
     use std::fs::File;
     use std::io::{Seek, Write};
 
@@ -18,7 +18,7 @@ pub(super) fn open(input: &[u8]) -> io::Result<OwnedFd> {
     let mut file = File::from(memfd_create("policy-input", MemfdFlags::CLOEXEC)?);
     file.write_all(input)?;
     file.rewind()?;
-    super::sys::above_standard(file.into())
+    crate::process::sys::above_standard(file.into())
 }
 
 /// A pipe, and a thread that fills it. No file with a name: what is given to a program in
@@ -27,7 +27,7 @@ pub(super) fn open(input: &[u8]) -> io::Result<OwnedFd> {
 /// # Errors
 /// If there are no descriptors left, or there can be no thread.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(super) fn open(input: &[u8]) -> io::Result<OwnedFd> {
+pub(in crate::process) fn open(input: &[u8]) -> io::Result<OwnedFd> {
     use std::fs::File;
     use std::io::Write;
 
@@ -39,9 +39,9 @@ pub(super) fn open(input: &[u8]) -> io::Result<OwnedFd> {
     let (mut pipe, input) = (File::from(write), input.to_vec());
     std::thread::Builder::new().name("policy-input".into()).spawn(move || {
         // SIGPIPE too, whatever the program does with that.
-        super::sys::block_signals();
+        crate::process::sys::block_signals();
         // A child that reads no more is none of our business.
         let _unread = pipe.write_all(&input);
     })?;
-    super::sys::above_standard(read)
+    crate::process::sys::above_standard(read)
 }

@@ -1,0 +1,39 @@
+//! Whose a child is, and how it ended: one record for each child that this process has to do with.
+//!
+//! | file | question |
+//! |---|---|
+//! | `record`, `inner` | who is this child, and who may reap and signal it? |
+//! | `claim` | who wants it to be reaped? |
+//! | `outcome` | how did it end? |
+//! | `pidfd` | has the kernel a descriptor for it? |
+//! | `thieves` | does other code take statuses? |
+//! | `starts` | may a zombie without a record be of a start that is under way? |
+//! | `limit` | how many may be alive? |
+//! | `terminal` | has it our terminal? |
+
+#[cfg(unix)]
+mod claim;
+#[cfg(unix)]
+mod inner;
+pub(super) mod limit;
+#[cfg(unix)]
+mod outcome;
+#[cfg(unix)]
+pub(super) mod pidfd;
+#[cfg(unix)]
+mod record;
+#[cfg(unix)]
+pub(super) mod starts;
+#[cfg(unix)]
+pub(super) mod terminal;
+#[cfg(unix)]
+pub(super) mod thieves;
+
+#[cfg(unix)]
+pub(crate) use claim::Claim;
+#[cfg(unix)]
+pub(super) use claim::Lease;
+#[cfg(unix)]
+pub(crate) use outcome::Outcome;
+#[cfg(unix)]
+pub(crate) use record::Record;
