@@ -189,14 +189,15 @@ impl Clock {
 
     /// Leaves another waker with a request. Returns true if it is the next to be served.
     pub(super) fn is_next(&self, status: &Arc<Status>, waker: &Waker) -> bool {
-        let clone = waker.clone();
+        // Before the lock, as what is dropped after it: either may run any code.
+        let mut waker = waker.clone();
         let mut state = self.lock();
         let at = state.advances.iter().position(|it| Arc::ptr_eq(&it.status, status));
-        let old = at
-            .and_then(|at| state.advances.get_mut(at))
-            .map(|request| std::mem::replace(&mut request.waker, clone));
+        if let Some(request) = at.and_then(|at| state.advances.get_mut(at)) {
+            std::mem::swap(&mut request.waker, &mut waker);
+        }
         drop(state);
-        drop(old);
+        drop(waker);
         at == Some(0)
     }
 

@@ -255,19 +255,15 @@ impl Registered {
             read.take_if(|_| broken || flags.contains(EventFlags::IN)),
             write.take_if(|_| broken || flags.contains(EventFlags::OUT)),
         ];
+        let mut left = [None, None];
         if read.is_some() || write.is_some() {
             // If that fails the other direction is woken too, and tries itself.
             if self.arm(reactor, id, &wakers).is_err() {
-                let left = std::mem::take(&mut *wakers);
-                drop(wakers);
-                left.into_iter().flatten().for_each(Waker::wake);
-            } else {
-                drop(wakers);
+                left = std::mem::take(&mut *wakers);
             }
-        } else {
-            drop(wakers);
         }
-        for waker in woken.into_iter().flatten() {
+        drop(wakers);
+        for waker in woken.into_iter().chain(left).flatten() {
             isolated("a waker", || waker.wake());
         }
     }

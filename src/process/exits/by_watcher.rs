@@ -9,7 +9,7 @@ use std::process::ExitStatus;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
-use policy_core::{Error, ExitFuture};
+use policy_core::{Error, ExitFuture, wakers};
 
 use crate::process::identity::{Claim, Outcome, Record};
 use crate::process::wakers::lock;
@@ -60,16 +60,7 @@ impl ByWatcher {
         if self.waiting.is_empty() {
             return Poll::Pending;
         }
-        loop {
-            let number = {
-                let mut line = lock(&self.line.0);
-                let number = line.0.pop_front();
-                if number.is_none() {
-                    line.1 = Some(cx.waker().clone());
-                }
-                number
-            };
-            let Some(number) = number else { return Poll::Pending };
+        while let Some(number) = self.line.next_or_wait(cx) {
             let Some((claim, exit, waker)) = self.waiting.get_mut(&number) else { continue };
             let polled = Pin::new(exit).poll(&mut Context::from_waker(waker));
             let Poll::Ready(status) = polled else { continue };
@@ -87,11 +78,86 @@ impl ByWatcher {
             self.waiting.remove(&number);
             return Poll::Ready((pid, status));
         }
+        Poll::Pending
+    }
+}
+
+impl Line {
+    /// Takes who is next, or keeps the waker of who waits for that: under one lock, so that
+    /// nobody comes in between.
+    fn next_or_wait(&self, cx: &Context<'_>) -> Option<u64> {
+        let mut clone = None;
+        loop {
+            let mut line = lock(&self.0);
+            let next = line.0.pop_front();
+            if next.is_some() || wakers::leave(line, |line| &mut line.1, &mut clone, cx.waker()) {
+                return next;
+            }
+        }
     }
 }
 
 impl fmt::Debug for ByWatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.waiting.values().map(|(claim, ..)| claim)).finish()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that fails panics")]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Calls when the last waker of it is dropped.
+    struct OnDrop(Box<dyn Fn() + Send + Sync>);
+
+    impl Wake for OnDrop {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    impl Drop for OnDrop {
+        fn drop(&mut self) {
+            (self.0)();
+        }
+    }
+
+    // It was dropped under the lock.
+    #[test]
+    fn a_waker_that_is_replaced_may_wake_a_future_of_the_line() {
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let record = Record::of_pid(child.id()).unwrap();
+        let (send, ended) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let own = Arc::new(Mutex::new(None::<Waker>));
+            let kept = own.clone();
+            let mut exits = ByWatcher::default();
+            exits.push(
+                &record,
+                ExitFuture::new(poll_fn(move |cx| {
+                    *lock(&kept) = Some(cx.waker().clone());
+                    Poll::Pending
+                })),
+            );
+            for _ in 0..2 {
+                let own = own.clone();
+                let call = move || {
+                    if let Some(waker) = &*lock(&own) {
+                        waker.wake_by_ref();
+                    }
+                };
+                let waker = Waker::from(Arc::new(OnDrop(Box::new(call))));
+                assert!(exits.poll(&mut Context::from_waker(&waker)).is_pending());
+            }
+            send.send(())
+        });
+        let in_time = ended.recv_timeout(Duration::from_secs(60));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(in_time.is_ok(), "it waits for itself");
+        thread.join().unwrap().unwrap();
     }
 }

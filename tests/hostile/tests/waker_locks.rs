@@ -4,15 +4,16 @@
 #![allow(unsafe_code, reason = "a waker of one's own is made of raw parts")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails panics")]
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::pin::{Pin, pin};
-use std::sync::{Arc, OnceLock, Weak, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, Weak, mpsc};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_lite::{AsyncRead, AsyncWrite};
 use policy::core::LoopState;
+use policy::core::task::{self, Task};
 use policy::{EventLoop, LoopKind};
 use support::Liar;
 
@@ -83,7 +84,7 @@ fn poll_twice(call: &Call, mut poll: impl FnMut(&mut Context<'_>)) {
 fn a_stream_within_the_process() {
     must_end("duplex", || {
         let (a, b) = policy::io::duplex(1);
-        let (a, b) = (Arc::new(std::sync::Mutex::new(a)), b);
+        let (a, b) = (Arc::new(Mutex::new(a)), b);
         let mut b = b;
         let other = a.clone();
         // The other end looks at the same pipes, from within the clone.
@@ -208,5 +209,151 @@ fn the_driver_of_a_loop() {
         let stopped = event_loop.run_until_complete(std::future::pending::<()>());
         assert!(stopped.is_err());
         event_loop.close().unwrap();
+    });
+}
+
+/// Ends a task, of which somebody may wait for the end, with each call.
+fn ends_tasks(tasks: Vec<Task>) -> Call {
+    let tasks = Mutex::new(tasks);
+    Arc::new(move || {
+        // Outside of our own lock, which the next call takes.
+        let next = tasks.lock().unwrap().pop();
+        drop(next);
+    })
+}
+
+#[test]
+fn the_end_of_a_task() {
+    must_end("a task", || {
+        let (task, handle) = task::new(pending::<()>());
+        let mut handle = pin!(handle);
+        let abort = handle.abort_handle();
+        let call: Call = Arc::new(move || assert!(!abort.is_finished()));
+        poll_twice(&call, |cx| assert!(handle.as_mut().poll(cx).is_pending()));
+        let call = ends_tasks(vec![task]);
+        poll_twice(&call, |cx| drop(handle.as_mut().poll(cx)));
+    });
+}
+
+#[test]
+fn a_set_of_tasks() {
+    must_end("a set of tasks", || {
+        let mut set = policy::task::JoinSet::new();
+        let (_task, handle) = task::new(pending::<()>());
+        set.insert(handle);
+        // Each that ends puts itself into the queue of the set.
+        let tasks = (0..20).map(|_| {
+            let (task, handle) = task::new(pending::<()>());
+            set.insert(handle);
+            task
+        });
+        let tasks = tasks.collect();
+        // They know whom to tell.
+        assert!(set.poll_join_next(&mut Context::from_waker(Waker::noop())).is_pending());
+        let call = ends_tasks(tasks);
+        for _ in 0..5 {
+            poll_twice(&call, |cx| drop(set.poll_join_next(cx)));
+        }
+        set.detach_all();
+    });
+}
+
+#[test]
+fn the_exit_of_a_child() {
+    must_end("a child", || {
+        policy::run(async {
+            let child = policy::process::Command::new("sleep").arg("1000").spawn().unwrap();
+            let child = Arc::new(child);
+            let own = child.clone();
+            let call: Call = Arc::new(move || {
+                let mut other = pin!(own.wait());
+                let _pending = other.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                drop(own.try_wait());
+            });
+            let mut all = policy::process::watch_all([&*child]);
+            let mut wait = Box::pin(child.wait());
+            poll_twice(&call, |cx| assert!(wait.as_mut().poll(cx).is_pending()));
+            poll_twice(&call, |cx| {
+                let mut next = pin!(all.next());
+                assert!(next.as_mut().poll(cx).is_pending());
+            });
+            drop((wait, all));
+            child.kill().await.unwrap();
+        });
+    });
+}
+
+#[test]
+fn the_time_of_a_clock() {
+    must_end("a clock", || {
+        let event_loop = policy::new_event_loop().unwrap();
+        event_loop.pause().unwrap();
+        let own = event_loop.clone();
+        // Behind its lock.
+        let call: Call = Arc::new(move || {
+            let _now = own.time();
+        });
+        let mut advance = pin!(event_loop.advance(Duration::from_secs(1)));
+        let mut behind = pin!(event_loop.advance(Duration::from_secs(2)));
+        poll_twice(&call, |cx| {
+            assert!(advance.as_mut().poll(cx).is_pending());
+            assert!(behind.as_mut().poll(cx).is_pending());
+        });
+        let waker = calling(call);
+        // No longer asked for: there is no place for the waker.
+        event_loop.resume().unwrap();
+        drop(advance.as_mut().poll(&mut Context::from_waker(&waker)));
+        event_loop.close().unwrap();
+    });
+}
+
+#[test]
+fn a_timer_of_the_executor() {
+    must_end("a timer of the executor", || {
+        let event_loop = policy::new_event_loop().unwrap();
+        let own = event_loop.clone();
+        let call: Call = Arc::new(move || {
+            let mut other = own.timer(Instant::now() + LONG).unwrap();
+            let _pending = Pin::new(&mut other).poll(&mut Context::from_waker(Waker::noop()));
+        });
+        let mut timer = event_loop.timer(Instant::now() + LONG).unwrap();
+        poll_twice(&call, |cx| assert!(Pin::new(&mut timer).poll(cx).is_pending()));
+        drop(timer);
+        event_loop.close().unwrap();
+    });
+}
+
+#[test]
+fn a_descriptor() {
+    must_end("a descriptor", || {
+        policy::run(async {
+            let (ours, _theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+            ours.set_nonblocking(true).unwrap();
+            let fd = Arc::new(policy::net::AsyncFd::new(ours).unwrap());
+            let own = fd.clone();
+            let call: Call = Arc::new(move || {
+                let mut cx = Context::from_waker(Waker::noop());
+                let _pending = own.poll_read_ready(&mut cx).map(drop);
+            });
+            poll_twice(&call, |cx| assert!(fd.poll_read_ready(cx).is_pending()));
+        });
+    });
+}
+
+#[test]
+fn an_operation_of_a_proactor() {
+    must_end("an operation", || {
+        policy::run(async {
+            let (ours, _theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+            let ours = Arc::new(policy::proactor::Resource::from(ours));
+            let proactor = policy::get_running_loop().unwrap().proactor().unwrap();
+            let (own, others) = (ours.clone(), proactor.clone());
+            let call: Call = Arc::new(move || {
+                let mut other = pin!(others.read(&own, vec![0; 1]));
+                let _pending = other.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            });
+            let mut read = Box::pin(proactor.read(&ours, vec![0; 1]));
+            poll_twice(&call, |cx| assert!(read.as_mut().poll(cx).is_pending()));
+        });
     });
 }
