@@ -16,9 +16,12 @@ mod process_support;
 use std::future::{Future, pending};
 use std::io;
 use std::os::unix::net::UnixStream;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use futures_lite::FutureExt;
 use futures_lite::future::poll_once;
 use policy::proactor::Resource;
 use policy::{Error, ErrorKind, Runner};
@@ -95,6 +98,21 @@ fn on_one_thread() -> impl Iterator<Item = &'static str> {
     })
 }
 
+/// Names of the loops whose tasks run on threads of an executor.
+fn on_many_threads() -> impl Iterator<Item = &'static str> {
+    let compiled = policy::policy_names();
+    ["smol:multi_thread:1", "tokio:multi_thread:1", "tokio:multi_thread:2", "async-std"]
+        .into_iter()
+        .filter(move |name| compiled.iter().any(|known| name.starts_with(known)))
+}
+
+/// Runs a task on a thread of the executor's: this one, which might run it, blocks.
+fn on_worker<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> T {
+    let (send, done) = mpsc::channel();
+    drop(policy::spawn(async move { send.send(task.await) }));
+    done.recv_timeout(2 * LONG).expect("another thread runs it")
+}
+
 alone! {
     fn what_waits_for_ever_ends_in_the_child() {
         a_run_ends_in_the_child(async || match fork() {
@@ -166,21 +184,140 @@ alone! {
         }
     }
 
-    fn a_join_ends_in_the_child() {
-        a_run_ends_in_the_child(async || {
-            let task = policy::spawn(policy::time::sleep(Duration::from_secs(3600)));
-            policy::time::sleep(Duration::from_millis(1)).await;
-            match fork() {
-                Some(status) => {
-                    task.abort();
-                    status
-                }
-                None => {
-                    let _never = task.await;
-                    exit(false)
-                }
+    fn who_blocks_for_another_thread_s_loop_goes_on_in_the_child() {
+        for name in policy::policy_names() {
+            println!("on {name}");
+            let mut runner = Runner::with_policy(policy::from_name(name).unwrap());
+            let status = runner.run(async {
+                let (event_loop, parent) = (policy::get_running_loop().unwrap(), std::process::id());
+                let job = policy::spawn_blocking(move || {
+                    let blocked = event_loop.block_on(async {
+                        match fork() {
+                            Some(status) => status,
+                            None => pending().await,
+                        }
+                    });
+                    if std::process::id() != parent {
+                        exit(is_forked(blocked));
+                    }
+                    blocked.unwrap()
+                });
+                job.await.unwrap()
+            });
+            is_good(name, status.unwrap());
+            runner.close().unwrap();
+        }
+    }
+
+    // There is no run that ends, and nobody wakes what waits: each says so at once.
+    fn what_a_worker_waits_for_in_the_child_is_refused_at_once() {
+        for name in on_many_threads() {
+            println!("on {name}");
+            let mut runner = Runner::with_policy(policy::from_name(name).unwrap());
+            let status = runner.run(async {
+                let never = || policy::spawn(policy::time::sleep(Duration::from_secs(3600)));
+                let (mut task, blocked, mut set) = (never(), never(), policy::task::JoinSet::new());
+                let aborts = [task.abort_handle(), blocked.abort_handle()];
+                set.insert(never());
+                let (ours, theirs) = UnixStream::pair().unwrap();
+                let ours = Resource::from(ours);
+                theirs.set_nonblocking(true).unwrap();
+                let mut socket = policy::net::UnixStream::from_std(theirs).unwrap();
+                let proactor = policy::get_running_loop().unwrap().proactor().unwrap();
+                let child = policy::process::Command::new("sleep").arg("3600").spawn().unwrap();
+                let event_loop = policy::get_running_loop().unwrap();
+                let status = on_worker(async move {
+                    // Each has waited before.
+                    assert!(poll_once(&mut task).await.is_none());
+                    assert!(poll_once(pin!(set.join_next())).await.is_none());
+                    assert!(poll_once(pin!(read_some(&mut socket))).await.is_none());
+                    let mut wait = Box::pin(child.wait());
+                    assert!(poll_once(wait.as_mut()).await.is_none());
+                    let mut reads = Box::pin(proactor.read(&ours, vec![0; 10]));
+                    assert!(poll_once(reads.as_mut()).await.is_none());
+                    if let Some(status) = fork() {
+                        drop((reads, wait));
+                        child.kill().await.unwrap();
+                        return status;
+                    }
+                    let begun = Instant::now();
+                    let is_left = |joined: Result<_, policy::task::JoinError>| {
+                        joined.is_err_and(|error| error.is_forked())
+                    };
+                    let mut good = vec![
+                        ("join", is_left(task.await)),
+                        ("set", set.join_next().await.is_some_and(is_left)),
+                        ("block", is_left(futures_lite::future::block_on(blocked))),
+                        ("block_on", is_forked(event_loop.block_on(pending::<()>()))),
+                        ("socket", is_forked_io(read_some(&mut socket).await)),
+                        ("operation", is_forked_io(reads.await.0)),
+                        ("another", is_forked_io(proactor.read(&ours, vec![0; 10]).await.0)),
+                        ("child", wait.await.is_err()),
+                        ("spawn", is_forked(policy::try_spawn(async {}))),
+                        ("blocking", is_forked(policy::try_spawn_blocking(|| ()))),
+                        ("sleep", is_forked(policy::time::try_sleep(Duration::from_millis(1)))),
+                        ("file", is_forked_io(policy::fs::metadata("/").await)),
+                        ("name", policy::net::lookup_host("localhost:1").await.is_err()),
+                    ];
+                    let bound = policy::net::UdpSocket::bind("127.0.0.1:0").await;
+                    good.push(("bound", match bound {
+                        Ok(socket) => is_forked_io(socket.recv_from(&mut [0; 1]).await),
+                        refused => is_forked_io(refused),
+                    }));
+                    // Without an error to give it panics, with the same words.
+                    std::panic::set_hook(Box::new(|_| ()));
+                    let sleep = policy::time::sleep(Duration::from_millis(1));
+                    let slept = AssertUnwindSafe(sleep).catch_unwind().await;
+                    good.push(("panic", slept.is_err_and(|payload| {
+                        payload.downcast_ref::<String>().is_some_and(|said| said.contains("fork"))
+                    })));
+                    good.push(("time", begun.elapsed() < LONG));
+                    if !good.iter().all(|(_, good)| *good) {
+                        eprintln!("in the child: {good:?}");
+                    }
+                    exit(good.iter().all(|(_, good)| *good))
+                });
+                aborts.iter().for_each(policy::task::AbortHandle::abort);
+                status
+            });
+            is_good(name, status.unwrap());
+            runner.close().unwrap();
+        }
+    }
+
+    // It stayed for ever, took events of the parent's sockets, and ran the parent's tasks.
+    fn a_child_that_is_a_worker_ends_with_the_poll_that_forked() {
+        for name in on_many_threads() {
+            for waits in [true, false] {
+                println!("on {name}, waits: {waits}");
+                let (read, write) = UnixStream::pair().unwrap();
+                let mut runner = Runner::with_policy(policy::from_name(name).unwrap());
+                let status = runner.run(async {
+                    let parent = std::process::id();
+                    let counted = write.try_clone().unwrap();
+                    on_worker(async move {
+                        for _ in 0..10 {
+                            let mut write = counted.try_clone().unwrap();
+                            drop(policy::spawn(async move { io::Write::write_all(&mut write, b"x") }));
+                        }
+                        let forked = fork();
+                        if waits && std::process::id() != parent {
+                            pending::<()>().await;
+                        }
+                        forked.unwrap_or_default()
+                    })
+                });
+                let status = status.unwrap();
+                // With the tasks that are left.
+                runner.close().unwrap();
+                drop((runner, write));
+                let code = libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status));
+                assert_eq!(code, Some(1), "on {name}: the child ended with {status:#x}");
+                let mut written = Vec::new();
+                io::Read::read_to_end(&mut &read, &mut written).unwrap();
+                assert!(written.len() <= 10, "the child ran tasks of its parent on {name}");
             }
-        });
+        }
     }
 
     // compio's ring is not even mapped there: the child died of SIGSEGV.
@@ -202,7 +339,7 @@ alone! {
         });
     }
 
-    fn what_is_begun_in_the_child_is_refused_at_once() {
+    fn what_is_begun_or_joined_in_the_child_is_refused_at_once() {
         for name in policy::policy_names() {
             println!("on {name}");
             let mut runner = Runner::with_policy(policy::from_name(name).unwrap());
@@ -214,11 +351,23 @@ alone! {
                 let proactor = policy::get_running_loop().unwrap().proactor().unwrap();
                 let read = proactor.read(&ours, vec![0; 10]);
                 assert!(policy::time::timeout(Duration::from_millis(5), read).await.is_err());
+                let never = || policy::spawn(policy::time::sleep(Duration::from_secs(3600)));
+                let (mut task, mut set) = (never(), policy::task::JoinSet::new());
+                set.insert(never());
+                assert!(poll_once(&mut task).await.is_none());
+                assert!(poll_once(pin!(set.join_next())).await.is_none());
                 if let Some(status) = fork() {
+                    task.abort();
                     return status;
                 }
                 let begun = Instant::now();
+                let is_left = |joined: Result<_, policy::task::JoinError>| {
+                    joined.is_err_and(|error| error.is_forked())
+                };
                 let mut good = vec![
+                    ("join", is_left(task.await)),
+                    ("set", set.join_next().await.is_some_and(is_left)),
+                    ("sleep", is_forked(policy::time::try_sleep(Duration::from_millis(1)))),
                     ("spawn", is_forked(policy::try_spawn(async {}))),
                     ("blocking", is_forked(policy::try_spawn_blocking(|| ()))),
                     ("operation", is_forked_io(proactor.read(&ours, vec![0; 10]).await.0)),

@@ -5,6 +5,8 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use policy_core::{Error, ErrorKind};
+
 use crate::task::{JoinError, JoinHandle};
 
 /// Runs `f` on a thread where it may block.
@@ -41,5 +43,8 @@ impl<T> Future for Job<T> {
 
 /// The loop was closed before the job began: std's calls don't panic.
 fn not_run(error: JoinError) -> io::Error {
+    if error.is_forked() {
+        return Error::from(ErrorKind::Forked).into();
+    }
     io::Error::other(format!("the file was left alone: {error}; keep the loop open"))
 }

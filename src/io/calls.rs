@@ -4,6 +4,9 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
+use policy_core::task::JoinError;
+use policy_core::{Error, ErrorKind};
+
 /// Calls a system call again that a signal interrupted.
 #[inline]
 pub(crate) fn uninterrupted<T>(mut op: impl FnMut() -> io::Result<T>) -> io::Result<T> {
@@ -13,6 +16,17 @@ pub(crate) fn uninterrupted<T>(mut op: impl FnMut() -> io::Result<T>) -> io::Res
             result => return result,
         }
     }
+}
+
+/// Says why a blocking job has no result.
+pub(crate) fn not_run(error: JoinError) -> io::Error {
+    if error.is_cancelled() {
+        return Error::from(ErrorKind::LoopClosed).into();
+    }
+    if error.is_forked() {
+        return Error::from(ErrorKind::Forked).into();
+    }
+    io::Error::other(error)
 }
 
 /// Wakes. A waker that panics must not end the thread that calls it.

@@ -42,10 +42,7 @@ pub(super) async fn lookup(host: String, port: u16) -> io::Result<Vec<SocketAddr
     })?;
     let answer = match job.await {
         Ok(answer) => answer,
-        Err(error) if error.is_cancelled() => {
-            Err(policy_core::Error::from(policy_core::ErrorKind::LoopClosed).into())
-        }
-        Err(error) => Err(io::Error::other(error)),
+        Err(error) => Err(crate::io::calls::not_run(error)),
     };
     let found = answer.map_err(|cause| failed(&asked, cause))?;
     if found.is_empty() {

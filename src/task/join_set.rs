@@ -3,10 +3,12 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
+use policy_core::local::Generation;
 use policy_core::{Error, EventLoop, budget, wakers};
 
 use super::{AbortHandle, Id, JoinError, JoinHandle};
@@ -34,6 +36,8 @@ use super::{AbortHandle, Id, JoinError, JoinHandle};
 pub struct JoinSet<T> {
     members: HashMap<Id, Member<T>>,
     ready: Arc<Ready>,
+    /// In which process it was last polled.
+    process: Generation,
 }
 
 struct Member<T> {
@@ -65,7 +69,7 @@ impl<T> JoinSet<T> {
     /// assert!(set.is_empty());
     /// ```
     pub fn new() -> Self {
-        Self { members: HashMap::new(), ready: Arc::default() }
+        Self { members: HashMap::new(), ready: Arc::default(), process: Generation::current() }
     }
 
     /// Returns how many tasks are in the set, finished or not.
@@ -219,9 +223,8 @@ impl<T: 'static> JoinSet<T> {
     /// ```
     pub fn insert(&mut self, handle: JoinHandle<T>) -> AbortHandle {
         let (id, abort) = (handle.id(), handle.abort_handle());
-        let waker = Waker::from(Arc::new(MemberWaker { id, ready: self.ready.clone() }));
         // The first poll registers the waker; it happens in the next wait.
-        waker.wake_by_ref();
+        let waker = MemberWaker::queued(id, &self.ready);
         self.members.insert(id, Member { handle, waker });
         abort
     }
@@ -316,6 +319,9 @@ impl<T: 'static> JoinSet<T> {
         if self.members.is_empty() {
             return Poll::Ready(None);
         }
+        if self.process.is_past() {
+            self.ask_all();
+        }
         while let Some(id) = self.ready.next_or_wait(cx) {
             // A member may be named twice, and be gone the second time.
             let Some(member) = self.members.get_mut(&id) else { continue };
@@ -327,6 +333,18 @@ impl<T: 'static> JoinSet<T> {
             }
         }
         Poll::Pending
+    }
+
+    /// In a forked child nobody tells which member has ended: each is asked, and knows. By a
+    /// queue of the child's own, as a thread of the parent may have locked the former.
+    #[cold]
+    fn ask_all(&mut self) {
+        self.process = Generation::current();
+        mem::forget(mem::take(&mut self.ready));
+        for (id, member) in &mut self.members {
+            let former = mem::replace(&mut member.waker, MemberWaker::queued(*id, &self.ready));
+            mem::forget(former);
+        }
     }
 
     /// Waits for all tasks, and returns their results in the order in which they completed.
@@ -442,6 +460,15 @@ impl Ready {
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl MemberWaker {
+    /// Makes one whose member is polled in the next wait.
+    fn queued(id: Id, ready: &Arc<Ready>) -> Waker {
+        let waker = Waker::from(Arc::new(Self { id, ready: ready.clone() }));
+        waker.wake_by_ref();
+        waker
     }
 }
 

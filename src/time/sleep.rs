@@ -24,7 +24,8 @@ use crate::ambient;
 /// safe: dropping it stops the wait.
 ///
 /// # Panics
-/// Panics when it is polled outside any loop. [`try_sleep`] returns an error at once instead.
+/// Panics when it is polled outside any loop, or by a worker thread of a loop of the parent in a
+/// child of `fork`. [`try_sleep`] returns an error at once instead.
 ///
 /// ```
 /// use policy::time::{sleep, Duration, Instant};
@@ -58,7 +59,8 @@ pub fn sleep_until(deadline: impl Into<Instant>) -> Sleep {
 /// Like [`sleep`], but returns an error if there is no loop.
 ///
 /// # Errors
-/// Returns [`NoRunningLoop`](crate::ErrorKind::NoRunningLoop) if there is no loop.
+/// Returns [`NoRunningLoop`](crate::ErrorKind::NoRunningLoop) if there is no loop, and
+/// [`Forked`](crate::ErrorKind::Forked) in a child of `fork`.
 ///
 /// ```
 /// use policy::time::{try_sleep, Duration};
@@ -73,7 +75,8 @@ pub fn try_sleep(duration: Duration) -> Result<Sleep, Error> {
 /// Like [`sleep_until`], but returns an error if there is no loop.
 ///
 /// # Errors
-/// Returns [`NoRunningLoop`](crate::ErrorKind::NoRunningLoop) if there is no loop.
+/// Returns [`NoRunningLoop`](crate::ErrorKind::NoRunningLoop) if there is no loop, and
+/// [`Forked`](crate::ErrorKind::Forked) in a child of `fork`.
 ///
 /// ```
 /// use policy::time::{Instant, try_sleep_until};
@@ -81,7 +84,11 @@ pub fn try_sleep(duration: Duration) -> Result<Sleep, Error> {
 /// assert!(try_sleep_until(Instant::now()).is_err()); // no loop runs here
 /// ```
 pub fn try_sleep_until(deadline: impl Into<Instant>) -> Result<Sleep, Error> {
-    Ok(Sleep::new(deadline.into(), ambient::with(Wait::of)?))
+    let wait = ambient::with(|event_loop| match event_loop.state().is_forked() {
+        true => Err(ErrorKind::Forked),
+        false => Ok(Wait::of(event_loop)),
+    })??;
+    Ok(Sleep::new(deadline.into(), wait))
 }
 
 /// The future of [`sleep`] and [`sleep_until`].

@@ -30,7 +30,7 @@ pub(super) fn start(ready: &Arc<Ready>) {
     let (task, handle) = task::new(keeper);
     // Detached: it ends with the loop. If it is refused it is dropped, and says so.
     drop(handle);
-    let _refused = event_loop.submit(task);
+    let _refused = event_loop.submit_own(task);
 }
 
 impl Future for Keeper {

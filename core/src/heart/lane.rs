@@ -60,6 +60,11 @@ impl Drop for Driving<'_> {
     }
 }
 
+/// Returns true if this thread drives a loop.
+pub(crate) fn is_here() -> bool {
+    DRIVEN.get().is_some()
+}
+
 /// Calls `f` with the lane of `ready`, if this thread drives its loop.
 #[inline]
 pub(super) fn with<R>(ready: &Ready, f: impl FnOnce(&Lane) -> R) -> Option<R> {

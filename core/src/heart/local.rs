@@ -1,6 +1,6 @@
 //! What belongs to one thread or one process: the parts of loops that can't be sent, which thread
 //! is the main one, and whether this process was forked.
-#![allow(unsafe_code, reason = "two calls of libc that take no pointers")]
+#![allow(unsafe_code, reason = "calls of libc without pointers, but for one to a constant")]
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -198,6 +198,24 @@ pub fn fork_generation() -> u64 {
         generation => generation,
     }
 }
+
+/// Ends a forked child whose only thread has nothing to return to. At once: what `exit` calls
+/// may wait for the threads of the parent.
+#[cfg(unix)]
+pub(crate) fn exit_child() {
+    const SAID: &str = "event-loop-policy: a task forked on a worker thread of its event loop, \
+                        and can't go on in the child; call `exec` or `_exit` there\n";
+    // SAFETY: the bytes are there for as long as the call takes; `_exit` takes no pointer.
+    // Not by std, whose lock another thread may have held when this one forked.
+    unsafe {
+        let _said = libc::write(2, SAID.as_ptr().cast(), SAID.len());
+        libc::_exit(1)
+    }
+}
+
+/// Nothing forks there.
+#[cfg(not(unix))]
+pub(crate) fn exit_child() {}
 
 /// 0 until forks are watched.
 #[cfg(unix)]

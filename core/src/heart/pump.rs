@@ -20,7 +20,7 @@ pub(crate) fn start(event_loop: &Arc<dyn EventLoop>, pump: Option<Driver>) {
     });
     // Detached: it ends by itself. If it is refused it is dropped, and knows.
     drop(handle);
-    let _refused = event_loop.submit(task);
+    let _refused = event_loop.submit_own(task);
 }
 
 struct Pump {

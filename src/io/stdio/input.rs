@@ -112,6 +112,10 @@ impl Input {
             return Poll::Ready(result);
         }
         if state.thread != Some(generation()) {
+            if state.thread.is_some() {
+                // A parent's process: those who wait there are not to be woken here.
+                std::mem::forget(std::mem::take(&mut state.waiting));
+            }
             let started =
                 thread::Builder::new().name("policy-stdin".into()).spawn(move || self.serve());
             if let Err(error) = started {

@@ -7,8 +7,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_io::AsyncWrite;
+use policy_core::budget;
 use policy_core::task::JoinHandle;
-use policy_core::{Error, ErrorKind, budget};
 
 use crate::ambient;
 use crate::io::backlog::Backlog;
@@ -119,10 +119,7 @@ impl Output {
                 self.job = None;
                 let result = match done {
                     Ok(result) => result,
-                    Err(error) if error.is_cancelled() => {
-                        Err(Error::from(ErrorKind::LoopClosed).into())
-                    }
-                    Err(error) => Err(io::Error::other(error)),
+                    Err(error) => Err(crate::io::calls::not_run(error)),
                 };
                 self.failed = result.is_err();
                 return Poll::Ready(result);

@@ -79,6 +79,11 @@ impl dyn EventLoop {
             if let Poll::Ready(output) = polled {
                 return Ok(output);
             }
+            if self.state().is_forked() {
+                // Nobody is here to wake this thread, nor to hear that the wait has ended.
+                std::mem::forget(end);
+                return Err(ErrorKind::Forked.into());
+            }
             if budget::unconstrained(|| Pin::new(&mut end.0).poll(cx)).is_ready() {
                 return Err(ErrorKind::LoopClosed.into());
             }

@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use crate::heart::debug;
-use crate::task::{self, JoinHandle};
+use crate::task::{self, JoinHandle, Task};
 use crate::{BlockingExecutor, Error, ErrorKind, EventLoop, Job};
 
 /// Tasks, and jobs that block.
@@ -110,6 +110,12 @@ impl dyn EventLoop {
         }
     }
 
+    /// Gives a task to the executor, whose threads poll it.
+    pub(crate) fn submit_own(&self, task: Task) -> Result<(), Error> {
+        // The threads of an adopted runtime are somebody else's.
+        self.submit(if self.state().is_adopted() { task } else { task.on_worker() })
+    }
+
     /// Spawns a task of the loop's own, which debug mode does not look at.
     pub(crate) fn start_task<F>(&self, future: F) -> (JoinHandle<F::Output>, Result<(), Error>)
     where
@@ -124,7 +130,7 @@ impl dyn EventLoop {
             return (handle, if accepted { Ok(()) } else { closed() });
         }
         let (task, handle) = task::new(future);
-        (handle, open.and_then(|()| self.submit(task)))
+        (handle, open.and_then(|()| self.submit_own(task)))
     }
 
     /// Spawns `future`, which need not be `Send`, on this thread.

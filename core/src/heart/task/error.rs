@@ -36,6 +36,7 @@ enum Repr {
     // In a mutex because a payload is `Send`, and an error should be `Sync` too.
     Panicked(Mutex<Box<dyn Any + Send>>, Origin),
     Taken,
+    Forked,
 }
 
 /// The loop on which a task panicked: it is told of a panic that nobody asks for.
@@ -76,6 +77,10 @@ impl JoinError {
 
     pub(super) fn taken(id: Id) -> Self {
         Self::new(id, Repr::Taken)
+    }
+
+    pub(super) fn forked(id: Id) -> Self {
+        Self::new(id, Repr::Forked)
     }
 
     /// Returns the identity of the task.
@@ -121,6 +126,29 @@ impl JoinError {
     /// ```
     pub fn is_cancelled(&self) -> bool {
         matches!(self.inner.repr, Repr::Cancelled)
+    }
+
+    /// Returns true in a child of `fork` if the task runs in the parent process, where its result
+    /// stays.
+    ///
+    /// ```
+    /// # use policy_core::task::{self, JoinError};
+    /// # use std::pin::pin;
+    /// # use std::task::{Context, Poll, Waker};
+    /// #
+    /// # fn error_of(future: impl Future<Output = ()> + Send + 'static) -> JoinError {
+    /// #     let (task, handle) = task::new(future);
+    /// #     let mut cx = Context::from_waker(Waker::noop());
+    /// #     let _ended = pin!(task).poll(&mut cx); // polled once, then dropped
+    /// #     match pin!(handle).poll(&mut cx) {
+    /// #         Poll::Ready(Err(error)) => error,
+    /// #         _ => unreachable!("it ended, badly"),
+    /// #     }
+    /// # }
+    /// assert!(!error_of(std::future::pending()).is_forked()); // nobody forked
+    /// ```
+    pub fn is_forked(&self) -> bool {
+        matches!(self.inner.repr, Repr::Forked)
     }
 
     /// Returns true if the task panicked.
@@ -227,6 +255,11 @@ impl fmt::Display for JoinError {
                 let said = message_of(&**payload).unwrap_or("a payload that is no string");
                 write!(f, "task {} panicked: {said}; see `into_panic`", self.inner.id)
             }
+            Repr::Forked => write!(
+                f,
+                "task {} runs in the parent process; spawn another after `fork`, on a new event loop",
+                self.inner.id
+            ),
             Repr::Taken => write!(
                 f,
                 "the result of task {} was taken already; await a handle only once",

@@ -188,6 +188,11 @@ impl<R: Run + ?Sized> Runner<R> {
         }
     }
 
+    /// Leaves the task to itself: neither dropped nor cancelled.
+    pub(super) fn forget(&mut self) {
+        mem::forget(self.half.leave());
+    }
+
     /// Says that the result is there, and leaves.
     #[inline]
     fn complete(&mut self) {

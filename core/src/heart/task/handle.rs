@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use super::halves::{Aborter, Joiner};
 use super::{Id, JoinError};
 use crate::budget::Once;
+use crate::local::Generation;
 
 /// The owner's half of a task: a future that resolves to its output.
 ///
@@ -16,7 +17,9 @@ use crate::budget::Once;
 /// on every loop: the task continues, and its output is dropped.
 ///
 /// Awaiting is cancel safe: after a dropped wait you can await the handle again, with
-/// `&mut handle`. It returns the output once; later polls return a [`JoinError`] that says so.
+/// `&mut handle`. It returns the output once; later polls return a [`JoinError`] that says so. In a
+/// child of `fork` it returns the output of a task that had finished, and else, at once, an error
+/// that [`is_forked`](JoinError::is_forked).
 ///
 /// ```
 /// use policy_core::task;
@@ -28,11 +31,12 @@ use crate::budget::Once;
 pub struct JoinHandle<T> {
     joiner: Joiner<T>,
     turn: Once,
+    made: Generation,
 }
 
 impl<T> JoinHandle<T> {
     pub(super) fn new(joiner: Joiner<T>) -> Self {
-        Self { joiner, turn: Once::new() }
+        Self { joiner, turn: Once::new(), made: Generation::current() }
     }
 
     /// Returns the identity of the task.
@@ -101,7 +105,11 @@ impl<T> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { joiner, turn } = self.get_mut();
+        let Self { joiner, turn, made } = self.get_mut();
+        if made.is_past() && !joiner.is_complete() {
+            // Whoever runs it is in the parent, and wakes nobody here.
+            return Poll::Ready(Err(JoinError::forked(joiner.id())));
+        }
         turn.poll(cx, |cx| joiner.poll(cx))
     }
 }

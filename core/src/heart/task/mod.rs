@@ -32,6 +32,9 @@ pub use handle::{AbortHandle, JoinHandle};
 pub(crate) use header::quietly;
 pub(crate) use scheduled::{Home, Scheduled, is_cells};
 
+use crate::heart::lane;
+use crate::local::{self, Generation};
+
 use cell::Run;
 use halves::Runner;
 
@@ -50,7 +53,8 @@ where
     F::Output: Send + 'static,
 {
     let (runner, joiner) = halves::split_send(future);
-    (Task { runner }, JoinHandle::new(joiner))
+    let (made, is_on_worker) = (Generation::current(), false);
+    (Task { runner, made, is_on_worker }, JoinHandle::new(joiner))
 }
 
 /// A future of any type, for an executor to run.
@@ -67,6 +71,9 @@ where
 /// ```
 pub struct Task {
     runner: Runner<dyn Run + Send>,
+    made: Generation,
+    /// It is polled on threads that have nothing else to do.
+    is_on_worker: bool,
 }
 
 /// A task that runs from the ready queue of its loop: what the queue keeps of it.
@@ -146,6 +153,13 @@ impl Task {
     pub fn abort_handle(&self) -> AbortHandle {
         AbortHandle::new(self.runner.aborter())
     }
+
+    /// Says that an executor polls it on threads of its own: if one of them forks in it, there
+    /// is no run that could end in the child.
+    pub(crate) fn on_worker(mut self) -> Self {
+        self.is_on_worker = true;
+        self
+    }
 }
 
 impl Future for Task {
@@ -153,7 +167,36 @@ impl Future for Task {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.get_mut().runner.poll(cx)
+        let this = self.get_mut();
+        if this.made.is_past() {
+            // The parent polls it: what it does must not be done twice.
+            return Poll::Pending;
+        }
+        let polled = this.runner.poll(cx);
+        if this.made.is_past() && this.is_on_worker {
+            leave_child();
+        }
+        polled
+    }
+}
+
+impl Drop for Task {
+    #[inline]
+    fn drop(&mut self) {
+        // In a forked child it is the parent's, as what its destructors would undo.
+        if self.made.is_past() {
+            self.runner.forget();
+        }
+    }
+}
+
+/// Ends a forked child that consists of an executor's worker thread, unless that drives a run,
+/// which then ends. The thread must not return to its executor: it would wait there for ever,
+/// for events that it takes from the parent, with whom it shares the reactor.
+#[cold]
+fn leave_child() {
+    if !lane::is_here() {
+        local::exit_child();
     }
 }
 
