@@ -47,6 +47,15 @@ mod system {
             probe.read().ok().map(|_| probe)
         }
 
+        /// Returns true if the reactor will tell of the next byte. False where an executor's
+        /// own budget has ended the read: that wakes at once, and leaves the readiness of
+        /// the last byte, by which the next one would be read before the reactor has looked.
+        pub(in crate::heart) fn is_armed(&self) -> Result<bool, ()> {
+            self.signal.is_woken.store(false, SeqCst);
+            self.read()?;
+            Ok(!self.signal.is_woken.load(SeqCst))
+        }
+
         pub(in crate::heart) fn send(&self) -> bool {
             loop {
                 match (&self.sender).write(&[0]) {
@@ -98,6 +107,10 @@ mod system {
     impl Probe {
         pub(in crate::heart) fn new(_event_loop: &dyn EventLoop) -> Option<Self> {
             None
+        }
+
+        pub(in crate::heart) fn is_armed(&self) -> Result<bool, ()> {
+            match *self {}
         }
 
         pub(in crate::heart) fn send(&self) -> bool {

@@ -401,16 +401,21 @@ impl Idle {
             match probe.is_back() {
                 Ok(false) => return Moved::Not,
                 Ok(true) => {}
-                Err(()) => self.probe = None,
+                Err(()) => (self.probe, self.since) = (None, None),
             }
         }
         self.in_flight = false;
-        if self.since == Some(ran) {
-            self.since = None;
+        if self.since.take() == Some(ran) {
             return Moved::On;
         }
-        self.since = Some(ran);
         self.probe = self.probe.take().or_else(|| Probe::new(&**event_loop));
+        match self.probe.as_ref().map(Probe::is_armed) {
+            // In a turn of its own, which has a budget of its own.
+            Some(Ok(false)) => return Moved::Look,
+            Some(Err(())) => self.probe = None,
+            Some(Ok(true)) | None => {}
+        }
+        self.since = Some(ran);
         self.in_flight = self.probe.as_ref().is_some_and(Probe::send);
         if self.in_flight { Moved::Not } else { Moved::Look }
     }
