@@ -81,6 +81,19 @@ fn refused_pidfds_are_told_with_what_is_done_instead() {
 }
 
 #[test]
+fn a_refused_clone3_is_told_and_no_problem() {
+    in_a_process("a_refused_clone3_is_told_and_no_problem", ":", || {
+        if !cfg!(policy_force_std_start) {
+            assert_eq!(finding(&policy::doctor(), "clone3").answer, Answer::Yes);
+        }
+        refuse(libc::SYS_clone3);
+        let report = policy::doctor();
+        assert_eq!(finding(&report, "clone3").answer, Answer::No, "{report}");
+        assert!(report.problems().all(|finding| finding.name != "clone3"), "{report}");
+    });
+}
+
+#[test]
 fn an_ignored_sigchld_is_a_problem() {
     in_a_process("an_ignored_sigchld_is_a_problem", "trap '' CHLD", || {
         let report = policy::doctor();

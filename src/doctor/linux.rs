@@ -8,6 +8,7 @@ use rustix::process::{Resource, getrlimit};
 use super::{Report, Topic};
 
 pub(super) fn examine(report: &mut Report) {
+    clone3(report);
     sigchld(report);
     cgroup_kill(report);
     io_uring(report);
@@ -15,6 +16,20 @@ pub(super) fn examine(report: &mut Report) {
     report.yes(Topic::Limits, "kernel", kernel);
     descriptors(report);
     processes(report);
+}
+
+/// Which way children are started.
+fn clone3(report: &mut Report) {
+    match crate::process::probe::clone3_works() {
+        Ok(()) => report.yes(Topic::Children, "clone3", "each child has its pidfd from birth"),
+        Err(error) => report.no(
+            Topic::Children,
+            "clone3",
+            error.to_string(),
+            "nothing is amiss: std starts children there, a little slower; to have it, use Linux \
+             5.5 or later on x86_64 or aarch64, and allow clone3 in the sandbox",
+        ),
+    }
 }
 
 /// With SIGCHLD ignored, the kernel reaps every child by itself.

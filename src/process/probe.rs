@@ -6,6 +6,12 @@ use std::os::fd::AsFd;
 
 pub(crate) use super::identity::pidfd::pidfds_work;
 
+/// Whether children are started by a way of our own, with a pidfd from birth.
+#[cfg(target_os = "linux")]
+pub(crate) fn clone3_works() -> io::Result<()> {
+    super::start::clone3_works()
+}
+
 /// Whether the kernel keeps the status of a child that somebody else reaped.
 #[cfg(target_os = "linux")]
 pub(crate) fn exit_after_reap() -> io::Result<()> {

@@ -48,6 +48,8 @@ mod vfork;
 
 pub use stdio::Stdio;
 
+pub(super) use vfork::works as clone3_works;
+
 pub(super) use by_std::Taken;
 pub(super) use recipe::{Folder, Recipe, Variables};
 pub(super) use stdio::{Given, Stream};
