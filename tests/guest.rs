@@ -100,6 +100,34 @@ fn an_idle_guest_takes_no_turns() {
 }
 
 #[test]
+fn a_host_that_watches_the_descriptor_itself_is_not_woken_for_it() {
+    let told = Arc::new(AtomicUsize::new(0));
+    let count = told.clone();
+    let mut guest = Guest::new(DefaultEventLoopPolicy::new(), move || {
+        count.fetch_add(1, SeqCst);
+    })
+    .unwrap();
+    let (mut here, there) = std::os::unix::net::UnixStream::pair().unwrap();
+    let watched = guest.as_fd().unwrap().try_clone_to_owned().unwrap();
+    let task = guest.spawn(async move {
+        let mut there = policy::net::UnixStream::from_std(there).unwrap();
+        let mut byte = [0];
+        there.read_exact(&mut byte).await.unwrap();
+        byte
+    });
+    while !guest.turn().unwrap().is_idle() {}
+    told.store(0, SeqCst);
+    std::io::Write::write_all(&mut here, b"x").unwrap();
+    let mut polled = [rustix::event::PollFd::new(&watched, rustix::event::PollFlags::IN)];
+    assert_eq!(rustix::event::poll(&mut polled, None).unwrap(), 1);
+    // A thread that watched it, too, would tell the host by now.
+    std::thread::sleep(Duration::from_millis(20));
+    while !guest.turn().unwrap().is_idle() {}
+    assert!(task.is_finished());
+    assert_eq!(told.load(SeqCst), 0, "the host has seen it by itself");
+}
+
+#[test]
 fn a_turn_runs_what_was_ready_when_it_began_and_does_not_wait() {
     let (_host, mut guest) = guest();
     let task = guest.spawn(async {

@@ -121,7 +121,7 @@ impl Anchor {
             return Ok(home);
         }
         let event_loop = find()?;
-        let source = event_loop.as_selector()?.register(self.io.clone())?;
+        let source = event_loop.register(self.io.clone())?;
         let event_loop = Arc::downgrade(&event_loop);
         Ok(self.home.get_or_init(|| Home { event_loop, source: SharedSource::new(source) }))
     }

@@ -148,15 +148,14 @@ fn attach(
 }
 
 fn register(event_loop: &Arc<dyn EventLoop>, io: &Arc<OwnedIo>) -> Result<Box<dyn Source>, Error> {
-    let selector = event_loop.as_selector()?;
-    match selector.register(io.clone()) {
+    match event_loop.register(io.clone()) {
         // Two loops may share one reactor (all of async-io's do), which knows
         // descriptors by their number: so it gets a second one.
         Err(error) if error.io_kind() == Some(io::ErrorKind::AlreadyExists) => {
             let second = os::duplicate(os::raw(&**io)).map_err(|cause| {
                 Error::io("can't duplicate a descriptor; close others, or raise the limit", cause)
             })?;
-            selector.register(Arc::new(second))
+            event_loop.register(Arc::new(second))
         }
         result => result,
     }

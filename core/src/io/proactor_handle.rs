@@ -126,6 +126,7 @@ impl ProactorHandle {
                 !can_wait || (proactor.is_native() && resource.suits_completion())
             });
         if let Some(proactor) = asked {
+            self.event_loop.state().ready().expect();
             match proactor.submit(resource, operation).await {
                 // Not this one, the loop says.
                 (Err(error), Some(back)) if can_wait && is_refusal(&error) => operation = back,

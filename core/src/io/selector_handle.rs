@@ -222,7 +222,7 @@ impl SelectorHandle {
     /// # }
     /// ```
     pub fn register(&self, io: Arc<OwnedIo>) -> Result<Box<dyn Source>, Error> {
-        self.event_loop.as_selector()?.register(io)
+        self.event_loop.register(io)
     }
 
     #[track_caller]
@@ -285,7 +285,7 @@ impl SelectorHandle {
                 io::Error::from_raw_os_error(libc::EPERM),
             ));
         }
-        self.event_loop.as_selector()?.register(Arc::new(second))
+        self.event_loop.register(Arc::new(second))
     }
 }
 

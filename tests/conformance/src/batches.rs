@@ -1,16 +1,18 @@
 //! Batches: in which order a loop runs what is ready, and that each of its turns looks at
 //! the reactor, too.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use policy::proactor::Resource;
 use policy::task::{JoinHandle, yield_now};
 use policy::time::sleep;
 use policy::{EventLoop, get_running_loop};
 
 use crate::Make;
-use crate::support::{Gate, LONG, Log, is_selector, on_loop, run};
+use crate::support::{Gate, LONG, Log, in_thread, is_selector, on_loop, run};
 
 /// Tasks and callbacks become ready in one order, whoever gives them: on a loop that runs
 /// both on one thread.
@@ -96,32 +98,39 @@ pub fn short_runs_starve_nothing(make: Make<'_>) {
         },
     ];
     for short_run in runs {
-        on_loop(make, |event_loop| {
-            let mut waits = vec![
-                ("a sleep", event_loop.spawn(sleep(Duration::from_millis(2)))),
-                ("a job", event_loop.spawn_blocking(|| thread::sleep(Duration::from_millis(2)))),
-            ];
-            if is_selector(event_loop) {
-                waits.push(("a packet", event_loop.spawn(a_packet())));
-                #[cfg(unix)]
-                waits.push(("a child", event_loop.spawn(a_child())));
-            }
-            let began = Instant::now();
-            let waiting = |waits: &[(&'static str, JoinHandle<()>)]| {
-                let left = waits.iter().filter(|(_, task)| !task.is_finished());
-                left.map(|(what, _)| *what).collect::<Vec<_>>()
-            };
-            while !waiting(&waits).is_empty() {
-                assert!(began.elapsed() < LONG, "starved: {:?}", waiting(&waits));
-                short_run(event_loop);
-                thread::sleep(Duration::from_millis(1));
-            }
-            for (what, task) in waits {
+        for (what, starts) in WAITS {
+            // On a loop of its own: what one wait asks the reactor for serves the others, too.
+            on_loop(make, |event_loop| {
+                let Some(task) = starts(event_loop) else { return };
+                let began = Instant::now();
+                while !task.is_finished() {
+                    assert!(began.elapsed() < LONG, "starved: {what}");
+                    short_run(event_loop);
+                    thread::sleep(Duration::from_millis(1));
+                }
                 event_loop.run_until_complete(task).unwrap().expect(what);
-            }
-        });
+            });
+        }
     }
 }
+
+/// Starts what ends by itself, or nothing where the loop can't.
+type Starts = fn(&Arc<dyn EventLoop>) -> Option<JoinHandle<()>>;
+
+const WAITS: [(&str, Starts); 5] = [
+    ("a sleep", |event_loop| Some(event_loop.spawn(sleep(Duration::from_millis(2))))),
+    ("a job", |event_loop| {
+        Some(event_loop.spawn_blocking(|| thread::sleep(Duration::from_millis(2))))
+    }),
+    ("a packet", |event_loop| is_selector(event_loop).then(|| event_loop.spawn(a_packet()))),
+    ("an operation", |event_loop| {
+        event_loop.proactor().is_ok().then(|| event_loop.spawn(an_operation(event_loop.clone())))
+    }),
+    #[cfg(unix)]
+    ("a child", |event_loop| is_selector(event_loop).then(|| event_loop.spawn(a_child()))),
+    #[cfg(not(unix))]
+    ("no child", |_| None),
+];
 
 async fn a_packet() {
     let socket = policy::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
@@ -133,6 +142,23 @@ async fn a_packet() {
     let mut buffer = [0; 8];
     assert_eq!(socket.recv(&mut buffer).await.unwrap(), 4);
     assert_eq!(sends.join().unwrap(), 4);
+}
+
+async fn an_operation(event_loop: Arc<dyn EventLoop>) {
+    let (sender, receiver) = in_thread(|| {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let sender = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (sender, listener.accept().unwrap().0)
+    });
+    let sends = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(2));
+        (&sender).write_all(b"late").unwrap();
+        sender
+    });
+    let receiver = Resource::from(receiver);
+    let (read, buffer) = event_loop.proactor().unwrap().read(&receiver, vec![0; 8]).await;
+    assert_eq!((read.unwrap(), &*buffer), (4, &b"late"[..]));
+    drop(sends.join().unwrap());
 }
 
 #[cfg(unix)]

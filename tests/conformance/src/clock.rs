@@ -14,8 +14,8 @@ use policy::time::{
 use policy::{ErrorKind, Runner, get_running_loop};
 
 use crate::support::{
-    Gate, Log, NEVER, SHUTDOWN, in_thread, kind, needs_local_tasks, needs_selector, new_loop,
-    on_loop, run, run_pausable,
+    Gate, Log, NEVER, SHUTDOWN, in_thread, kind, needs_local_tasks, needs_selector, on_loop, run,
+    run_pausable,
 };
 use crate::{Make, Skipped};
 

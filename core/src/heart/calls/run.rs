@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 
 use crate::clock::Advance;
 use crate::heart::{Lane, Turn};
-use crate::{Error, ErrorKind, EventLoop, LoopKind, ProactorHandle, SelectorHandle, context};
+use crate::os::OwnedIo;
+use crate::{
+    Error, ErrorKind, EventLoop, LoopKind, ProactorHandle, SelectorHandle, Source, context,
+};
 
 /// Reports what was left when a loop shut down.
 ///
@@ -372,6 +375,15 @@ impl dyn EventLoop {
             true => Ok(()),
             false => Err(ErrorKind::AlreadyRunning.into()),
         }
+    }
+
+    /// Registers a descriptor with the loop's selector. From then on every run looks at the
+    /// reactor, however short it is.
+    #[doc(hidden)]
+    pub fn register(&self, io: Arc<OwnedIo>) -> Result<Box<dyn Source>, Error> {
+        let selector = self.as_selector()?;
+        self.state().ready().expect();
+        selector.register(io)
     }
 
     /// Tells the host that there is something to do, unless it knows.
