@@ -1,15 +1,9 @@
 //! The state that every event loop has, whatever its executor.
 
 use std::fmt;
-use std::panic::Location;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 
-use crate::blocking::{Executor, Gauge};
-use crate::heart::debug;
-use crate::heart::exception::Handlers;
-use crate::heart::{self, Outside, Ready};
-use crate::io::Watches;
+use crate::heart::Heart;
 use crate::{Error, ErrorKind, LoopKind};
 
 /// The identity of an event loop, never reused within a process.
@@ -41,14 +35,10 @@ pub struct LoopState {
     name: String,
     kind: LoopKind,
     phase: AtomicU8,
-    ready: Arc<Ready>,
-    handlers: Handlers,
-    blocking: Gauge,
-    watches: Watches,
-    /// Goes with the loop: what others keep for it goes when they notice.
-    alive: Arc<()>,
-    executor: Executor,
     is_adopted: bool,
+    /// What makes it run. The contract asks it three things and knows nothing of it; its own
+    /// methods of this type are in `heart/state.rs`.
+    heart: Heart,
 }
 
 const IDLE: u8 = 0;
@@ -89,13 +79,8 @@ impl LoopState {
             name,
             kind,
             phase: AtomicU8::new(IDLE),
-            ready: Ready::new(runs_tasks, debug::from_env()),
-            handlers: Handlers::default(),
-            blocking: Gauge::default(),
-            watches: Watches::default(),
-            alive: Arc::new(()),
-            executor: Executor::default(),
             is_adopted: false,
+            heart: Heart::new(runs_tasks),
         }
     }
 
@@ -184,75 +169,6 @@ impl LoopState {
         self.phase.load(Ordering::Acquire) == CLOSED
     }
 
-    /// Returns true if tasks make progress while no thread drives the loop, on the executor's own
-    /// threads.
-    ///
-    /// ```
-    /// use policy_core::{LoopKind, LoopState};
-    ///
-    /// assert!(!LoopState::new("my-executor", LoopKind::Selector).is_self_driving());
-    /// ```
-    #[inline]
-    pub fn is_self_driving(&self) -> bool {
-        !self.ready.runs_tasks()
-    }
-
-    /// Returns the count of the loop's blocking jobs.
-    ///
-    /// ```
-    /// use policy_core::{LoopKind, LoopState};
-    ///
-    /// let state = LoopState::new("my-executor", LoopKind::Selector);
-    /// assert_eq!(state.blocking().wait_finished(std::time::Duration::ZERO), 0);
-    /// ```
-    pub fn blocking(&self) -> &Gauge {
-        &self.blocking
-    }
-
-    /// Marks work outside the loop: while the returned value lives, time does not jump, even if the
-    /// clock is paused.
-    ///
-    /// ```
-    /// use policy_core::{LoopKind, LoopState};
-    ///
-    /// let state = LoopState::new("my-executor", LoopKind::Selector);
-    /// let child = state.outside();
-    /// # drop(child);
-    /// ```
-    pub fn outside(&self) -> Outside {
-        Outside::new(&self.ready)
-    }
-
-    /// Makes the thread that drives the loop run its tasks, even if the executor has threads: the
-    /// clock can then be paused, and jumps. Call it before the loop has any task.
-    ///
-    /// # Errors
-    /// Returns [`ErrorKind::Unsupported`] if other code runs the loop, and
-    /// [`ErrorKind::AlreadyRunning`] if the loop is running.
-    ///
-    /// ```
-    /// use policy_core::{LoopKind, LoopState};
-    ///
-    /// let state = LoopState::self_driving("my-executor:multi_thread", LoopKind::Selector);
-    /// state.make_pausable()?;
-    /// assert!(!state.is_self_driving());
-    /// # Ok::<(), policy_core::Error>(())
-    /// ```
-    pub fn make_pausable(&self) -> Result<(), Error> {
-        self.check_open()?;
-        if self.is_adopted {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                "somebody else runs this event loop, so its clock can't be paused; make a loop of a policy",
-            ));
-        }
-        if self.is_running() {
-            return Err(ErrorKind::AlreadyRunning.into());
-        }
-        self.ready.run_tasks();
-        Ok(())
-    }
-
     /// Returns an error if the loop can't be used.
     ///
     /// # Errors
@@ -288,34 +204,17 @@ impl LoopState {
     /// ```
     #[inline]
     pub fn is_forked(&self) -> bool {
-        self.ready.is_forked()
+        self.heart.is_forked()
     }
 
-    /// Returns what can no longer be upgraded when the loop has gone.
-    pub(crate) fn alive(&self) -> Weak<()> {
-        Arc::downgrade(&self.alive)
-    }
-
-    /// Returns the callbacks of the loop's selector.
-    pub(crate) fn watches(&self) -> &Watches {
-        &self.watches
+    /// Returns what makes it run.
+    pub(crate) fn heart(&self) -> &Heart {
+        &self.heart
     }
 
     /// Returns true if somebody else runs the loop for as long as it lives.
     pub(crate) fn is_adopted(&self) -> bool {
         self.is_adopted
-    }
-
-    pub(crate) fn ready(&self) -> &Arc<Ready> {
-        &self.ready
-    }
-
-    pub(crate) fn handlers(&self) -> &Handlers {
-        &self.handlers
-    }
-
-    pub(crate) fn executor(&self) -> &Executor {
-        &self.executor
     }
 
     /// Goes from idle to running, until the guard is dropped.
@@ -336,7 +235,7 @@ impl LoopState {
         }
         match self.phase.compare_exchange(IDLE, CLOSED, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => {
-                self.ready.clock().close();
+                self.heart.close_clock();
                 Ok(true)
             }
             Err(CLOSED) => Ok(false),
@@ -357,75 +256,9 @@ impl LoopState {
     pub fn mark_closed(&self) -> bool {
         let closed = self.phase.swap(CLOSED, Ordering::AcqRel) != CLOSED;
         if closed && !self.is_forked() {
-            self.ready.close();
+            self.heart.close();
         }
         closed
-    }
-
-    /// Schedules `f` to be called on the thread that drives the loop, in order with its callbacks;
-    /// `f` is dropped once the loop is closed. For an adapter that has work for that thread.
-    ///
-    /// ```
-    /// use policy_core::{LoopKind, LoopState};
-    ///
-    /// let state = LoopState::new("my-executor", LoopKind::Selector);
-    /// state.post(|| println!("on the thread that drives the loop"));
-    /// ```
-    #[track_caller]
-    pub fn post(&self, f: impl FnOnce() + Send + 'static) {
-        let (entry, _handle) = heart::new(f, Location::caller());
-        self.ready.expect();
-        if let Err(refused) = self.ready.call(entry) {
-            drop(refused);
-        }
-    }
-
-    /// Cancels the loop's tasks that [`EventLoop::drive`](crate::EventLoop::drive) runs, at once;
-    /// on a closed loop. Only for an adapter that must drop its tasks before something of its own;
-    /// otherwise the closing loop does it.
-    ///
-    /// ```
-    /// use policy_core::{LoopKind, LoopState};
-    ///
-    /// let state = LoopState::new("my-executor", LoopKind::Selector);
-    /// state.mark_closed();
-    /// state.cancel_tasks();
-    /// assert!(state.is_closed());
-    /// ```
-    pub fn cancel_tasks(&self) {
-        self.ready.close();
-        heart::close_local(self.id);
-    }
-
-    /// Marks the loop closed, whatever its state: for an adapter's `Drop`, when no thread can run
-    /// the loop any more. Returns true if there is something to shut down: false if the loop was
-    /// closed before, and in a child of `fork`, which has none of its threads.
-    ///
-    /// ```
-    /// use policy_core::{LoopKind, LoopState};
-    ///
-    /// let state = LoopState::new("my-executor", LoopKind::Selector);
-    /// assert!(state.close_on_drop());
-    /// assert!(!state.close_on_drop());
-    /// ```
-    pub fn close_on_drop(&self) -> bool {
-        let open = self.mark_closed() && !self.is_forked();
-        if open {
-            heart::close_local(self.id);
-            log::warn!("event loop {} was dropped open; call `close` on it", self.name);
-        }
-        open
-    }
-}
-
-impl Drop for LoopState {
-    fn drop(&mut self) {
-        if self.is_forked() {
-            return self.ready.forget();
-        }
-        // Here, for all that the adapter has left: its tasks hold the queue, and the
-        // queue holds them.
-        self.close_on_drop();
     }
 }
 
@@ -436,7 +269,7 @@ impl fmt::Debug for LoopState {
             .field("name", &self.name)
             .field("running", &self.is_running())
             .field("closed", &self.is_closed())
-            .field("debug", &self.ready.is_debug())
+            .field("heart", &self.heart)
             .finish_non_exhaustive()
     }
 }

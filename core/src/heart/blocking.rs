@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use crate::clock::Outside;
+use super::clock::Outside;
 use crate::task::{self, JoinHandle, Task};
 use crate::{Error, EventLoop, budget, context};
 

@@ -3,6 +3,7 @@
 
 mod attached;
 mod blocking;
+mod calls;
 mod emulated;
 #[doc(hidden)]
 pub mod peer;
@@ -21,4 +22,3 @@ mod watch;
 pub use proactor_handle::ProactorHandle;
 pub use selector_handle::{Readiness, SelectorHandle};
 pub use shared::SharedSource;
-pub(crate) use watch::Watches;

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::watch::Watch;
+use super::watch::{Watch, Watches};
 use crate::budget::Once;
 use crate::os::{self, NamesIo, OwnedIo, RawIo};
 use crate::{Error, ErrorKind, EventLoop, Interest, Source};
@@ -235,12 +235,14 @@ impl SelectorHandle {
         let watch = Arc::new(Watch::new(self.duplicate(io)?, callback, Location::caller()));
         let (event_loop, theirs) = (Arc::downgrade(&self.event_loop), watch.clone());
         // In the table before it runs: its first call may remove it.
-        let watches = self.event_loop.state().watches();
+        let watches = Watches::of(&self.event_loop)?;
         watches.insert((io, interest), watch.clone());
         let (task, accepted) = self.event_loop.start_task(async move {
             theirs.run(&event_loop, interest).await;
             if let Some(event_loop) = event_loop.upgrade() {
-                event_loop.state().watches().forget((io, interest), &theirs);
+                if let Ok(watches) = Watches::of(&event_loop) {
+                    watches.forget((io, interest), &theirs);
+                }
             }
         });
         watch.spawned(task.abort_handle());
@@ -248,7 +250,7 @@ impl SelectorHandle {
     }
 
     fn remove(&self, io: RawIo, interest: Interest) -> bool {
-        self.event_loop.state().watches().remove((io, interest))
+        Watches::of(&self.event_loop).is_ok_and(|watches| watches.remove((io, interest)))
     }
 
     fn readiness(&self, io: RawIo, interest: Interest) -> Readiness {

@@ -1,5 +1,6 @@
 //! A callback that is called while a descriptor is ready, and the table of a loop's.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
@@ -8,15 +9,16 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use crate::heart::Kept;
 use crate::os::{self, RawIo};
 use crate::task::{AbortHandle, quietly};
-use crate::{EventLoop, ExceptionContext, Interest, Source};
+use crate::{Error, ErrorKind, EventLoop, ExceptionContext, Interest, Source};
 
 pub(super) type Callback = Box<dyn FnMut() + Send>;
 
 /// What a loop watches, by the numbers that it was asked to.
 #[derive(Default)]
-pub(crate) struct Watches(Mutex<Table>);
+pub(super) struct Watches(Mutex<Table>);
 
 #[derive(Default)]
 struct Table {
@@ -43,7 +45,28 @@ enum State {
     Removed,
 }
 
+impl Kept for Watches {
+    fn close(&self) {
+        let watches = {
+            let mut table = self.lock();
+            table.closed = true;
+            std::mem::take(&mut table.watches)
+        };
+        watches.into_values().for_each(remove);
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
 impl Watches {
+    /// # Errors
+    /// [`ErrorKind::LoopClosed`] if the loop was closed before it had any.
+    pub(super) fn of(event_loop: &Arc<dyn EventLoop>) -> Result<&Self, Error> {
+        event_loop.state().kept().ok_or_else(|| ErrorKind::LoopClosed.into())
+    }
+
     /// Puts a watch in the place of the former, which is removed.
     pub(super) fn insert(&self, key: (RawIo, Interest), watch: Arc<Watch>) {
         let mut table = self.lock();
@@ -67,16 +90,6 @@ impl Watches {
         let ended = if is_it { table.watches.remove(&key) } else { None };
         drop(table);
         ended.into_iter().for_each(remove);
-    }
-
-    /// Removes all, and each that is still to come.
-    pub(crate) fn close(&self) {
-        let watches = {
-            let mut table = self.lock();
-            table.closed = true;
-            std::mem::take(&mut table.watches)
-        };
-        watches.into_values().for_each(remove);
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {

@@ -8,12 +8,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use crate::clock::Advance;
-use crate::heart::{Lane, Turn};
+use crate::heart::{Advance, Lane, Turn};
 use crate::os::OwnedIo;
-use crate::{
-    Error, ErrorKind, EventLoop, LoopKind, ProactorHandle, SelectorHandle, Source, context,
-};
+use crate::{Error, ErrorKind, EventLoop, LoopKind, Source, context};
 
 /// Reports what was left when a loop shut down.
 ///
@@ -61,39 +58,6 @@ impl dyn EventLoop {
     /// ```
     pub fn kind(&self) -> LoopKind {
         self.state().kind()
-    }
-
-    /// Returns a handle that waits until descriptors are ready: `add_reader`, `readable` and so on.
-    ///
-    /// # Errors
-    /// Returns [`ErrorKind::Unsupported`] if the loop is no selector.
-    ///
-    /// ```
-    /// # async fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
-    /// let _selector = event_loop.selector()?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn selector(self: &Arc<Self>) -> Result<SelectorHandle, Error> {
-        SelectorHandle::new(self.clone())
-    }
-
-    /// Returns a handle for completion-style I/O, whose operations own their buffers: `read`,
-    /// `write`, `accept` and so on. A loop that is only a selector emulates them: it tries each
-    /// operation and waits for readiness.
-    ///
-    /// # Errors
-    /// Returns [`ErrorKind::Unsupported`] if the loop is neither a proactor nor a selector.
-    ///
-    /// ```
-    /// # async fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>, file: std::fs::File) -> std::io::Result<()> {
-    /// let (read, buffer) = event_loop.proactor()?.read(&file.into(), vec![0; 4096]).await;
-    /// println!("{} bytes: {buffer:?}", read?);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn proactor(self: &Arc<Self>) -> Result<ProactorHandle, Error> {
-        ProactorHandle::new(self.clone())
     }
 
     /// Returns the loop as the adapter's own type, for features that only its loops have. Returns
@@ -505,7 +469,7 @@ impl dyn EventLoop {
         self.state().blocking().wait_started(left());
         // Destructors of tasks see the loop that they belong to, closed.
         context::scope(self, || {
-            self.state().watches().close();
+            self.state().heart().close_kept();
             self.shutdown(left());
             self.state().cancel_tasks();
         });
