@@ -16,6 +16,7 @@ mod by_std;
 mod calls;
 mod forms;
 mod input;
+#[path = "../command/launch.rs"]
 pub(super) mod launch;
 // Others number a signal set, or `clone3`'s registers, differently. Android's sandbox kills
 // who asks for a call that it does not know.
