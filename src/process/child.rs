@@ -14,17 +14,17 @@ pub use starting::Starting;
 use held::{Held, is_gone};
 
 use super::background::delay::within;
-use super::identity::{Claim, Outcome, Record};
+use super::identity::{Claim, Outcome, Record, returncode};
 use super::reach::TreeReach;
-use super::start::launch::{Pipes, Setup};
+use super::start::Setup;
 use super::sys::Whom;
+use super::talk::Pipes;
 use super::talk::output::{Output, Talk};
 use super::talk::pipe::{ChildStderr, ChildStdin, ChildStdout};
 use super::talk::pty::{self, Pty};
 use super::tree::Tree;
 use super::usage::Usage;
 use super::watcher::exit::Watch;
-use super::watcher::handlers::returncode;
 use crate::ambient;
 
 /// A child process.

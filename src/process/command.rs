@@ -1,6 +1,8 @@
 //! Builds a child: which program to start, with which options, and what happens to it later.
 
 mod conflicts;
+mod forms;
+mod launch;
 mod options;
 
 use std::ffi::OsStr;
@@ -12,8 +14,8 @@ use std::sync::Arc;
 
 use policy_core::{ChildWatcher, Error, ErrorKind};
 
-use super::start::launch::{self, Setup};
-use super::start::{Folder, Given, Recipe, Stdio, Stream, Taken};
+use super::start::{Folder, Recipe, Setup, Taken};
+use super::talk::stdio::{Given, Stdio, Stream};
 
 /// Builds and starts children, like [`std::process::Command`].
 ///

@@ -6,18 +6,14 @@
 //! wait.
 
 use std::fmt;
-use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitStatus;
 use std::sync::Arc;
 
 use policy_core::{Error, ErrorKind};
 
-use super::identity::pidfd;
-use super::identity::{Claim, Outcome, Record};
+use super::identity::{ChildOwner, Claim, Outcome, Record, pidfd, returncode};
 use super::sys::Whom;
 use super::watcher::exit::Watch;
-use super::watcher::handlers::returncode;
 
 /// A child of another library, which continues to reap it.
 ///
@@ -48,48 +44,6 @@ use super::watcher::handlers::returncode;
 pub struct ForeignChild {
     id: Option<u32>,
     claim: Claim,
-}
-
-/// Reaps a child in place of the watchers of this crate.
-///
-/// The methods are called under a lock, so they must not wait, or use the [`ForeignChild`] itself.
-///
-/// ```
-/// use std::io;
-/// use std::process::{Child, Command, ExitStatus};
-///
-/// use policy::process::{ChildOwner, ForeignChild};
-///
-/// struct Mine(Child);
-///
-/// impl ChildOwner for Mine {
-///     fn id(&self) -> Option<u32> {
-///         Some(self.0.id())
-///     }
-///
-///     fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
-///         self.0.try_wait()
-///     }
-/// }
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let child = ForeignChild::new(Mine(Command::new("true").spawn()?));
-/// assert!(policy::run(async { child.wait().await })?.success());
-/// # Ok(())
-/// # }
-/// ```
-pub trait ChildOwner: Send + 'static {
-    /// Returns the process id, if it is still known. Called once.
-    fn id(&self) -> Option<u32>;
-
-    /// Reaps the child if it has exited, without waiting. Returns the same status each time.
-    ///
-    /// # Errors
-    /// Returns the error of `waitpid`: ECHILD means that other code has taken the status.
-    fn try_wait(&mut self) -> io::Result<Option<ExitStatus>>;
-
-    /// Closes the child's standard input, if it is a pipe that was not taken out.
-    fn close_stdin(&mut self) {}
 }
 
 impl ForeignChild {
@@ -332,7 +286,7 @@ impl ChildOwner for policy_tokio::Child {
         Self::id(self)
     }
 
-    fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+    fn try_wait(&mut self) -> std::io::Result<Option<ExitStatus>> {
         Self::try_wait(self)
     }
 
@@ -354,19 +308,13 @@ impl ChildOwner for async_process::Child {
         Some(Self::id(self))
     }
 
-    fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+    fn try_wait(&mut self) -> std::io::Result<Option<ExitStatus>> {
         self.try_status()
     }
 
     fn close_stdin(&mut self) {
         drop(self.stdin.take());
     }
-}
-
-/// Asks the owner of a child, whose panic must not end the thread that asks.
-pub(super) fn ask(owner: &mut dyn ChildOwner) -> io::Result<Option<ExitStatus>> {
-    catch_unwind(AssertUnwindSafe(|| owner.try_wait()))
-        .unwrap_or_else(|_| Err(io::Error::other("the owner of the child panicked")))
 }
 
 impl Drop for ForeignChild {

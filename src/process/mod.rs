@@ -58,6 +58,8 @@ mod start;
 mod sync;
 #[cfg(unix)]
 mod sys;
+#[cfg(unix)]
+mod table;
 mod talk;
 #[cfg(unix)]
 mod tree;
@@ -81,18 +83,20 @@ pub use child::{Child, Starting, watch};
 pub use command::Command;
 #[cfg(unix)]
 pub use exits::{Exits, watch_all};
+#[cfg(unix)]
+pub use identity::ChildOwner;
 pub use identity::limit::{max_children, set_max_children};
 #[cfg(unix)]
-pub use interop::{ChildOwner, ForeignChild};
+pub use interop::ForeignChild;
 pub use reach::TreeReach;
 #[cfg(unix)]
 pub use shell::quote;
-#[cfg(unix)]
-pub use start::Stdio;
 pub use talk::output::{Output, PartialOutput};
 pub use talk::pipe::{ChildStderr, ChildStdin, ChildStdout};
 #[cfg(unix)]
 pub use talk::pty::Pty;
+#[cfg(unix)]
+pub use talk::stdio::Stdio;
 pub use usage::Usage;
 #[cfg(windows)]
 pub use windows::{Child, Command, Starting};

@@ -267,24 +267,6 @@ pub(super) fn start_time(pid: u32) -> Option<u64> {
     rest.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
-/// Returns the children of this process that have exited and are not reaped.
-pub(super) fn zombies() -> Vec<u32> {
-    let me = std::process::id();
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-    entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter(|&pid| {
-            let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
-                return false;
-            };
-            let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-            let mut fields = rest.split(' ');
-            fields.next() == Some("Z") && fields.next() == Some(&me.to_string())
-        })
-        .collect()
-}
-
 /// Lets orphaned descendants become children of this process, or no longer. Returns
 /// what was so before.
 #[cfg(any(target_os = "linux", target_os = "android"))]

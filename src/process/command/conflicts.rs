@@ -3,7 +3,7 @@
 
 use policy_core::{Error, ErrorKind};
 
-use crate::process::start::launch::Setup;
+use crate::process::start::Setup;
 
 /// # Errors
 /// [`ErrorKind::InvalidInput`], which names both.

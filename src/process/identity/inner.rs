@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use super::Outcome;
 use super::limit::Permit;
+use super::owner::{self, ChildOwner};
 use super::terminal::Handover;
 use super::thieves;
-use crate::process::interop::{self, ChildOwner};
 use crate::process::sys::{self, Take, Target, Whom};
 use crate::process::usage::Usage;
 
@@ -68,7 +68,7 @@ impl Inner {
 
     pub(super) fn reap(&mut self, pid: u32) -> Option<Outcome> {
         let found = match (&mut self.owner, &self.pidfd) {
-            (Some(owner), _) => interop::ask(&mut **owner).map(|status| (status, None)),
+            (Some(owner), _) => owner::ask(&mut **owner).map(|status| (status, None)),
             (None, Some(pidfd)) => {
                 sys::exit_now(Target::Pidfd(pidfd.as_fd()), Take::Reap).map(split)
             }

@@ -5,6 +5,8 @@
 //! | `record`, `inner` | who is this child, and who may reap and signal it? |
 //! | `claim` | who wants it to be reaped? |
 //! | `outcome` | how did it end? |
+//! | `owner` | does other code reap it in place of us? |
+//! | `recent` | was it reaped before anybody asked for it? |
 //! | `pidfd` | has the kernel a descriptor for it? |
 //! | `thieves` | does other code take statuses? |
 //! | `starts` | may a zombie without a record be of a start that is under way? |
@@ -19,7 +21,11 @@ pub(super) mod limit;
 #[cfg(unix)]
 mod outcome;
 #[cfg(unix)]
+mod owner;
+#[cfg(unix)]
 pub(super) mod pidfd;
+#[cfg(unix)]
+pub(super) mod recent;
 #[cfg(unix)]
 mod record;
 #[cfg(unix)]
@@ -35,5 +41,9 @@ pub(crate) use claim::Claim;
 pub(super) use claim::Lease;
 #[cfg(unix)]
 pub(crate) use outcome::Outcome;
+#[cfg(unix)]
+pub(super) use outcome::returncode;
+#[cfg(unix)]
+pub use owner::ChildOwner;
 #[cfg(unix)]
 pub(crate) use record::Record;

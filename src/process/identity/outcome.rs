@@ -1,6 +1,7 @@
 //! How a child ended.
 
 use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
 use policy_core::{Error, ErrorKind};
@@ -42,5 +43,15 @@ impl Outcome {
                 io::Error::from_raw_os_error(errno),
             )),
         }
+    }
+}
+
+/// asyncio's return code: the exit code, or the negative number of the signal.
+pub(in crate::process) fn returncode(status: ExitStatus) -> i32 {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => code,
+        (None, Some(signal)) => -signal,
+        // Neither: a status that `wait` without WUNTRACED does not give.
+        (None, None) => status.into_raw(),
     }
 }

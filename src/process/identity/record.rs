@@ -16,14 +16,14 @@ use super::claim::Lease;
 use super::inner::{ByNumber, Inner};
 use super::limit::Permit;
 use super::outcome::Outcome;
+use super::owner::ChildOwner;
 use super::pidfd::open_pidfd;
+use super::recent;
 use super::terminal::Handover;
 use super::thieves;
-use crate::process::interop::ChildOwner;
 use crate::process::sys::{self, Take, Target, Whom};
 use crate::process::usage::Usage;
 use crate::process::wakers::{Wakers, isolated, lock};
-use crate::process::watcher::by_sigchld;
 
 /// A child, from its start (or from the first time that it was asked for) until
 /// its status is known, and longer.
@@ -143,7 +143,7 @@ impl Record {
 
     /// Returns the record of a child that a watcher reaped before it was asked for.
     fn reaped_before(pid: u32) -> Option<Arc<Self>> {
-        let exit = by_sigchld::take_recent(pid)?;
+        let exit = recent::take(pid)?;
         let record = Self::over(pid, Outcome::Exited(exit.status));
         lock(&record.inner).usage = exit.usage.map(Box::new);
         Some(record)
@@ -391,6 +391,27 @@ impl Record {
     /// Wants the child to be reaped for ever.
     pub(in crate::process) fn abandon(&self) {
         self.claims.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Returns true if there is nothing to do for this child any more.
+    pub(in crate::process) fn is_over(&self) -> bool {
+        if self.try_reap_if_claimed().is_some() {
+            return true;
+        }
+        if self.is_claimed() {
+            return false;
+        }
+        // Nobody wants it: it is left to whoever will, as soon as it has exited.
+        let exited = match self.pidfd() {
+            Some(pidfd) => sys::is_readable(pidfd.as_fd()),
+            None => !matches!(sys::exit_now(Target::Pid(self.pid), Take::Look), Ok(None)),
+        };
+        if exited {
+            self.unattend();
+            // Claimed in between, and told that it is attended: it still is.
+            return !(self.is_claimed() && self.attend());
+        }
+        false
     }
 
     /// Returns true if somebody else has reaped the child.

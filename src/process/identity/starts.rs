@@ -8,7 +8,6 @@ use std::sync::{Mutex, MutexGuard};
 use policy_core::local::fork_generation;
 
 use crate::process::wakers::lock;
-use crate::process::watcher::by_sigchld;
 
 static STARTS: Mutex<Starts> = Mutex::new(Starts::new(0));
 
@@ -38,9 +37,6 @@ impl Drop for Start {
         if starts.generation == self.generation {
             starts.under_way.remove(&self.number);
         }
-        drop(starts);
-        // For strangers that were left alone meanwhile.
-        by_sigchld::look_for_strangers();
     }
 }
 

@@ -19,9 +19,9 @@ use super::pass_fd::{self, Received};
 use super::pipes::Ends;
 use super::plan::{Failed, Lent, Plan};
 use super::recipe::{Folder, Placing, Recipe};
-use super::stdio::Stream;
 use crate::process::identity::thieves;
 use crate::process::sys;
+use crate::process::talk::stdio::Stream;
 use crate::process::tree::Mark;
 use crate::process::wakers::lock;
 

@@ -2,22 +2,20 @@
 //!
 //! | file | question |
 //! |---|---|
-//! | [`forms`] | which ways are there to call it? |
-//! | [`recipe`], [`stdio`] | what does a command say? |
+//! | [`begin`] | which of the ways to start it is there? |
+//! | [`setup`] | what does a command say of its child? |
+//! | [`recipe`] | what does a command say? |
 //! | [`input`] | what does it find on its standard input? |
-//! | [`launch`] | what comes before and after the start, and is undone if that fails? |
 //! | [`starter`] | which thread starts it? |
 //! | [`plan`], [`calls`] | what does the child do before it is its program? |
 //! | [`vfork`] | how is it started on Linux? |
 //! | [`by_std`], [`pass_fd`] | how is it started elsewhere? |
 //! | [`refusal`] | how does an error say what failed? |
 
+mod begin;
 mod by_std;
 mod calls;
-mod forms;
 mod input;
-#[path = "../command/launch.rs"]
-pub(super) mod launch;
 // Others number a signal set, or `clone3`'s registers, differently. Android's sandbox kills
 // who asks for a call that it does not know.
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -29,8 +27,8 @@ mod pipes;
 mod plan;
 mod recipe;
 mod refusal;
+mod setup;
 pub(super) mod starter;
-mod stdio;
 #[cfg(not(all(
     target_os = "linux",
     target_pointer_width = "64",
@@ -47,13 +45,14 @@ mod vfork;
 ))]
 mod vfork;
 
-pub use stdio::Stdio;
+use super::talk::stdio::Stream;
 
-pub(super) use vfork::works as clone3_works;
-
+pub(super) use begin::{Started, begin, no_terminal};
 pub(super) use by_std::Taken;
-pub(super) use recipe::{Folder, Recipe, Variables};
-pub(super) use stdio::{Given, Stream};
+pub(super) use plan::Lent;
+pub(super) use recipe::{Folder, Recipe};
+pub(super) use setup::Setup;
+pub(super) use vfork::works as clone3_works;
 
 /// What the streams are that were not set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

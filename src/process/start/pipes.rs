@@ -4,8 +4,8 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::plan::Source;
-use super::stdio::Stream;
 use crate::process::sys;
+use crate::process::talk::stdio::Stream;
 
 /// Both ends of each.
 #[derive(Debug, Default)]

@@ -33,10 +33,10 @@ pub(super) enum Source {
 
 /// Descriptors that a child makes use of before it is its program, which does not get them.
 #[derive(Debug, Default)]
-pub(super) struct Lent {
-    pub(super) cgroup: Option<OwnedFd>,
-    pub(super) terminal: Option<OwnedFd>,
-    pub(super) foreground: Option<OwnedFd>,
+pub(in crate::process) struct Lent {
+    pub(in crate::process) cgroup: Option<OwnedFd>,
+    pub(in crate::process) terminal: Option<OwnedFd>,
+    pub(in crate::process) foreground: Option<OwnedFd>,
 }
 
 impl Lent {

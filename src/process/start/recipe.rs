@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use std::process::Command as StdCommand;
 use std::sync::Arc;
 
-use super::stdio::Stream;
 use crate::process::sys::{Limit, Resource};
+use crate::process::talk::stdio::Stream;
 
 /// A child's program, and what it is given. Plain data: how it is started is elsewhere.
 #[derive(Clone, Debug, Default)]

@@ -12,9 +12,9 @@ use futures_io::{AsyncRead, AsyncWrite};
 use policy_core::{Interest, budget};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
+use super::stdio::Stdio;
 use crate::io::bridge::PollRead;
 use crate::process::background::anchor::Anchor;
-use crate::process::start::Stdio;
 
 /// Our end of a pipe.
 pub(in crate::process) struct Pipe {

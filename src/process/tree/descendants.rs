@@ -5,12 +5,12 @@
 //! parent is, while the chain of parents up to the child is alive.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use super::Survivor;
 use crate::process::sys::{self, Whom};
+use crate::process::table;
 
 /// Processes that were found, by identity.
 pub(in crate::process) struct Descendants {
@@ -56,7 +56,7 @@ impl Descendants {
         let mut found = Self::none();
         found.found.extend(more.into_iter().map(|(pid, fd)| (pid, Arc::new(fd))));
         found.grow(Some((root, &is_root)), Found::LetRun);
-        let is_in_group = |pid: &u32| stat_of(*pid).is_some_and(|stat| stat.group == root);
+        let is_in_group = |pid: &u32| table::stat_of(*pid).is_some_and(|stat| stat.group == root);
         found.in_group = found.found.keys().copied().filter(is_in_group).collect();
         found
     }
@@ -92,7 +92,7 @@ impl Descendants {
         }
         for _ in 0..GENERATIONS {
             let before = found.len();
-            for (pid, Stat { parent, .. }) in process_table() {
+            for (pid, table::Stat { parent, .. }) in table::all() {
                 if found.contains_key(&pid) {
                     continue;
                 }
@@ -107,7 +107,7 @@ impl Descendants {
                     continue;
                 }
                 let Ok(fd) = sys::pidfd_open(pid) else { continue };
-                if stat_of(pid).is_some_and(|stat| stat.parent == parent) && is_parent() {
+                if table::stat_of(pid).is_some_and(|stat| stat.parent == parent) && is_parent() {
                     if then == Found::Stop {
                         // Refused for a process of another user: it is left alone by
                         // what follows, too.
@@ -123,51 +123,20 @@ impl Descendants {
     }
 }
 
-/// Returns the processes whose parent is this one.
-pub(in crate::process) fn children_of(parent: u32) -> impl Iterator<Item = u32> {
-    process_table().filter(move |(_, stat)| stat.parent == parent).map(|(pid, _)| pid)
-}
-
 /// Returns one of the processes in a group that has not exited. The caller knows that the
 /// number still names that group.
 pub(super) fn survivor_in(group: u32) -> Survivor {
     let mut can_see = false;
-    for (pid, stat) in process_table() {
+    for (pid, stat) in table::all() {
         can_see = true;
         if stat.group != group || stat.has_exited {
             continue;
         }
         let Ok(fd) = sys::pidfd_open(pid) else { return Survivor::Unknown };
         // Asked again, now that the number can't become another's.
-        if stat_of(pid).is_some_and(|stat| stat.group == group && !stat.has_exited) {
+        if table::stat_of(pid).is_some_and(|stat| stat.group == group && !stat.has_exited) {
             return Survivor::One(Arc::new(fd));
         }
     }
     if can_see { Survivor::None } else { Survivor::Unknown }
-}
-
-struct Stat {
-    parent: u32,
-    group: u32,
-    /// A zombie, or on its way to be one.
-    has_exited: bool,
-}
-
-/// Returns the processes that there are.
-fn process_table() -> impl Iterator<Item = (u32, Stat)> {
-    let folders = fs::read_dir("/proc").into_iter().flatten().flatten();
-    folders.filter_map(|folder| {
-        let pid = folder.file_name().to_str()?.parse().ok()?;
-        Some((pid, stat_of(pid)?))
-    })
-}
-
-fn stat_of(pid: u32) -> Option<Stat> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name stands in parentheses and may contain any: the last one closes it.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_whitespace();
-    let has_exited = matches!(fields.next()?, "Z" | "X");
-    let (parent, group) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-    Some(Stat { parent, group, has_exited })
 }

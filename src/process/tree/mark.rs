@@ -9,9 +9,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::process::Command as StdCommand;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::children_of;
-use crate::process::start::Variables;
 use crate::process::sys;
+use crate::process::table::children_of;
 
 /// The variable. Trees within trees each have a word in it.
 const VARIABLE: &str = "POLICY_TREE";
@@ -45,12 +44,16 @@ impl Mark {
     }
 
     /// Adds the mark to what a child's environment would be without.
-    pub(in crate::process) fn put_into(&self, vars: &mut Variables) {
-        let value = self.after(vars.value(VARIABLE.as_ref()));
-        vars.set(VARIABLE.as_ref(), &value);
+    /// A variable's name and value, by what `value_of` says it would be.
+    pub(in crate::process) fn variable(
+        &self,
+        value_of: impl FnOnce(&OsStr) -> Option<OsString>,
+    ) -> (&'static OsStr, OsString) {
+        let name = VARIABLE.as_ref();
+        (name, self.after(value_of(name)))
     }
 
-    /// As [`put_into`](Self::put_into), for a command of std's. Returns what to put back.
+    /// As [`variable`](Self::variable), for a command of std's. Returns what to put back.
     pub(in crate::process) fn put_into_std(&self, command: &mut StdCommand) -> Before {
         let set = command.get_envs().find(|(key, _)| *key == VARIABLE);
         let set = set.and_then(|(_, value)| value.map(OsStr::to_owned));

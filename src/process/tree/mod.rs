@@ -26,7 +26,7 @@ use policy_core::Interest;
 
 use cgroup::Cgroup;
 
-pub(super) use descendants::{Descendants, children_of};
+pub(super) use descendants::Descendants;
 pub(super) use mark::Mark;
 
 use crate::process::background::anchor::Anchor;

@@ -14,9 +14,8 @@ use std::time::{Duration, Instant};
 use policy_core::{Error, local::fork_generation, signal::Hold};
 
 use super::sigchld;
-use super::strangers::{Adopted, Recent, Sightings};
-use super::threads::is_over;
-use crate::process::identity::Record;
+use super::strangers::{Adopted, Sightings};
+use crate::process::identity::{Record, recent};
 use crate::process::sys::{self, Take, Target};
 use crate::process::wakers::lock;
 
@@ -59,8 +58,6 @@ struct Hub {
     was_subreaper: bool,
     /// With more children than this the next keep no pidfd.
     most_with_pidfd: usize,
-    /// What was reaped that nobody had asked for.
-    recent: Recent,
     has_thread: bool,
     /// A forked copy of the process has not the thread.
     generation: u64,
@@ -130,7 +127,7 @@ impl Drop for Membership {
         }
         count_strangers_reaped(&hub);
         if hub.watchers == 0 {
-            hub.recent.clear();
+            recent::clear();
             hub.release_handler();
         }
         drop(hub);
@@ -147,7 +144,7 @@ pub(in crate::process) fn attend(record: &Arc<Record>) -> Result<(), Error> {
     let mut hub = lock(&HUB);
     hub.reset_after_fork();
     // One that reaps everything may have been quicker than its registration.
-    if let Some(exit) = hub.recent.take(record.pid()) {
+    if let Some(exit) = recent::take(record.pid()) {
         drop(hub);
         record.settle_reaped(exit);
         return Ok(());
@@ -171,18 +168,6 @@ pub(in crate::process) fn attend(record: &Arc<Record>) -> Result<(), Error> {
         lock(&HUB).remove(record);
     }
     Ok(())
-}
-
-/// Takes the status of a child that was reaped before anybody asked for it.
-pub(in crate::process) fn take_recent(pid: u32) -> Option<sys::Exit> {
-    lock(&HUB).recent.take(pid)
-}
-
-/// A number was given to a child that was just started: what is kept is another's.
-pub(in crate::process) fn forget_recent(pid: u32) {
-    if REAP_STRANGERS.load(Ordering::Acquire) > 0 {
-        lock(&HUB).recent.forget(pid);
-    }
 }
 
 /// Looks again for zombies that nobody registered.
@@ -211,7 +196,6 @@ impl Hub {
             adopted: Adopted::none(),
             was_subreaper: false,
             most_with_pidfd: usize::MAX,
-            recent: Recent::new(),
             has_thread: false,
             generation: 0,
         }
@@ -373,7 +357,7 @@ fn sweep(mut ask_each: bool, sightings: &mut Sightings) {
         };
         let known = lock(&HUB).find(exit.pid);
         if let Some(record) = known {
-            if is_over(&record) {
+            if record.is_over() {
                 lock(&HUB).remove(&record);
             }
             if record.outcome().is_some() {
@@ -390,7 +374,7 @@ fn sweep(mut ask_each: bool, sightings: &mut Sightings) {
     if ask_each {
         let all: Vec<_> = lock(&HUB).children.iter().flat_map(HashMap::values).cloned().collect();
         for record in all {
-            if is_over(&record) {
+            if record.is_over() {
                 lock(&HUB).remove(&record);
             }
         }
@@ -401,7 +385,7 @@ fn sweep(mut ask_each: bool, sightings: &mut Sightings) {
 /// if nobody has registered it. Returns false if it is left alone.
 fn take_any(pid: u32, sightings: &mut Sightings) -> bool {
     // Locked all the while: who registers the child now finds it, or its status.
-    let mut hub = lock(&HUB);
+    let hub = lock(&HUB);
     if hub.fast == 0 {
         return false;
     }
@@ -413,7 +397,7 @@ fn take_any(pid: u32, sightings: &mut Sightings) -> bool {
     if hub.find(pid).is_some() || !sightings.is_strange(pid, Duration::ZERO) {
         return false;
     }
-    hub.recent.reap(pid);
+    recent::reap(pid);
     true
 }
 
@@ -426,11 +410,11 @@ fn reap_orphans(sightings: &mut Sightings) {
         }
     }
     for pid in sightings.search() {
-        let mut hub = lock(&HUB);
+        let hub = lock(&HUB);
         let grace = hub.subreapers.iter().max().copied();
         let Some(grace) = grace.or_else(|| hub.adopted.grace_of(pid)) else { continue };
         if hub.find(pid).is_none() && sightings.is_strange(pid, grace) {
-            hub.recent.reap(pid);
+            recent::reap(pid);
         }
     }
 }

@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
-use std::os::unix::process::ExitStatusExt;
 use std::pin::Pin;
-use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll};
 
@@ -13,7 +11,7 @@ use policy_core::task::{self, AbortHandle};
 use policy_core::{ChildCallback, Error, EventLoop, ExitFuture};
 
 use crate::process::background;
-use crate::process::identity::Record;
+use crate::process::identity::{Record, returncode};
 use crate::process::wakers::{isolated, lock};
 
 /// The callbacks of one watcher.
@@ -164,15 +162,5 @@ impl Drop for Delivery {
         if let Err(error) = next.start_in_background() {
             log::warn!("process {} can't be waited for any more: {error}", self.pid);
         }
-    }
-}
-
-/// asyncio's return code: the exit code, or the negative number of the signal.
-pub(in crate::process) fn returncode(status: ExitStatus) -> i32 {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => code,
-        (None, Some(signal)) => -signal,
-        // Neither: a status that `wait` without WUNTRACED does not give.
-        (None, None) => status.into_raw(),
     }
 }

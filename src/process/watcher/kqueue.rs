@@ -157,7 +157,7 @@ impl Queue {
 
 /// Reaps a child that has exited, if somebody wants that.
 fn finish(record: &Arc<Record>) {
-    if threads::is_over(record) {
+    if record.is_over() {
         return;
     }
     // The event comes a moment before the zombie (macOS), or a tracer holds it: a
@@ -167,7 +167,7 @@ fn finish(record: &Arc<Record>) {
         log::warn!("process {} is waited for before others: {error}", record.pid());
         // What is asked for is an exit that has begun.
         let _gone = sys::wait_for_exit(Target::Pid(record.pid()));
-        threads::is_over(record);
+        record.is_over();
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) mod by_sigchld;
 mod common;
 pub(super) mod exit;
 mod fast;
-pub(super) mod handlers;
+mod handlers;
 #[cfg(any(
     target_vendor = "apple",
     target_os = "freebsd",

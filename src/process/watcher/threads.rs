@@ -148,7 +148,7 @@ impl Threads {
             }
             since_scan = Duration::ZERO;
             let before = children.len();
-            children.retain(|child| !is_over(child));
+            children.retain(|child| !child.is_over());
             if children.len() < before {
                 pause = SHORTEST;
             } else if any_ready {
@@ -167,7 +167,7 @@ fn wait_for(record: &Record) {
             Some(pidfd) => sys::wait_for_exit(Target::Pidfd(pidfd.as_fd())),
             None => sys::wait_for_exit(Target::Pid(record.pid())),
         };
-        if is_over(record) {
+        if record.is_over() {
             return;
         }
         let errno = waited.as_ref().err().and_then(io::Error::raw_os_error);
@@ -183,27 +183,6 @@ fn wait_for(record: &Record) {
             std::thread::sleep(Duration::from_millis(50));
         }
     }
-}
-
-/// Returns true if there is nothing to do for this child any more.
-pub(in crate::process) fn is_over(record: &Record) -> bool {
-    if record.try_reap_if_claimed().is_some() {
-        return true;
-    }
-    if record.is_claimed() {
-        return false;
-    }
-    // Nobody wants it: it is left to whoever will, as soon as it has exited.
-    let exited = match record.pidfd() {
-        Some(pidfd) => sys::is_readable(pidfd.as_fd()),
-        None => !matches!(sys::exit_now(Target::Pid(record.pid()), Take::Look), Ok(None)),
-    };
-    if exited {
-        record.unattend();
-        // Claimed in between, and told that it is attended: it still is.
-        return !(record.is_claimed() && record.attend());
-    }
-    false
 }
 
 fn start(name: String, run: impl FnOnce() + Send + 'static) -> io::Result<()> {

@@ -5,9 +5,9 @@ use std::process::ExitStatus;
 
 use policy_core::Error;
 
-use super::{Defaults, launch, starter};
+use super::{Command, launch};
 use crate::process::child::{Child, Starting};
-use crate::process::command::Command;
+use crate::process::start::{Defaults, starter};
 use crate::process::talk::output::Output;
 
 impl Command {
