@@ -66,6 +66,98 @@ fn inside_the_bridge_ambient_calls_mean_the_loop_outside() {
     });
 }
 
+/// Whether this code is inside of a tokio runtime, as tokio sees it.
+fn is_inside() -> bool {
+    tokio::runtime::Handle::try_current().is_ok()
+}
+
+// What was spawned inside used to panic: "there is no reactor running".
+#[test]
+fn what_the_future_gives_to_the_loop_is_inside_the_bridge() {
+    for debug in [false, true] {
+        on_every_loop(|| async move {
+            let event_loop = policy::get_running_loop().unwrap();
+            event_loop.set_debug(debug);
+            let outside = is_inside();
+            with_tokio(async {
+                let nap = || tokio::time::sleep(Duration::from_millis(1));
+                policy::spawn(async move { nap().await }).await.unwrap();
+                policy::spawn_local(async move { nap().await }).await.unwrap();
+                event_loop.spawn(async move { nap().await }).await.unwrap();
+                let mut set = policy::task::JoinSet::new();
+                // And what those spawn.
+                set.spawn(async move { policy::spawn(async move { nap().await }).await });
+                set.join_next().await.unwrap().unwrap().unwrap();
+                assert!(policy::spawn_blocking(is_inside).await.unwrap());
+                let (tell, told) = async_channel::unbounded();
+                let tells = || {
+                    let tell = tell.clone();
+                    move || tell.try_send(is_inside()).unwrap()
+                };
+                event_loop.call_soon(tells());
+                event_loop.call_later(Duration::from_millis(1), tells());
+                for _ in 0..2 {
+                    assert!(told.recv().await.unwrap());
+                }
+            })
+            .await;
+            // And nothing else is.
+            assert_eq!(is_inside(), outside);
+            let task = policy::spawn(async { is_inside() });
+            assert_eq!(task.await.unwrap(), outside);
+        });
+    }
+}
+
+#[test]
+fn what_is_inside_is_dropped_inside() {
+    struct Looks(async_channel::Sender<bool>);
+
+    impl Drop for Looks {
+        fn drop(&mut self) {
+            self.0.try_send(is_inside()).unwrap();
+        }
+    }
+
+    on_every_loop(|| async {
+        let (tell, told) = async_channel::unbounded();
+        // Given up half-way.
+        let looks = Looks(tell.clone());
+        let waits = with_tokio(async move {
+            let _looks = looks;
+            std::future::pending::<()>().await;
+        });
+        assert!(futures_lite::future::poll_once(waits).await.is_none());
+        assert!(told.recv().await.unwrap());
+        // An aborted task of it.
+        let looks = Looks(tell.clone());
+        let mut spawned = None;
+        with_tokio(async {
+            spawned = Some(policy::spawn(async move {
+                let _looks = looks;
+                std::future::pending::<()>().await;
+            }));
+        })
+        .await;
+        let task = spawned.unwrap();
+        policy::task::yield_now().await;
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+        assert!(told.recv().await.unwrap());
+        // One that panics, and takes nobody along.
+        let looks = Looks(tell);
+        let task = with_tokio(async move {
+            let panics = policy::spawn(async move {
+                let _looks = looks;
+                panic!("expected: a task's");
+            });
+            panics.await.unwrap_err().is_panic()
+        });
+        assert!(task.await);
+        assert!(told.recv().await.unwrap());
+    });
+}
+
 #[cfg(feature = "tokio")]
 #[test]
 fn on_a_tokio_loop_the_bridge_leads_to_its_own_runtime() {

@@ -11,6 +11,7 @@
 //! | carry a task through an executor | [`task::Task`] |
 //! | let others run where a future is always ready | [`budget`] |
 //! | know which loop runs this code | [`context`] |
+//! | build a bridge to another runtime | [`surroundings`] |
 //! | receive signals of the process | [`signal`] |
 
 mod contract;
@@ -34,7 +35,8 @@ pub use contract::{
 pub use heart::blocking::{BlockingExecutor, Job};
 pub use heart::exception::{ExceptionContext, ExceptionHandler};
 pub use heart::{
-    Handle, ShutdownReport, TimerHandle, blocking, budget, context, local, task, tracker,
+    Handle, ShutdownReport, TimerHandle, blocking, budget, context, local, surroundings, task,
+    tracker,
 };
 #[doc(hidden)]
 pub use io::peer;

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::Ready;
 use super::schedule::Key;
 use crate::task::quietly;
-use crate::{EventLoop, ExceptionContext};
+use crate::{EventLoop, ExceptionContext, surroundings};
 
 /// A callback of any type, and what became of it. One allocation for everybody who
 /// holds it.
@@ -39,6 +39,20 @@ struct State<F> {
 
 /// Makes a callback, and its handle.
 pub(crate) fn new<F>(function: F, location: &'static Location<'static>) -> (Entry, Handle)
+where
+    F: FnOnce() + Send + 'static,
+{
+    match surroundings::here() {
+        None => slot(function, location),
+        // Boxed, so that the compiler makes no second slot of each function's type.
+        Some(_) => {
+            let inside: Box<dyn FnOnce() + Send> = Box::new(surroundings::carried(function));
+            slot(inside, location)
+        }
+    }
+}
+
+fn slot<F>(function: F, location: &'static Location<'static>) -> (Entry, Handle)
 where
     F: FnOnce() + Send + 'static,
 {

@@ -53,32 +53,13 @@ impl Slow {
     }
 }
 
-/// In debug mode: wraps a future so that its slow polls are reported. That costs an
-/// allocation; decided at the spawn, it costs other tasks' polls nothing.
-#[cold]
+/// In debug mode: wraps a future so that its slow polls are reported.
 pub(crate) fn watched<F>(
     future: F,
     ready: &Arc<Ready>,
     location: &'static Location<'static>,
-) -> Watched<Pin<Box<dyn Future<Output = F::Output> + Send>>>
-where
-    F: Future + Send + 'static,
-{
-    // Boxed, so that the compiler makes no second task of each future's type.
-    Watched { future: Box::pin(future), location, ready: ready.clone() }
-}
-
-/// As [`watched`].
-#[cold]
-pub(crate) fn watched_local<F>(
-    future: F,
-    ready: &Arc<Ready>,
-    location: &'static Location<'static>,
-) -> Watched<Pin<Box<dyn Future<Output = F::Output>>>>
-where
-    F: Future + 'static,
-{
-    Watched { future: Box::pin(future), location, ready: ready.clone() }
+) -> Watched<F> {
+    Watched { future, location, ready: ready.clone() }
 }
 
 pub(crate) struct Watched<F> {

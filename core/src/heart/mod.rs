@@ -15,6 +15,7 @@
 //! | `advance` | moving the time of a clock that is paused |
 //! | `probe` | whether the reactor has seen all that was ready |
 //! | `pump` | the task that runs callbacks on a loop that drives itself |
+//! | `surroundings` | what tasks and callbacks keep of the place where they were made |
 //! | `keeper` | the task that fires the timers of such a loop |
 //!
 //! What is ready is run by one *driver* at a time: the run, on the thread that drives
@@ -41,6 +42,7 @@ mod pump;
 mod ready;
 mod schedule;
 mod state;
+pub mod surroundings;
 pub mod task;
 mod timers;
 pub mod tracker;

@@ -2,9 +2,12 @@
 
 use std::future::Future;
 use std::panic::Location;
+use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::heart::Ready;
 use crate::heart::debug;
+use crate::surroundings::{self, Enter, Inside};
 use crate::task::{self, JoinHandle, Task};
 use crate::{BlockingExecutor, Error, ErrorKind, EventLoop, Job};
 
@@ -104,9 +107,11 @@ impl dyn EventLoop {
         F::Output: Send + 'static,
     {
         let ready = self.state().ready();
-        match ready.is_debug() {
-            true => self.start_task(debug::watched(future, ready, location)),
-            false => self.start_task(future),
+        match (ready.is_debug(), surroundings::here()) {
+            (false, None) => self.start_task(future),
+            (is_debug, around) => {
+                self.start_task(wrapped(future, is_debug.then_some(ready), around, location))
+            }
         }
     }
 
@@ -212,9 +217,12 @@ impl dyn EventLoop {
         F::Output: 'static,
     {
         let ready = self.state().ready();
-        match ready.is_debug() {
-            true => ready.spawn_local(self.state(), debug::watched_local(future, ready, location)),
-            false => ready.spawn_local(self.state(), future),
+        match (ready.is_debug(), surroundings::here()) {
+            (false, None) => ready.spawn_local(self.state(), future),
+            (is_debug, around) => {
+                let future = wrapped_local(future, is_debug.then_some(ready), around, location);
+                ready.spawn_local(self.state(), future)
+            }
         }
     }
 
@@ -312,8 +320,51 @@ impl dyn EventLoop {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let (mut job, handle) = self.state().blocking().job(f);
+        let (mut job, handle) = self.state().blocking().job(surroundings::carried(f));
         job.set_home(self);
         (job, handle)
     }
+}
+
+/// A task in debug mode, or inside of something. Boxed, so that the compiler makes no second task
+/// of each future's type; decided at the spawn, it costs other tasks' polls nothing.
+#[cold]
+fn wrapped<F>(
+    future: F,
+    debugged: Option<&Arc<Ready>>,
+    around: Option<Enter>,
+    location: &'static Location<'static>,
+) -> Pin<Box<dyn Future<Output = F::Output> + Send>>
+where
+    F: Future + Send + 'static,
+{
+    let mut boxed: Pin<Box<dyn Future<Output = F::Output> + Send>> = Box::pin(future);
+    if let Some(ready) = debugged {
+        boxed = Box::pin(debug::watched(boxed, ready, location));
+    }
+    if let Some(enter) = around {
+        boxed = Box::pin(Inside::new(enter, boxed));
+    }
+    boxed
+}
+
+/// As [`wrapped`].
+#[cold]
+fn wrapped_local<F>(
+    future: F,
+    debugged: Option<&Arc<Ready>>,
+    around: Option<Enter>,
+    location: &'static Location<'static>,
+) -> Pin<Box<dyn Future<Output = F::Output>>>
+where
+    F: Future + 'static,
+{
+    let mut boxed: Pin<Box<dyn Future<Output = F::Output>>> = Box::pin(future);
+    if let Some(ready) = debugged {
+        boxed = Box::pin(debug::watched(boxed, ready, location));
+    }
+    if let Some(enter) = around {
+        boxed = Box::pin(Inside::new(enter, boxed));
+    }
+    boxed
 }
