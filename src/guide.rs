@@ -11,6 +11,7 @@
 //! | test, with a clock that does not wait | [`testing`] |
 //! | bring another executor or main loop | [`adapters`] |
 //! | know what it costs, and where it ends | [`costs`], [`limits`], [`features`] |
+//! | use libraries of others: axum, reqwest, sqlx … | [`works_with`] |
 //! | move in from elsewhere | [`coming_from_tokio`], [`coming_from_asyncio`], [`coming_from_async_std`] |
 //! | know why | [`why`] |
 
@@ -34,6 +35,7 @@ pages! {
     signals: "signals.md",
     testing: "testing.md",
     adapters: "adapters.md",
+    works_with: "works-with.md",
     coming_from_tokio: "coming-from-tokio.md",
     coming_from_asyncio: "coming-from-asyncio.md",
     coming_from_async_std: "coming-from-async-std.md",

@@ -1,0 +1,1 @@
+//! What others' libraries do on every loop: see `tests/all`.
