@@ -54,6 +54,9 @@ struct Settings {
     /// How many seconds a client has for each KiB of a request's body
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     body_timeout: Duration,
+    /// How many seconds a client has for the whole body of a request
+    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
+    upload_timeout: Duration,
     /// How many seconds a client has to take each KiB of an answer
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     answer_timeout: Duration,
@@ -64,6 +67,9 @@ struct Settings {
     /// request makes room for the next
     #[arg(long, value_name = "COUNT", default_value_t = 512)]
     max_connections: usize,
+    /// How many connections one peer may have; half of all, if it is not given
+    #[arg(long, value_name = "COUNT")]
+    max_per_peer: Option<usize>,
     /// How many seconds requests have for their end after Ctrl-C
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     grace: Duration,
@@ -74,9 +80,11 @@ impl Settings {
         let mut limits = Limits::default();
         limits.head_time = self.header_timeout;
         limits.body_time = self.body_timeout;
+        limits.body_total = self.upload_timeout;
         limits.body_size = self.max_body;
         limits.answer_time = self.answer_timeout;
         limits.connections = self.max_connections;
+        limits.connections_per_peer = self.max_per_peer;
         limits.grace = self.grace;
         limits
     }

@@ -68,6 +68,18 @@ impl Server {
         stream
     }
 
+    /// Connects as another peer.
+    fn connect_from(&self, address: &str) -> TcpStream {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+        let socket = socket.unwrap();
+        socket.bind(&std::net::SocketAddr::new(address.parse().unwrap(), 0).into()).unwrap();
+        let server: std::net::SocketAddr = self.address.parse().unwrap();
+        socket.connect(&server.into()).unwrap();
+        let stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        stream
+    }
+
     fn interrupt(&self) {
         signal(self.child.as_ref().unwrap().id(), "INT");
     }
@@ -95,7 +107,9 @@ impl Drop for Server {
 }
 
 /// More time than a loaded machine needs, and more connections than a test makes.
-const PATIENT: [&str; 10] = [
+const PATIENT: [&str; 12] = [
+    "--upload-timeout",
+    "600",
     "--header-timeout",
     "600",
     "--body-timeout",
@@ -371,6 +385,69 @@ fn a_client_that_keeps_a_time_out_by_single_bytes_is_let_go() {
         ran.code(0);
         assert!(ran.err.contains("comes too slowly"), "{}", ran.err);
     });
+}
+
+// At a KiB in ten seconds 16 MiB took almost two days.
+#[test]
+fn a_client_whose_body_takes_too_long_is_let_go_however_steadily_it_comes() {
+    on_each_loop_at_once(|name| {
+        let mut command = Command::new(program());
+        command.args(["--loop", name]).args(PATIENT).args(["--upload-timeout", "1"]);
+        let server = Server::start(&mut command);
+        let mut steady = server.connect();
+        steady
+            .write_all(b"POST /echo HTTP/1.1\r\nhost: here\r\ncontent-length: 10000000\r\n\r\n")
+            .unwrap();
+        let mut sent = 0;
+        // What it sends fits into the buffers of the system when it comes back, too.
+        while steady.write_all(&[b'x'; 2000]).is_ok() {
+            sent += 1;
+            assert!(sent < 1200, "it is still served after a minute");
+            thread::sleep(Duration::from_millis(50));
+        }
+        server.interrupt();
+        let ran = server.ended();
+        ran.code(0);
+        assert!(ran.err.contains("takes too long; raise `Limits::body_total`"), "{}", ran.err);
+    });
+}
+
+// One that was slow within all limits had all places, for days.
+#[test]
+fn a_peer_that_is_busy_with_all_its_connections_keeps_no_other_out() {
+    for name in policy::policy_names() {
+        println!("on {name}");
+        let mut command = Command::new(program());
+        command.args(["--loop", name]).args(PATIENT).args(["--max-connections", "10"]);
+        let server = Server::start(&mut command);
+        // Half of all, each in the middle of a request; the rest is refused.
+        let mut busy: Vec<_> = (0..5).map(|_| server.connect()).collect();
+        busy.iter_mut().for_each(begin_echo);
+        for _ in 0..20 {
+            assert_eq!(read_rest(&server.connect()), b"");
+        }
+        let honest = server.connect_from("127.0.0.2");
+        ask(&honest);
+        read_hello(&honest);
+        // What has begun goes on, and who ends makes room.
+        for busy in &mut busy {
+            busy.write_all(b"lo").unwrap();
+            let mut rest = [0; 2];
+            busy.read_exact(&mut rest).unwrap();
+            assert_eq!(&rest, b"lo");
+        }
+        eventually("there is room again", || {
+            let mut again = server.connect();
+            let asked = again.write_all(b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n");
+            asked.is_ok() && read_rest(&again).ends_with(b"\r\n\r\nhello\n")
+        });
+        drop((busy, honest));
+        server.interrupt();
+        let ran = server.ended();
+        ran.code(0);
+        let told = ran.err.matches("raise `Limits::connections_per_peer`").count();
+        assert!(told >= 20, "{}", ran.err);
+    }
 }
 
 #[test]

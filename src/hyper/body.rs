@@ -8,7 +8,7 @@ use hyper::body::{Bytes, Frame, Incoming, SizeHint};
 use policy_core::{Error, ErrorKind};
 
 use super::Limits;
-use super::pace::Pace;
+use super::pace::{Pace, TooSlow};
 
 /// The body of a request that [`serve`](super::serve) passes to its service.
 ///
@@ -26,7 +26,7 @@ pub struct Body {
 
 impl Body {
     pub(super) fn new(incoming: Incoming, limits: &Limits) -> Self {
-        let pace = Pace::new(limits.body_time);
+        let pace = Pace::new(limits.body_time, limits.body_total);
         Self { incoming, left: limits.body_size, pace, failed: false }
     }
 
@@ -68,11 +68,15 @@ impl hyper::body::Body for Body {
             )),
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => {
-                ready!(this.pace.poll_wait(cx));
-                this.fail(Error::new(
-                    ErrorKind::TimedOut,
-                    "the body of the request comes too slowly; raise `Limits::body_time`",
-                ))
+                let said = match ready!(this.pace.poll_wait(cx)) {
+                    TooSlow::Piece => {
+                        "the body of the request comes too slowly; raise `Limits::body_time`"
+                    }
+                    TooSlow::Total => {
+                        "the body of the request takes too long; raise `Limits::body_total`"
+                    }
+                };
+                this.fail(Error::new(ErrorKind::TimedOut, said))
             }
         }
     }

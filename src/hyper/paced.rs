@@ -19,7 +19,7 @@ pub(super) struct Paced<T> {
 
 impl<T> Paced<T> {
     pub(super) fn new(stream: T, time: Duration, place: Arc<Place>) -> Self {
-        Self { stream, place, pace: Pace::new(time) }
+        Self { stream, place, pace: Pace::new(time, Duration::MAX) }
     }
 
     fn check(

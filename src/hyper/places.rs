@@ -1,8 +1,10 @@
 //! Which connections wait for a request, and since when: the first to go when there are
-//! too many.
+//! too many, altogether or of one peer.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::mem;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -19,7 +21,9 @@ pub(super) struct Places(Mutex<Inner>);
 struct Inner {
     /// Counts what happens: who came to wait later has a larger number.
     moment: u64,
-    waiting: BTreeMap<u64, AbortHandle>,
+    waiting: BTreeMap<u64, (Peer, AbortHandle)>,
+    /// How many connections each peer has.
+    peers: HashMap<Peer, usize>,
     closing: bool,
     /// Who is to hear of that, by the numbers of places.
     wakers: BTreeMap<u64, Waker>,
@@ -31,6 +35,7 @@ struct Inner {
 pub(super) struct Place {
     places: Arc<Places>,
     number: u64,
+    peer: Peer,
     state: Mutex<State>,
 }
 
@@ -53,10 +58,40 @@ enum Progress {
     Answered,
 }
 
+/// Whose connections count together: an address, or a network of IPv6, of which one host has
+/// all addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Peer(IpAddr);
+
+impl Peer {
+    pub(super) fn of(address: &SocketAddr) -> Self {
+        Self(match address.ip().to_canonical() {
+            IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
+            ip => ip,
+        })
+    }
+}
+
 impl Places {
-    pub(super) fn place(self: &Arc<Self>) -> Arc<Place> {
-        let number = self.lock().next();
-        Arc::new(Place { places: self.clone(), number, state: Mutex::default() })
+    /// Makes a place for a peer, unless it has `most`: then the connection of the peer is closed
+    /// that has been waiting the longest. Returns `None` if none waits.
+    pub(super) fn place(self: &Arc<Self>, peer: Peer, most: usize) -> Option<Arc<Place>> {
+        let mut inner = self.lock();
+        let mut closes = None;
+        if inner.peers.get(&peer).is_some_and(|count| *count >= most) {
+            let longest = inner.waiting.iter().find(|(_, (other, _))| *other == peer);
+            let since = longest.map(|(since, _)| *since)?;
+            closes = inner.waiting.remove(&since);
+        }
+        *inner.peers.entry(peer).or_default() += 1;
+        let number = inner.next();
+        drop(inner);
+        // Outside the lock: the task of a connection is dropped, which comes here.
+        if let Some((_, task)) = closes {
+            task.abort();
+        }
+        let state = Mutex::default();
+        Some(Arc::new(Place { places: self.clone(), number, peer, state }))
     }
 
     /// Closes the connection that has been waiting the longest, as soon as one waits.
@@ -64,7 +99,7 @@ impl Places {
         // Cloned before the lock, and dropped after it: either may run any code.
         let waker = cx.waker().clone();
         let mut inner = self.lock();
-        let Some((_, task)) = inner.waiting.pop_first() else {
+        let Some((_, (_, task))) = inner.waiting.pop_first() else {
             let former = inner.needs.replace(waker);
             drop(inner);
             drop(former);
@@ -152,7 +187,7 @@ impl Place {
         let task = state.task.clone()?;
         let mut inner = self.places.lock();
         let since = inner.next();
-        inner.waiting.insert(since, task);
+        inner.waiting.insert(since, (self.peer, task));
         state.since = Some(since);
         inner.needs.take()
     }
@@ -170,6 +205,12 @@ impl Drop for Place {
             since.and_then(|since| inner.waiting.remove(&since)),
             inner.wakers.remove(&self.number),
         );
+        if let Entry::Occupied(mut count) = inner.peers.entry(self.peer) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
         drop(inner);
         drop(left);
     }

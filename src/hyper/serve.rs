@@ -13,9 +13,10 @@ use hyper::body::{Body as HttpBody, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper::{Request, Response};
+use policy_core::{Error, ErrorKind};
 
 use super::paced::Paced;
-use super::places::{Answer, Place, Places};
+use super::places::{Answer, Peer, Place, Places};
 use super::{Body, Limits, Timer};
 use crate::net::{TcpListener, TcpStream, is_exhausted};
 use crate::task::JoinSet;
@@ -26,8 +27,8 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 /// Serves HTTP/1.1 on the connections of `listener`, within [`Limits`].
 ///
 /// Each connection is a task of the running loop. The server disconnects a client that sends a
-/// request too slowly, sends too much, does not receive its answer or keeps a connection idle while
-/// others need one. When descriptors run out, the listener pauses and continues.
+/// request too slowly, sends too much, does not receive its answer, or keeps a connection idle while
+/// others need one, and no peer can have more than its part of the connections. When descriptors run out, the listener pauses and continues.
 ///
 /// Await the value that this returns. With [`until`](Serve::until) the server ends gracefully: it
 /// accepts no more connections, answers the requests that have begun, and disconnects those that
@@ -128,6 +129,13 @@ impl<S> Serve<S> {
     }
 }
 
+fn too_many() -> Error {
+    Error::new(
+        ErrorKind::LimitReached,
+        "the peer has too many connections, and all are busy; raise `Limits::connections_per_peer`",
+    )
+}
+
 fn note(peer: Option<SocketAddr>, error: &(dyn StdError + 'static)) {
     match peer {
         // A client's doing, and as many as there are clients.
@@ -220,7 +228,10 @@ where
                     break 'server;
                 }
             }
-            let place = places.place();
+            let Some(place) = places.place(Peer::of(&peer), limits.per_peer()) else {
+                on_error(Some(peer), &too_many());
+                continue;
+            };
             let (service, on_error) = (service.clone(), on_error.clone());
             let own = place.clone();
             let task = connections.spawn(async move {
