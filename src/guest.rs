@@ -27,11 +27,24 @@ use policy_core::{Error, EventLoop, IntoPolicy};
 /// message to the host, or signal a condition variable. It is called at most once until the next
 /// turn.
 ///
-/// Which loops can be guests? The default loop on Unix, and `SmolPolicy::current_thread()`. Others
-/// return [`Unsupported`](crate::ErrorKind::Unsupported). While the guest is idle, a thread of this
-/// crate watches its reactor; a host that watches descriptors itself calls [`as_fd`](Self::as_fd).
+/// | loop | who notices what its tasks wait for, between two turns |
+/// |---|---|
+/// | the default loop, `CompioPolicy` (Unix) | a thread, while the guest is idle; or the host itself: [`as_fd`](Self::as_fd) |
+/// | `TokioPolicy::current_thread()` | a thread that drives the runtime; it also runs what was spawned with `tokio::spawn` |
+/// | `SmolPolicy::current_thread()` | async-io's own thread |
+/// | loops with threads, adopted runtimes | [`Unsupported`](crate::ErrorKind::Unsupported): they need no host, so call `spawn` on them |
 ///
-/// It stays on its thread. Dropping it closes the loop and cancels the remaining tasks.
+/// On Windows the loops of tokio and smol can be guests.
+///
+/// Dropping it closes the loop and cancels the remaining tasks. It stays on its thread:
+///
+/// ```compile_fail,E0277
+/// # let mut guest = policy::Guest::new(policy::DefaultEventLoopPolicy::new(), || ())?;
+/// std::thread::spawn(move || guest.turn());
+/// # Ok::<(), policy::Error>(())
+/// ```
+///
+/// The page [`guide::guests`](crate::guide::guests) has hosts of several kinds, GLib's among them.
 ///
 /// ```
 /// use policy::{DefaultEventLoopPolicy, Guest};
@@ -57,7 +70,8 @@ use policy_core::{Error, EventLoop, IntoPolicy};
 /// ```
 pub struct Guest {
     event_loop: Arc<dyn EventLoop>,
-    /// Readable while the loop's reactor has something to tell.
+    /// Readable while the loop's reactor has something to tell. `None` if a thread of its
+    /// own looks after that.
     #[cfg(unix)]
     descriptor: Option<OwnedFd>,
     /// The host watches it.
@@ -134,15 +148,21 @@ impl Guest {
     ) -> Result<Self, Error> {
         let policy = policy.into_policy().unwrap_or_else(crate::get_event_loop_policy);
         let event_loop = policy.new_event_loop()?;
-        if let Err(error) = event_loop.set_host(Box::new(wake)) {
-            event_loop.close()?;
-            return Err(error);
-        }
+        let descriptor = match event_loop.set_host(Box::new(wake)) {
+            Ok(descriptor) => descriptor,
+            Err(error) => {
+                event_loop.close()?;
+                return Err(error);
+            }
+        };
+        // On other systems no loop has one.
+        #[cfg(not(unix))]
+        drop(descriptor);
         Ok(Self {
             #[cfg(unix)]
-            descriptor: event_loop.descriptor(),
+            descriptor,
             #[cfg(unix)]
-            is_watched: Cell::new(event_loop.wakes_by_itself()),
+            is_watched: Cell::new(false),
             #[cfg(unix)]
             watcher: None,
             event_loop,
@@ -196,7 +216,7 @@ impl Guest {
 
     /// Returns a descriptor that is readable while the guest's reactor has events, for hosts that
     /// watch descriptors: they call [`turn`](Self::turn) then. No thread watches the guest any
-    /// more. Returns `None` if the loop has no such descriptor (smol's).
+    /// more. Returns `None` if the loop has none, since a thread drives its reactor (tokio's, smol's).
     ///
     /// `wake` is still called for everything else.
     ///

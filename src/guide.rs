@@ -9,7 +9,8 @@
 //! | start children and wait for them | [`children`] |
 //! | handle Ctrl-C and other signals, and shut down | [`signals`] |
 //! | test, with a clock that does not wait | [`testing`] |
-//! | bring another executor or main loop | [`adapters`] |
+//! | run inside another main loop (GTK, winit, a game, C) | [`guests`] |
+//! | bring another executor | [`adapters`] |
 //! | know what it costs, and where it ends | [`costs`], [`limits`], [`features`] |
 //! | use libraries of others: axum, reqwest, sqlx … | [`works_with`] |
 //! | move in from elsewhere | [`coming_from_tokio`], [`coming_from_asyncio`], [`coming_from_async_std`] |
@@ -34,6 +35,7 @@ pages! {
     children: "children.md",
     signals: "signals.md",
     testing: "testing.md",
+    guests: "guests.md",
     adapters: "adapters.md",
     works_with: "works-with.md",
     coming_from_tokio: "coming-from-tokio.md",

@@ -41,6 +41,17 @@ fn life(policy: &Arc<dyn EventLoopPolicy>) {
     let mut runner = Runner::with_policy(policy.clone());
     runner.run(async { policy::spawn(async {}).await.unwrap() }).unwrap();
     drop(runner);
+    // Inside another main loop, where that can be.
+    #[cfg(unix)]
+    for closes in [true, false] {
+        if let Ok(mut guest) = policy::Guest::new(policy.clone(), || ()) {
+            drop(guest.spawn(policy::time::sleep(Duration::from_secs(3600))));
+            while !guest.turn().unwrap().is_idle() {}
+            if closes {
+                guest.close().unwrap();
+            }
+        }
+    }
     // A loop that ends inside another, and one that goes with its thread.
     let inner = policy.clone();
     let mut runner = Runner::with_policy(policy.clone());

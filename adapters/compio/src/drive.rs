@@ -29,6 +29,10 @@ pub(crate) fn run(part: &Part, runtime: &Runtime, mut main: Pin<&mut dyn Future<
     loop {
         shared.awake();
         if main.as_mut().poll(&mut cx).is_ready() {
+            #[cfg(unix)]
+            if shared.is_guest.load(Ordering::Relaxed) {
+                driver.leave();
+            }
             return;
         }
         // What others have spawned with compio's own functions.
@@ -53,6 +57,18 @@ impl Driver<'_> {
         // the thread to sleep in io_uring, for tens of microseconds.
         self.part.driver.wake_by_ref();
         self.drive(Duration::ZERO);
+    }
+
+    /// Leaves the driver to who watches its descriptor: hands all operations to the system, and
+    /// makes it readable if there is more to do.
+    #[cfg(unix)]
+    fn leave(&self) {
+        let more = self.runtime.run();
+        let ready = self.part.watch.arm(&self.part.shared).is_some_and(|limit| limit.is_zero());
+        // Last: it has whoever wakes the driver write to its descriptor from now on.
+        if self.runtime.flush() || more || ready {
+            self.part.driver.wake_by_ref();
+        }
     }
 
     /// Waits until somebody wakes the loop, or a timer is due.

@@ -128,6 +128,16 @@ impl EventLoop for ProactorEventLoop {
         Ok(self)
     }
 
+    #[cfg(unix)]
+    fn become_guest(&self) -> Result<Option<OwnedIo>, Error> {
+        local::become_guest(&self.shared, self.asked).map(Some)
+    }
+
+    #[cfg(unix)]
+    fn own_timer(&self) -> Option<Instant> {
+        local::own_timer(self.state.id())
+    }
+
     fn shutdown(&self, _limit: Duration) {
         self.shared.close();
         // First: with the runtime go the tasks that stay on this thread.

@@ -26,6 +26,8 @@ mod local;
 mod policy;
 mod shared;
 
+#[cfg(unix)]
+mod guest;
 #[cfg(any(target_os = "linux", windows))]
 mod proactor;
 #[cfg(unix)]

@@ -11,10 +11,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 #[cfg(any(target_os = "linux", windows))]
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::task::Waker;
 #[cfg(any(target_os = "linux", windows))]
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use std::time::Instant;
 
 use compio_runtime::Runtime;
 use policy_core::local::Generation;
@@ -82,6 +84,36 @@ pub(crate) fn drive(
     runtime.enter(|| run(&part, runtime));
     drop(leave);
     Ok(())
+}
+
+/// Prepares this thread's part of the loop, made if there is none, for a host. Returns what
+/// that has to watch.
+///
+/// # Errors
+/// As [`drive`].
+#[cfg(unix)]
+pub(crate) fn become_guest(
+    shared: &Arc<Shared>,
+    asked: Option<Driver>,
+) -> Result<std::os::fd::OwnedFd, Error> {
+    let part = part(shared, asked)?;
+    let Some(runtime) = &part.runtime else {
+        return Err(ErrorKind::LoopClosed.into());
+    };
+    let descriptor = crate::guest::descriptor(runtime)?;
+    shared.is_guest.store(true, Ordering::Relaxed);
+    Ok(descriptor)
+}
+
+/// Returns when compio's own timers want their turn, if this thread has the runtime.
+#[cfg(unix)]
+pub(crate) fn own_timer(id: LoopId) -> Option<Instant> {
+    let part =
+        PARTS.try_with(|parts| parts.borrow().iter().find(|part| part.shared.id == id).cloned());
+    let part = part.ok().flatten()?;
+    let timer = part.runtime.as_ref().and_then(Runtime::current_timeout);
+    let waits = [timer, part.watch.retry(&part.shared)];
+    Instant::now().checked_add(waits.into_iter().flatten().min()?)
 }
 
 fn part(shared: &Arc<Shared>, asked: Option<Driver>) -> Result<Rc<Part>, Error> {

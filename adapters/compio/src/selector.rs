@@ -98,6 +98,11 @@ impl Watch {
         }
     }
 
+    /// Returns how soon the poller is to be looked at, if it can't be waited for.
+    pub(crate) fn retry(&self, shared: &Shared) -> Option<Duration> {
+        (shared.reactor.used().is_some() && !self.armed.get()).then_some(RETRY)
+    }
+
     /// Wakes who waits for a descriptor that became ready.
     pub(crate) fn dispatch(&self, shared: &Shared) {
         if !self.ready.0.load(Ordering::Acquire) {

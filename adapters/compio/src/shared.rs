@@ -18,6 +18,9 @@ pub(crate) struct Shared {
     inner: Mutex<Inner>,
     /// The main future was woken.
     woken: AtomicBool,
+    /// A host watches the driver between two runs.
+    #[cfg(unix)]
+    pub(crate) is_guest: AtomicBool,
     pub(crate) timers: Timers,
     #[cfg(unix)]
     pub(crate) reactor: crate::selector::LazyReactor,
@@ -40,6 +43,8 @@ impl Shared {
             closed: AtomicBool::new(false),
             inner: Mutex::default(),
             woken: AtomicBool::new(false),
+            #[cfg(unix)]
+            is_guest: AtomicBool::new(false),
             timers: Timers::default(),
             #[cfg(unix)]
             reactor: crate::selector::LazyReactor::default(),

@@ -1,8 +1,6 @@
 //! The event loop on the system's own readiness.
 
 use std::future::Future;
-#[cfg(unix)]
-use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
@@ -99,8 +97,8 @@ impl EventLoop for SelectorEventLoop {
     }
 
     #[cfg(unix)]
-    fn descriptor(&self) -> Option<OwnedIo> {
-        AsFd::as_fd(&*self.shared.reactor).try_clone_to_owned().ok()
+    fn become_guest(&self) -> Result<Option<OwnedIo>, Error> {
+        self.shared.reactor.descriptor().map(Some)
     }
 
     fn shutdown(&self, _limit: Duration) {

@@ -160,6 +160,23 @@ impl Reactor {
         }
     }
 
+    /// Returns a descriptor that is readable while a [`turn`](Self::turn) has something to do.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`], if the system has no descriptors for it.
+    ///
+    /// ```
+    /// # #[cfg(unix)]
+    /// policy_poller::reactor::Reactor::new()?.descriptor()?;
+    /// # Ok::<(), policy_core::Error>(())
+    /// ```
+    #[cfg(unix)]
+    pub fn descriptor(&self) -> Result<OwnedIo, Error> {
+        self.poller.as_fd().try_clone_to_owned().map_err(|error| {
+            Error::io("can't copy the descriptor of the loop's poller; close others, or raise RLIMIT_NOFILE", error)
+        })
+    }
+
     fn check_open(&self) -> Result<(), Error> {
         if self.is_forked() {
             return Err(ErrorKind::Forked.into());

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use async_executor::Executor;
 use policy_async_io::selector::AsyncIo;
 use policy_async_io::{MOMENT, blocking, drive, reactor, timer};
+use policy_core::os::OwnedIo;
 use policy_core::task::Task;
 use policy_core::tracker::Tracker;
 use policy_core::{Error, ErrorKind, EventLoop, Job, LoopKind, LoopState, Selector, Timer};
@@ -103,9 +104,9 @@ impl EventLoop for SmolLoop {
         Ok(&AsyncIo)
     }
 
-    fn wakes_by_itself(&self) -> bool {
+    fn become_guest(&self) -> Result<Option<OwnedIo>, Error> {
         // async-io's reactor has a thread of its own.
-        true
+        Ok(None)
     }
 
     fn shutdown(&self, limit: Duration) {

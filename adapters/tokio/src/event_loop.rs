@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use policy_core::os::OwnedIo;
 use policy_core::task::Task;
 use policy_core::tracker::Tracker;
 use policy_core::{
@@ -21,7 +22,7 @@ use crate::drive::Drive;
 use crate::drivers::{Driver, is_thread_ending};
 use crate::options::Options;
 use crate::scoped::Scoped;
-use crate::tenure::{self, Lent, Owned, Tenure};
+use crate::tenure::{self, Lent, Owned, PROMPT, Tenure};
 use crate::timer::LoopTimer;
 use crate::{adopt, fair, keeper, nesting};
 
@@ -150,7 +151,7 @@ impl EventLoop for TokioLoop {
         nesting::refuse()?;
         let mut drive = Drive::new(main);
         let driven = catch_unwind(AssertUnwindSafe(|| match &self.tenure {
-            Tenure::Owned(owned) => owned.block_on(&mut drive),
+            Tenure::Owned(owned) => owned.block_on(&self.handle, &mut drive),
             Tenure::Lent(_) | Tenure::Found => {
                 self.handle.block_on(&mut drive);
                 Ok(())
@@ -215,6 +216,19 @@ impl EventLoop for TokioLoop {
         coop::has_budget_remaining()
     }
 
+    fn become_guest(&self) -> Result<Option<OwnedIo>, Error> {
+        match &self.tenure {
+            Tenure::Owned(owned) => owned.become_guest(&self.handle).map(|()| None).map_err(|error| {
+                Error::io(
+                    "can't start a thread that drives the reactor of a guest; end others, or raise the limits",
+                    error,
+                )
+            }),
+            // Never asked: their tasks run on threads.
+            Tenure::Lent(_) | Tenure::Found => Err(ErrorKind::Unsupported.into()),
+        }
+    }
+
     fn knows_idle(&self) -> bool {
         // The tasks of a runtime that somebody else owns are not only ours.
         matches!(self.tenure, Tenure::Owned(_))
@@ -248,7 +262,9 @@ impl EventLoop for TokioLoop {
         match &self.tenure {
             Tenure::Owned(owned) => {
                 self.gone.store(true, Ordering::Release);
-                if let Some(runtime) = owned.take() {
+                // Inside one of the runtime's own tasks it would wait for itself.
+                let prompt = if nesting::is_polling() { Duration::ZERO } else { limit.max(PROMPT) };
+                if let Some(runtime) = owned.take(prompt) {
                     let jobs = self.state.blocking().wait_finished(Duration::ZERO) > 0;
                     tenure::shut_down(runtime, limit, jobs);
                 }
@@ -271,7 +287,7 @@ impl Drop for TokioLoop {
             // Of the parent's runtime only memory is here, and its epoll: to drop it
             // would take descriptors out of the parent's reactor. And any lock may be
             // held by a thread that is not here.
-            if let Tenure::Owned(owned) = &mut self.tenure {
+            if let Tenure::Owned(owned) = &self.tenure {
                 owned.leak();
             }
             return;
@@ -280,7 +296,7 @@ impl Drop for TokioLoop {
             Tenure::Owned(owned) => {
                 self.state.close_on_drop();
                 self.gone.store(true, Ordering::Release);
-                if let Some(runtime) = owned.take() {
+                if let Some(runtime) = owned.take(Duration::ZERO) {
                     // A drop may be anywhere, also where nobody may wait.
                     runtime.shutdown_background();
                 }

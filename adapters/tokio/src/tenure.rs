@@ -1,10 +1,12 @@
 //! Whose the runtime behind a loop is.
 
+use std::future::{Future, pending};
+use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 #[cfg(windows)]
 use std::sync::mpsc;
-use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -35,11 +37,28 @@ pub(crate) struct Lent {
     pub(crate) keeper: Mutex<Option<AbortHandle>>,
 }
 
-/// A runtime, out of its place while it is driven: a run and a shutdown exclude
-/// each other anyway, and no lock is held across a run.
+/// A runtime of the loop's own.
 #[derive(Debug)]
 pub(crate) struct Owned {
-    runtime: Mutex<Option<Runtime>>,
+    place: Arc<Place>,
+}
+
+/// A runtime, out of its place while it is driven: a run and a shutdown exclude each other
+/// anyway, and no lock is held across a run.
+#[derive(Debug, Default)]
+struct Place {
+    held: Mutex<Held>,
+    /// The runtime is back.
+    back: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    runtime: Option<Runtime>,
+    /// Of a guest: what the thread waits for that drives the runtime.
+    guest: Option<AbortHandle>,
+    /// Nobody waits for the runtime to come back.
+    is_given_up: bool,
 }
 
 impl Owned {
@@ -50,43 +69,86 @@ impl Owned {
         // no thread can be had.
         let built = catch_unwind(AssertUnwindSafe(|| builder.build()));
         let runtime = built.map_err(|_| cannot_start(None))?.map_err(|e| cannot_start(Some(e)))?;
-        Ok(Self { runtime: Mutex::new(Some(runtime)) })
+        let held = Held { runtime: Some(runtime), ..Held::default() };
+        Ok(Self { place: Arc::new(Place { held: Mutex::new(held), back: Condvar::new() }) })
     }
 
     pub(crate) fn handle(&self) -> Option<Handle> {
-        self.lock().as_ref().map(|runtime| runtime.handle().clone())
+        self.place.lock().runtime.as_ref().map(|runtime| runtime.handle().clone())
     }
 
-    pub(crate) fn block_on(&self, drive: &mut Drive<'_>) -> Result<(), Error> {
-        struct PutBack<'a>(&'a Owned, Option<Runtime>);
-        impl Drop for PutBack<'_> {
-            fn drop(&mut self) {
-                *self.0.lock() = self.1.take();
-            }
+    pub(crate) fn block_on(&self, handle: &Handle, drive: &mut Drive<'_>) -> Result<(), Error> {
+        if self.place.lock().guest.is_some() {
+            // Beside the thread that drives it.
+            handle.block_on(drive);
+            return Ok(());
         }
-        let taken = PutBack(self, self.take());
-        let runtime = taken.1.as_ref().ok_or(ErrorKind::LoopClosed)?;
-        runtime.block_on(drive);
-        Ok(())
+        self.place.block_on(drive).ok_or_else(|| ErrorKind::LoopClosed.into())
     }
 
-    pub(crate) fn take(&self) -> Option<Runtime> {
-        self.lock().take()
+    /// Has a thread drive the runtime, its reactor and its timers, until that is taken.
+    /// Another can't look at them: tokio shows no descriptor.
+    ///
+    /// # Errors
+    /// The system's, if it has no thread.
+    pub(crate) fn become_guest(&self, handle: &Handle) -> io::Result<()> {
+        let waits = handle.spawn(pending::<()>());
+        self.place.lock().guest = Some(waits.abort_handle());
+        let place = self.place.clone();
+        let name = thread::Builder::new().name("policy-guest".into());
+        let started = name.spawn(move || drop(place.block_on(waits)));
+        started.map(drop).inspect_err(|_| drop(self.place.lock().guest.take()))
+    }
+
+    /// Takes the runtime out; waits for it, at most for `limit`, if a thread drives it. If it
+    /// does not come back in time, that thread shuts it down.
+    pub(crate) fn take(&self, limit: Duration) -> Option<Runtime> {
+        let mut held = self.place.lock();
+        if let Some(guest) = held.guest.take() {
+            guest.abort();
+            let waited = self.place.back.wait_timeout_while(held, limit, |h| h.runtime.is_none());
+            held = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        held.is_given_up = true;
+        held.runtime.take()
     }
 
     /// Lets the runtime go without shutting it down.
-    pub(crate) fn leak(&mut self) {
-        mem::forget(self.runtime.get_mut().unwrap_or_else(PoisonError::into_inner).take());
+    pub(crate) fn leak(&self) {
+        mem::forget(self.place.clone());
+    }
+}
+
+impl Place {
+    /// Drives the runtime until `future` is done; `None` if somebody else has it.
+    fn block_on<F: Future>(&self, future: F) -> Option<F::Output> {
+        struct PutBack<'a>(&'a Place, Option<Runtime>);
+        impl Drop for PutBack<'_> {
+            fn drop(&mut self) {
+                let mut held = self.0.lock();
+                match self.1.take() {
+                    Some(runtime) if held.is_given_up => {
+                        drop(held);
+                        runtime.shutdown_background();
+                    }
+                    runtime => held.runtime = runtime,
+                }
+                self.0.back.notify_all();
+            }
+        }
+        let runtime = self.lock().runtime.take();
+        let taken = PutBack(self, Some(runtime?));
+        Some(taken.1.as_ref()?.block_on(future))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Runtime>> {
-        self.runtime.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// How long workers may take to drop their tasks when the limit is shorter: they do
 /// it at once, unless one is in the midst of a long poll.
-const PROMPT: Duration = Duration::from_millis(500);
+pub(crate) const PROMPT: Duration = Duration::from_millis(500);
 
 /// Drops every task of a runtime. `jobs`: whether blocking jobs are running.
 pub(crate) fn shut_down(runtime: Runtime, limit: Duration, jobs: bool) {

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
+use crate::os::OwnedIo;
 use crate::task::Task;
 use crate::{Error, ErrorKind, Job, LoopState, Proactor, Selector, Timer};
 
@@ -172,16 +173,27 @@ pub trait EventLoop: Debug + Send + Sync + 'static {
         ))
     }
 
-    /// Returns true if the reactor and its timers wake their tasks even while no thread drives the
-    /// loop: then a host can run it turn by turn, and need not look in between.
-    fn wakes_by_itself(&self) -> bool {
-        false
+    /// Prepares the loop for a host, whose main loop runs it turn by turn: from now on its reactor
+    /// wakes its tasks while no thread drives it, too. If the reactor needs a turn for that, returns
+    /// a descriptor that is readable while it does, for somebody to watch. Called once, by the
+    /// thread that will run the loop.
+    ///
+    /// # Errors
+    /// Returns [`ErrorKind::Unsupported`] if the reactor works only while a thread drives the loop
+    /// (the default), or the error of the system.
+    fn become_guest(&self) -> Result<Option<OwnedIo>, Error> {
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "the event loop {} can't be a guest of another main loop: nothing wakes it while no thread drives it; use another, such as `DefaultEventLoopPolicy` or `TokioPolicy::current_thread()`",
+                self.state().name()
+            ),
+        ))
     }
 
-    /// Returns a descriptor that is readable while the reactor has events, if there is one: a host
-    /// can wait for it between two turns.
-    #[cfg(unix)]
-    fn descriptor(&self) -> Option<std::os::fd::OwnedFd> {
+    /// Returns when the first of the executor's own timers is due, if tasks may have some that only
+    /// a thread which drives the loop fires. Called by the thread that ran the last turn.
+    fn own_timer(&self) -> Option<Instant> {
         None
     }
 

@@ -109,12 +109,20 @@ impl NamesIo for RawIo {
 
 /// Makes a second number for what `io` is a number of.
 ///
-/// The number is taken at its word, as `dup` does: if the caller closes it meanwhile,
-/// what is watched is whatever has the number then.
+/// The number is taken at its word, as `dup` does: if the caller closes it meanwhile, the copy is of
+/// whatever has the number then.
 ///
 /// # Errors
-/// EBADF for a number that is not open, EMFILE at the limit.
-pub(crate) fn duplicate(io: RawIo) -> io::Result<OwnedIo> {
+/// Returns EBADF for a number that is not open, and EMFILE at the limit.
+///
+/// ```
+/// # #[cfg(unix)] {
+/// let copy = policy_core::os::duplicate(1)?; // of the standard output
+/// assert!(policy_core::os::raw(&copy) > 2);
+/// # }
+/// # std::io::Result::Ok(())
+/// ```
+pub fn duplicate(io: RawIo) -> io::Result<OwnedIo> {
     #[cfg(unix)]
     {
         use std::os::fd::FromRawFd;

@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicU8};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Wake, Waker};
+use std::thread::{self, ThreadId};
 
 use slab::Slab;
 
@@ -45,7 +46,7 @@ pub(crate) struct Ready {
     /// The loop, once somebody has waited for its clock.
     home: OnceLock<Weak<dyn EventLoop>>,
     /// The host of a loop that is driven turn by turn, and whether it was told.
-    host: OnceLock<Host>,
+    host: OnceLock<(Host, ThreadId)>,
     is_told: AtomicBool,
     /// The main future is in the queue.
     main: AtomicBool,
@@ -281,7 +282,7 @@ impl Ready {
     /// Tells the host, if there is one.
     #[inline]
     pub(crate) fn tell_host(&self) {
-        if let Some(host) = self.host.get() {
+        if let Some((host, _)) = self.host.get() {
             self.tell(host);
         }
     }
@@ -304,7 +305,14 @@ impl Ready {
     /// Has `host` called when there is something to do while no run is under way, once
     /// until the next. Returns false if there is one already.
     pub(crate) fn set_host(&self, host: Host) -> bool {
-        self.host.set(host).is_ok()
+        // Also what waits by the executor's own functions gets a look of each turn.
+        self.expect();
+        self.host.set((host, thread::current().id())).is_ok()
+    }
+
+    /// Returns true if another thread than this has the host.
+    pub(crate) fn is_hosted_elsewhere(&self) -> bool {
+        self.host.get().is_some_and(|(_, thread)| *thread != thread::current().id())
     }
 
     /// Returns true if nothing is ready.

@@ -38,8 +38,8 @@ impl dyn EventLoop {
     /// to the loop. They make no progress while no thread runs the loop.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::NoRunningLoop`] if no thread runs the loop: run it here, with
-    /// [`run_until_complete`](#method.run_until_complete). Returns [`ErrorKind::AlreadyRunning`] or
+    /// Returns [`ErrorKind::NoRunningLoop`] if no thread runs the loop, and no other thread hosts it
+    /// as a `policy::Guest`: run it here, with [`run_until_complete`](#method.run_until_complete). Returns [`ErrorKind::AlreadyRunning`] or
     /// [`ErrorKind::OtherLoopRunning`] if a loop polls this code, so that blocking would stop that
     /// loop. Returns [`ErrorKind::LoopClosed`] if the loop was closed, also meanwhile, and
     /// [`ErrorKind::Forked`] in a child of `fork`; the future is dropped then.
@@ -56,7 +56,8 @@ impl dyn EventLoop {
     pub fn block_on<F: Future>(self: &Arc<Self>, future: F) -> Result<F::Output, Error> {
         self.state().check_open()?;
         context::refuse_nesting(self)?;
-        if !self.is_running() && !self.is_self_driving() {
+        let is_hosted = self.state().ready().is_hosted_elsewhere();
+        if !self.is_running() && !self.is_self_driving() && !is_hosted {
             return Err(Error::new(
                 ErrorKind::NoRunningLoop,
                 format!(

@@ -313,32 +313,29 @@ impl dyn EventLoop {
         self.run_forever()
     }
 
-    /// Sets a function that the loop calls, from any thread, when it has something to do while no
-    /// thread runs it: at most once until the next run.
+    /// Has `host` called, from any thread, when the loop has something to do while no thread runs
+    /// it: at most once until the next run. Returns what
+    /// [`become_guest`](EventLoop::become_guest) returns.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::Unsupported`] if the loop can only notice that while a thread drives
-    /// it, or has threads of its own, and [`ErrorKind::AlreadyRunning`] if it has a host already.
+    /// Returns [`ErrorKind::Unsupported`] if the loop has threads of its own,
+    /// [`ErrorKind::AlreadyRunning`] if it has a host already, and the errors of `become_guest`.
     #[doc(hidden)]
-    pub fn set_host(&self, host: Box<dyn Fn() + Send + Sync>) -> Result<(), Error> {
+    pub fn set_host(&self, host: Box<dyn Fn() + Send + Sync>) -> Result<Option<OwnedIo>, Error> {
         self.state().check_open()?;
-        #[cfg(unix)]
-        let is_watched = self.wakes_by_itself() || self.descriptor().is_some();
-        #[cfg(not(unix))]
-        let is_watched = self.wakes_by_itself();
-        if self.is_self_driving() || !is_watched {
+        if self.is_self_driving() {
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 format!(
-                    "the event loop {} can't be a guest of another main loop: nothing wakes it while nobody drives it; use `DefaultEventLoopPolicy` or `SmolPolicy::current_thread()`",
+                    "the event loop {} can't be a guest of another main loop: it runs its tasks on threads, and needs none; call `spawn` on it, or use a loop for one thread, such as `TokioPolicy::current_thread()`",
                     self.name()
                 ),
             ));
         }
-        match self.state().ready().set_host(host) {
-            true => Ok(()),
-            false => Err(ErrorKind::AlreadyRunning.into()),
+        if !self.state().ready().set_host(host) {
+            return Err(ErrorKind::AlreadyRunning.into());
         }
+        self.become_guest()
     }
 
     /// Registers a descriptor with the loop's selector. From then on every run looks at the
@@ -359,7 +356,9 @@ impl dyn EventLoop {
     /// Returns whether nothing is ready, and when the next timer is due.
     #[doc(hidden)]
     pub fn outlook(&self) -> (bool, Option<Instant>) {
-        (self.state().ready().is_idle(), self.state().ready().next_alarm())
+        let ready = self.state().ready();
+        let timers = [ready.next_alarm(), self.own_timer()];
+        (ready.is_idle(), timers.into_iter().flatten().min())
     }
 
     fn pause_clock(&self, jumps: bool) -> Result<(), Error> {
