@@ -1,5 +1,6 @@
 //! The end of a loop, against all who use it meanwhile.
 
+use std::env;
 use std::future::{Future, poll_fn};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
@@ -12,9 +13,14 @@ use policy::task::{AbortHandle, JoinHandle, yield_now};
 use crate::Make;
 use crate::support::{Flag, SHUTDOWN, block_on, new_loop};
 
-/// How often a clause tries, and for how long on a loaded machine.
+/// How often a clause tries, and for how long on a loaded machine; with more rounds by the
+/// variable `CLOSING_ROUNDS`, until it has made them.
 const ROUNDS: usize = 200;
 const ENOUGH: Duration = Duration::from_secs(10);
+
+/// How many tasks a thread spawns at most; in many rounds fewer, so that there are many.
+const TASKS: usize = 5_000;
+const FEW_TASKS: usize = 100;
 
 /// Closing a loop while others spawn, wake and abort its tasks loses none: each handle
 /// ends, by a result or as cancelled, and each future is dropped. On a loop without
@@ -22,11 +28,19 @@ const ENOUGH: Duration = Duration::from_secs(10);
 ///
 /// Proves: B240, 'what is cancelled loses nothing'
 pub fn closing_loses_no_task(make: Make<'_>) {
+    let asked = env::var("CLOSING_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
+    let (rounds, enough, tasks) = match asked {
+        Some(rounds) => (rounds, Duration::MAX, FEW_TASKS),
+        None => (ROUNDS, ENOUGH, TASKS),
+    };
     let began = Instant::now();
-    for _ in 0..ROUNDS {
-        Storm::default().rage(&new_loop(make));
-        if began.elapsed() > ENOUGH {
+    for round in 0..rounds {
+        Storm { tasks, ..Storm::default() }.rage(&new_loop(make));
+        if began.elapsed() > enough {
             break;
+        }
+        if asked.is_some() && (round + 1) % 10_000 == 0 {
+            println!("{} rounds in {:.0?}", round + 1, began.elapsed());
         }
     }
 }
@@ -34,6 +48,8 @@ pub fn closing_loses_no_task(make: Make<'_>) {
 #[derive(Default)]
 struct Storm {
     closed: Flag,
+    /// How many each spawner makes at most.
+    tasks: usize,
     /// Has a clone in each future.
     futures: Arc<()>,
     wakers: Arc<Mutex<Vec<Waker>>>,
@@ -76,7 +92,7 @@ impl Storm {
         let mut number = 0;
         // Some more, which come too late.
         let mut late = 3;
-        while late > 0 && number < 5_000 {
+        while late > 0 && number < self.tasks {
             late -= usize::from(self.closed.is_set());
             let handle = match number % 3 {
                 0 => event_loop.spawn(self.future(async { 1 })),
