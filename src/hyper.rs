@@ -66,8 +66,10 @@ impl Executor {
     /// Panics when it is called outside any loop, like [`spawn`](crate::spawn).
     ///
     /// ```
-    /// let executor = policy::hyper::Executor::new();
-    /// # let _executor = executor;
+    /// use hyper::rt::Executor as _;
+    ///
+    /// let executor = policy::hyper::Executor::new(); // no loop yet
+    /// policy::run(async move { executor.execute(async { println!("on the loop of this run") }) });
     /// ```
     #[must_use]
     pub fn new() -> Self {
@@ -78,8 +80,11 @@ impl Executor {
     ///
     /// ```
     /// let event_loop = policy::new_event_loop()?;
-    /// let executor = policy::hyper::Executor::on(event_loop);
-    /// # let _executor = executor;
+    /// let executor = policy::hyper::Executor::on(event_loop.clone());
+    /// let (send, receive) = async_channel::bounded(1);
+    /// hyper::rt::Executor::execute(&executor, async move { send.send(1).await.expect("is read") });
+    /// assert_eq!(event_loop.run_until_complete(receive.recv())?, Ok(1));
+    /// event_loop.close()?;
     /// # Ok::<(), policy::Error>(())
     /// ```
     #[must_use]
@@ -121,8 +126,16 @@ impl Timer {
     /// Makes a timer factory.
     ///
     /// ```
+    /// use hyper::rt::Timer as _;
+    /// use std::time::Duration;
+    ///
     /// let timer = policy::hyper::Timer::new();
-    /// # let _timer = timer;
+    /// policy::run(async {
+    ///     let mut sleep = timer.sleep(Duration::from_secs(3600));
+    ///     // For the next request, hyper sets the same timer to another time.
+    ///     timer.reset(&mut sleep, std::time::Instant::now());
+    ///     sleep.await;
+    /// });
     /// ```
     #[must_use]
     pub fn new() -> Self {

@@ -42,8 +42,15 @@ impl Connector {
     /// Makes a connector that uses the loop that runs wherever it is called.
     ///
     /// ```
-    /// let connector = policy::hyper::Connector::new();
-    /// # drop(connector);
+    /// use tower_service::Service;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let uri = format!("http://{}", listener.local_addr()?).parse()?;
+    /// let connection = policy::run(policy::hyper::Connector::new().call(uri))?;
+    /// # drop(connection);
+    /// # Ok(())
+    /// # }
     /// ```
     #[must_use]
     pub fn new() -> Self {
@@ -69,8 +76,17 @@ impl Connector {
     /// clear.
     ///
     /// ```
-    /// let below_tls = policy::hyper::Connector::new().enforce_http(false);
-    /// # drop(below_tls);
+    /// use policy::hyper::Connector;
+    /// use tower_service::Service;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let uri: hyper::Uri = format!("https://{}", listener.local_addr()?).parse()?;
+    /// assert!(policy::run(Connector::new().call(uri.clone())).is_err());
+    /// // It connects; TLS is for whoever is above.
+    /// assert!(policy::run(Connector::new().enforce_http(false).call(uri)).is_ok());
+    /// # Ok(())
+    /// # }
     /// ```
     #[must_use]
     pub fn enforce_http(mut self, enforce_http: bool) -> Self {
@@ -81,8 +97,12 @@ impl Connector {
     /// Sets whether to send small writes at once (`TCP_NODELAY`); it does by default.
     ///
     /// ```
-    /// let connector = policy::hyper::Connector::new().nodelay(false);
-    /// # drop(connector);
+    /// use hyper_util::client::legacy::Client;
+    /// use policy::hyper::{Connector, Executor};
+    ///
+    /// // For large uploads: fewer, fuller packets.
+    /// let client = Client::builder(Executor::new()).build::<_, String>(Connector::new().nodelay(false));
+    /// # drop(client);
     /// ```
     #[must_use]
     pub fn nodelay(mut self, nodelay: bool) -> Self {

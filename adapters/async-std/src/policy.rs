@@ -31,8 +31,11 @@ impl AsyncStdPolicy {
     /// Makes the policy. Nothing is started before it creates its first loop.
     ///
     /// ```
+    /// use policy_core::EventLoopPolicy;
+    ///
     /// let policy = policy_async_std::AsyncStdPolicy::new();
-    /// # drop(policy);
+    /// policy.new_event_loop()?.close()?;
+    /// # Ok::<(), policy_core::Error>(())
     /// ```
     pub fn new() -> Self {
         Self { contexts: ContextPolicy::new(Loops, Context::thread()) }
