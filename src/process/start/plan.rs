@@ -170,7 +170,12 @@ impl Plan {
     /// One that becomes another user may not: the kernel would note that of the memory, so
     /// of us (no core dumps, `/proc/self` is root's), and that user could look into it.
     #[cfg_attr(
-        any(policy_force_std_start, not(target_os = "linux")),
+        any(
+            policy_force_std_start,
+            not(target_os = "linux"),
+            not(target_pointer_width = "64"),
+            not(any(target_arch = "x86_64", target_arch = "aarch64"))
+        ),
         allow(dead_code, reason = "std's children have copies")
     )]
     pub(super) fn may_share_memory(&self) -> bool {

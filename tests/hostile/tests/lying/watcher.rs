@@ -65,20 +65,32 @@ fn a_signal_reaches_the_child_that_was_meant_or_nobody() {
         policy.set_child_watcher(Some(Arc::new(Lie(watch)))).unwrap();
         let mut runner = policy::Runner::with_policy(policy);
         let mut bystander = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        // What a watcher has said to have exited runs on.
+        let mut left = None;
         let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             runner.run(async {
                 let child = match Command::new("sleep").arg("1000").spawn() {
                     Ok(child) => child,
                     Err(error) => return println!("refused: {error}"),
                 };
+                left = Some(child.id());
                 let waited = timeout(Duration::from_millis(20), child.wait()).await;
                 println!("{waited:?}");
                 // What is left of it ends.
-                println!("{:?}", child.start_kill());
+                let killed = child.start_kill();
+                println!("{killed:?}");
+                if killed.is_ok() {
+                    left = None;
+                }
                 println!("{:?}", timeout(Duration::from_millis(20), child.wait()).await);
             })
         }));
         println!("{:?}", ran.is_ok());
+        // Nobody has reaped it, so that the number is still its own.
+        if let Some(pid) = left {
+            let said = std::process::Command::new("kill").args(["-9", &pid.to_string()]).output();
+            println!("{:?}", said.unwrap().status);
+        }
         assert_eq!(bystander.try_wait().unwrap(), None, "{lie}: it killed another");
         bystander.kill().unwrap();
         bystander.wait().unwrap();
