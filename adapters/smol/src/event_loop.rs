@@ -16,6 +16,7 @@ use policy_core::tracker::Tracker;
 use policy_core::{Error, ErrorKind, EventLoop, Job, LoopKind, LoopState, Selector, Timer};
 
 use crate::executor::OwnedExecutor;
+use crate::options::Options;
 use crate::workers::Workers;
 
 /// The event loop on smol's crates: async-io waits for descriptors and timers; async-executor runs
@@ -44,7 +45,11 @@ impl SmolLoop {
         Ok(Arc::new(Self { state, threads: None }))
     }
 
-    pub(crate) fn multi_thread(threads: NonZeroUsize) -> Result<Arc<dyn EventLoop>, Error> {
+    pub(crate) fn multi_thread(
+        threads: NonZeroUsize,
+        options: &Options,
+    ) -> Result<Arc<dyn EventLoop>, Error> {
+        options.check()?;
         reactor::start()?;
         let this = Arc::new(Self {
             state: LoopState::self_driving("smol:multi_thread", LoopKind::Selector),
@@ -59,7 +64,7 @@ impl SmolLoop {
         if let Some(Threads { executor, workers, .. }) = &this.threads {
             if let Err(error) = executor.get().map_or(Ok(()), |executor| {
                 // Those that have started hold it only while they run.
-                workers.start(threads, &weak, &executor)
+                workers.start(threads, &weak, &executor, options)
             }) {
                 event_loop.close()?;
                 return Err(error);

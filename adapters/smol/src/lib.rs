@@ -18,6 +18,7 @@
 
 mod event_loop;
 mod executor;
+mod options;
 mod policy;
 mod workers;
 

@@ -12,6 +12,8 @@ use async_executor::Executor;
 use policy_async_io::MOMENT;
 use policy_core::{Error, EventLoop, context};
 
+use crate::options::Options;
+
 #[derive(Debug, Default)]
 pub(crate) struct Workers {
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -38,6 +40,7 @@ impl Workers {
         count: NonZeroUsize,
         event_loop: &Weak<dyn EventLoop>,
         executor: &Arc<Executor<'static>>,
+        options: &Options,
     ) -> Result<(), Error> {
         let mut threads = lock(&self.threads);
         for index in 0..count.get() {
@@ -46,13 +49,14 @@ impl Workers {
             // nothing, and drops the tasks.
             let executor = Arc::downgrade(executor);
             let shared = self.shared.clone();
-            let thread = thread::Builder::new()
-                .name(format!("policy-smol-{index}"))
-                .spawn(move || work(event_loop, &executor, shared))
+            let own = options.clone();
+            let thread = options
+                .thread(index)
+                .spawn(move || work(event_loop, &executor, shared, &own))
                 .map_err(|error| {
                     Error::io(
                         format!(
-                            "can't start worker thread {index} of {count}; ask for fewer, or raise the limit (`ulimit -u`)"
+                            "can't start worker thread {index} of {count}; ask for fewer, or for smaller stacks, or raise the limit (`ulimit -u`)"
                         ),
                         error,
                     )
@@ -87,13 +91,21 @@ impl Workers {
     }
 }
 
-fn work(event_loop: Weak<dyn EventLoop>, executor: &Weak<Executor<'static>>, shared: Arc<Shared>) {
+fn work(
+    event_loop: Weak<dyn EventLoop>,
+    executor: &Weak<Executor<'static>>,
+    shared: Arc<Shared>,
+    options: &Options,
+) {
     let Some(alive) = Alive::begin(shared) else { return };
     let Some(executor) = executor.upgrade() else { return };
     let entered = context::enter_worker(event_loop);
+    // Inside of the loop, as its tasks are.
+    let hooks = options.enter();
     async_io::block_on(executor.run(alive.shared.stopped()));
     // Here, while the loop is entered: the last to let go drops the tasks.
     drop(executor);
+    drop(hooks);
     drop(entered);
 }
 
