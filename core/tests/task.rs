@@ -49,6 +49,95 @@ fn counting() -> (Arc<CountWakes>, Waker) {
     (count.clone(), Waker::from(count))
 }
 
+/// Tells in its destructor whether a panic unwinds, and which task runs.
+struct Tells(std::sync::mpsc::Sender<(bool, Option<task::Id>)>);
+
+impl Drop for Tells {
+    fn drop(&mut self) {
+        let _nobody = self.0.send((thread::panicking(), task::try_id()));
+    }
+}
+
+// Of a future that was written by hand: an `async` block drops what it has while it unwinds.
+#[test]
+fn a_future_that_panics_is_dropped_while_the_panic_unwinds() {
+    struct Panics(#[allow(dead_code, reason = "it is there to be dropped")] Tells);
+
+    impl Future for Panics {
+        type Output = ();
+
+        fn poll(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<()> {
+            panic!("expected: of the future")
+        }
+    }
+
+    let (tell, told) = channel();
+    let (mut task, handle) = task::new(Panics(Tells(tell)));
+    let id = task.id();
+    assert!(poll(&mut task).is_ready());
+    assert_eq!(told.try_recv(), Ok((true, Some(id))));
+    assert!(!thread::panicking());
+    assert!(join(handle).unwrap_err().is_panic());
+    // And no other.
+    let (tell, told) = channel();
+    let (mut task, _handle) = task::new({
+        let mut tells = Some(Tells(tell));
+        poll_fn(move |_| {
+            let _ready = tells.as_mut();
+            Poll::Ready(())
+        })
+    });
+    assert!(poll(&mut task).is_ready());
+    assert_eq!(told.try_recv(), Ok((false, Some(task.id()))));
+}
+
+#[test]
+fn a_destructor_that_panics_after_its_future_did_ends_nothing() {
+    struct Twice;
+
+    impl Future for Twice {
+        type Output = ();
+
+        fn poll(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<()> {
+            panic_any("the first")
+        }
+    }
+
+    impl Drop for Twice {
+        fn drop(&mut self) {
+            panic_any("the second");
+        }
+    }
+
+    let (mut task, handle) = task::new(Twice);
+    assert!(poll(&mut task).is_ready());
+    let payload = join(handle).unwrap_err().into_panic();
+    assert_eq!(payload.downcast_ref(), Some(&"the first"));
+}
+
+#[test]
+fn an_output_that_nobody_takes_is_dropped_as_its_task() {
+    // Detached before it is there, and after.
+    for is_early in [true, false] {
+        let (tell, told) = channel();
+        let (mut task, handle) = task::new(ready(Tells(tell)));
+        let id = task.id();
+        let mut handle = Some(handle);
+        if is_early {
+            drop(handle.take());
+        }
+        assert!(poll(&mut task).is_ready());
+        drop(handle);
+        assert_eq!(told.try_recv(), Ok((false, Some(id))));
+    }
+    // One that is taken is its taker's.
+    let (tell, told) = channel();
+    let (mut task, handle) = task::new(ready(Tells(tell)));
+    assert!(poll(&mut task).is_ready());
+    drop(join(handle).unwrap());
+    assert_eq!(told.try_recv(), Ok((false, None)));
+}
+
 #[test]
 fn a_handle_gives_the_result_of_its_task() {
     let (mut task, mut handle) = task::new(async { 6 * 7 });

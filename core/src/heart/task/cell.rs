@@ -157,12 +157,38 @@ impl<F: Future> Cell<F> {
     }
 }
 
-fn poll_caught<F: Future>(
+/// Polls a future in its stage. One that panics is dropped while the panic unwinds: to its
+/// destructors `thread::panicking` is true, as it is to those of a thread's locals.
+///
+/// # Safety
+/// The stage is the caller's, and is where the cell was allocated.
+unsafe fn poll_caught<F: Future>(
     id: Id,
-    future: Pin<&mut F>,
+    stage: &mut Stage<F>,
     cx: &mut Context<'_>,
 ) -> Result<Poll<F::Output>, Box<dyn Any + Send>> {
-    catch_unwind(AssertUnwindSafe(|| current::scope(id, || budget::renewed(|| future.poll(cx)))))
+    struct DropsAtPanic<'a, F: Future>(Id, &'a mut Stage<F>);
+
+    impl<F: Future> Drop for DropsAtPanic<'_, F> {
+        fn drop(&mut self) {
+            // A second panic is a consequence of the first, and must not meet it.
+            quietly(|| current::scope(self.0, || *self.1 = Stage::Finished(None)));
+        }
+    }
+
+    catch_unwind(AssertUnwindSafe(|| {
+        let stage = DropsAtPanic(id, stage);
+        let polled = match &mut *stage.1 {
+            Stage::Running(future) => {
+                // SAFETY: it is never moved out of the cell, which stays where it is.
+                let future = unsafe { Pin::new_unchecked(future) };
+                current::scope(id, || budget::renewed(|| future.poll(cx)))
+            }
+            Stage::Finished(_) => Poll::Pending,
+        };
+        mem::forget(stage);
+        polled
+    }))
 }
 
 impl<F: Future + 'static> Run for Cell<F> {
@@ -173,16 +199,8 @@ impl<F: Future + 'static> Run for Cell<F> {
             return Poll::Ready(());
         }
         let polled = self.stage.with_mut(|stage| {
-            // SAFETY: not complete: the stage is the runner's; the future is
-            // never moved out of the cell, which stays where it was allocated.
-            match unsafe { &mut *stage } {
-                Stage::Running(future) => {
-                    // SAFETY: as above.
-                    let future = unsafe { Pin::new_unchecked(future) };
-                    poll_caught(self.header.id(), future, cx)
-                }
-                Stage::Finished(_) => Ok(Poll::Pending),
-            }
+            // SAFETY: not complete: the stage is the runner's.
+            unsafe { poll_caught(self.header.id(), &mut *stage, cx) }
         });
         let result = match polled {
             Ok(Poll::Ready(output)) => Ok(output),
@@ -211,7 +229,7 @@ impl<F: Future + 'static> Run for Cell<F> {
     unsafe fn discard(&self) {
         // SAFETY: by contract the stage is the runner's.
         let unwanted = unsafe { self.empty() };
-        quietly(|| unwanted.map_or((), let_go));
+        quietly(|| unwanted.map_or((), |unwanted| let_go(self.header.id(), unwanted)));
     }
 }
 
@@ -222,10 +240,12 @@ impl<F: Future + 'static> Join<F::Output> for Cell<F> {
     }
 }
 
-/// Drops a result that nobody takes; a panic is told to the loop.
+/// Drops a result that nobody takes, as the task `id` that made it; a panic is told to the loop.
 #[inline]
-pub(super) fn let_go<T>(unwanted: Result<T, JoinError>) {
-    if let Err(error) = unwanted {
-        error.report_unretrieved();
+pub(super) fn let_go<T>(id: Id, unwanted: Result<T, JoinError>) {
+    match unwanted {
+        Ok(output) if mem::needs_drop::<T>() => current::scope(id, || drop(output)),
+        Ok(_) => {}
+        Err(error) => error.report_unretrieved(),
     }
 }

@@ -295,7 +295,7 @@ impl<T> Drop for Joiner<T> {
             // drops the result of a detached task: it must not matter who is first.
             // SAFETY: complete before it was detached: the stage is ours.
             let unwanted = unsafe { cell.get().take() };
-            quietly(|| let_go(unwanted));
+            quietly(|| let_go(cell.header().id(), unwanted));
         }
     }
 }
