@@ -53,6 +53,6 @@ impl<F: Future> Future for Within<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        budget::shared(|| context::scope(this.event_loop, || this.future.poll(cx)))
+        budget::shared(|| context::visiting_scope(this.event_loop, || this.future.poll(cx)))
     }
 }

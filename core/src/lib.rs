@@ -32,6 +32,8 @@ pub use contract::{
     IoBufMut, LoopId, LoopKind, LoopState, Operation, Proactor, Promise, Resource, ResourceKind,
     Selector, Source, Timer, foreign, os,
 };
+#[doc(hidden)]
+pub use heart::AtEnd;
 pub use heart::blocking::{BlockingExecutor, Job};
 pub use heart::exception::{ExceptionContext, ExceptionHandler};
 pub use heart::{

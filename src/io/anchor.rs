@@ -5,7 +5,9 @@ use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll};
 
-use policy_core::{Error, ErrorKind, EventLoop, Interest, SharedSource, budget, context, os};
+use policy_core::{
+    AtEnd, Error, ErrorKind, EventLoop, Interest, SharedSource, budget, context, os,
+};
 
 use super::{BorrowedIo, OwnedIo, uninterrupted};
 use crate::ambient;
@@ -28,7 +30,10 @@ type Op<'a> = dyn FnMut(BorrowedIo<'_>) -> io::Result<usize> + 'a;
 struct Home {
     // Weak: what a loop's task has does not keep the loop open.
     event_loop: Weak<dyn EventLoop>,
-    source: SharedSource,
+    source: Arc<SharedSource>,
+    /// Once somebody waits whom another executor polls: the end of the loop drops what the
+    /// loop polls, and wakes the others.
+    end: OnceLock<AtEnd>,
 }
 
 impl Anchor {
@@ -123,7 +128,11 @@ impl Anchor {
         let event_loop = find()?;
         let source = event_loop.register(self.io.clone())?;
         let event_loop = Arc::downgrade(&event_loop);
-        Ok(self.home.get_or_init(|| Home { event_loop, source: SharedSource::new(source) }))
+        Ok(self.home.get_or_init(|| Home {
+            event_loop,
+            source: Arc::new(SharedSource::new(source)),
+            end: OnceLock::new(),
+        }))
     }
 }
 
@@ -152,20 +161,42 @@ impl Home {
         }
     }
 
-    /// Checks that somebody will notice when the descriptor is ready.
+    /// Checks that somebody will notice when the descriptor is ready, or that the loop ends.
     fn check(&self) -> Result<(), Error> {
         // The usual case: it is the loop that runs here, and nothing has to be upgraded.
         let here = context::with_running(|event_loop| {
             std::ptr::addr_eq(Arc::as_ptr(event_loop), self.event_loop.as_ptr())
-                .then(|| check_served(&**event_loop))
+                .then(|| self.check_at(event_loop))
         });
         if let Some(checked) = here.flatten() {
             return checked;
         }
         match self.event_loop.upgrade() {
-            Some(event_loop) => check_served(&*event_loop),
+            Some(event_loop) => self.check_at(&event_loop),
             None => Err(closed()),
         }
+    }
+
+    fn check_at(&self, event_loop: &Arc<dyn EventLoop>) -> Result<(), Error> {
+        check_served(&**event_loop)?;
+        if self.end.get().is_none() && !context::is_polled_by(event_loop) {
+            self.hear_of_the_end(event_loop);
+            // Before that nobody would have told.
+            return check_served(&**event_loop);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn hear_of_the_end(&self, event_loop: &Arc<dyn EventLoop>) {
+        let source = Arc::downgrade(&self.source);
+        let end = event_loop.at_end(move || {
+            if let Some(source) = source.upgrade() {
+                source.wake_all();
+            }
+        });
+        // Not by `get_or_init`: a loop that ends now wakes at once, and a waker may do anything.
+        let _second = self.end.set(end);
     }
 }
 

@@ -5,6 +5,7 @@
 //!
 //! - [`scope`]: around a call, by reference; costs a push and a pop. Use it to drive a loop and to
 //!   poll a task.
+//! - [`visiting_scope`]: around a poll that another executor makes.
 //! - [`enter_worker`]: once, at the start of a thread that belongs to a loop.
 //! - [`enter`]: a guard, for code that can't be put into a closure.
 //!
@@ -21,7 +22,7 @@ use crate::{Error, ErrorKind, EventLoop, foreign};
 
 thread_local! {
     static STACK: Stack = const { Stack { entries: RefCell::new(Vec::new()), next: Cell::new(0) } };
-    /// The innermost entry, if it is a [`scope`]: what every spawn on the thread of a
+    /// The innermost entry, if it is a scope: what every spawn on the thread of a
     /// loop looks up. Apart from the stack, because a thread-local without a
     /// destructor is read by one instruction.
     static TOP: Cell<Option<NonNull<Arc<dyn EventLoop>>>> = const { Cell::new(None) };
@@ -38,6 +39,19 @@ struct Entry {
     role: Role,
 }
 
+impl Entry {
+    fn is_of(&self, event_loop: &Arc<dyn EventLoop>) -> bool {
+        let of = match &self.lent {
+            // SAFETY: the call of `scope` that lends the loop has not returned: its guard
+            // takes the entry off the stack before it does.
+            Lent::Scoped(lent) => Arc::as_ptr(unsafe { lent.as_ref() }),
+            Lent::Owned(owned) => Arc::as_ptr(owned),
+            Lent::Worker(weak) => weak.as_ptr(),
+        };
+        std::ptr::addr_eq(of, Arc::as_ptr(event_loop))
+    }
+}
+
 enum Lent {
     /// Lent by a [`scope`] that has not returned.
     Scoped(NonNull<Arc<dyn EventLoop>>),
@@ -51,6 +65,10 @@ enum Lent {
 enum Role {
     /// It polls the loop's tasks: this is the running loop.
     Runs,
+    /// It polls a future that belongs to the loop, in place of the loop: another executor
+    /// does. Ambient calls find the loop, and it must not block; what happens to the loop
+    /// does not happen to the future.
+    Visits,
     /// It has entered the loop, and belongs to whoever it did before: ambient calls find
     /// the loop, and it may run that loop or another.
     Enters,
@@ -72,6 +90,48 @@ enum Role {
 pub fn scope<R>(event_loop: &Arc<dyn EventLoop>, f: impl FnOnce() -> R) -> R {
     let _guard = push(Lent::Scoped(NonNull::from(event_loop)), Role::Runs);
     f()
+}
+
+/// Like [`scope`], for a future of `event_loop` that another executor polls. The end of the loop does
+/// not drop it, so what it waits for has to wake it.
+///
+/// ```
+/// # fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>) {
+/// use policy_core::context;
+///
+/// context::visiting_scope(&event_loop, || {
+///     assert!(context::is_polling() && !context::is_polled_by(&event_loop));
+/// });
+/// # }
+/// ```
+pub fn visiting_scope<R>(event_loop: &Arc<dyn EventLoop>, f: impl FnOnce() -> R) -> R {
+    // Inside of its own run it is at home.
+    let role = if is_run_below(event_loop) { Role::Runs } else { Role::Visits };
+    let _guard = push(Lent::Scoped(NonNull::from(event_loop)), role);
+    f()
+}
+
+/// Returns true if `event_loop` itself polls this code, so that it drops what is polled when it
+/// ends.
+///
+/// ```
+/// # fn example(event_loop: std::sync::Arc<dyn policy_core::EventLoop>) {
+/// use policy_core::context;
+///
+/// assert!(!context::is_polled_by(&event_loop));
+/// context::scope(&event_loop, || assert!(context::is_polled_by(&event_loop)));
+/// # }
+/// ```
+pub fn is_polled_by(event_loop: &Arc<dyn EventLoop>) -> bool {
+    let is_last = |entries: &[Entry]| {
+        entries.last().is_some_and(|last| last.role == Role::Runs && last.is_of(event_loop))
+    };
+    STACK.try_with(|stack| is_last(&stack.entries.borrow())).unwrap_or(false)
+}
+
+fn is_run_below(event_loop: &Arc<dyn EventLoop>) -> bool {
+    let runs = |entry: &Entry| entry.role == Role::Runs && entry.is_of(event_loop);
+    STACK.try_with(|stack| stack.entries.borrow().iter().any(runs)).unwrap_or(false)
 }
 
 /// Calls `f` as a blocking job of `event_loop`.
@@ -179,7 +239,9 @@ fn push(lent: Lent, role: Role) -> EnterGuard {
 /// Keeps [`TOP`] what the stack says.
 fn set_top(entries: &[Entry]) {
     TOP.set(match entries.last() {
-        Some(Entry { lent: Lent::Scoped(lent), role: Role::Runs, .. }) => Some(*lent),
+        Some(Entry { lent: Lent::Scoped(lent), role: Role::Runs | Role::Visits, .. }) => {
+            Some(*lent)
+        }
         _ => None,
     });
 }
@@ -214,7 +276,7 @@ pub fn with_ambient<R>(f: impl FnOnce(&Arc<dyn EventLoop>) -> R) -> Option<R> {
 
 /// Calls `f` with the loop that polls this code: one that was only entered does not.
 fn with_polling<R>(f: impl FnOnce(&Arc<dyn EventLoop>) -> R) -> Option<R> {
-    with(|role| role != Role::Enters, |role| role == Role::Runs, f)
+    with(|role| role != Role::Enters, |role| role != Role::Blocks, f)
 }
 
 /// Returns true if a loop polls this code, so that it must not block. A loop that was only entered

@@ -51,7 +51,7 @@ mod wait;
 
 pub use advance::Advance;
 pub use callback::{Handle, TimerHandle};
-pub use calls::ShutdownReport;
+pub use calls::{AtEnd, ShutdownReport};
 pub use clock::{Outside, all_real};
 pub use wait::{Wait, Waited};
 

@@ -6,13 +6,13 @@ use std::future::Future;
 use std::io;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
 use super::watch::{Watch, Watches};
 use crate::budget::Once;
 use crate::os::{self, NamesIo, OwnedIo, RawIo};
-use crate::{Error, ErrorKind, EventLoop, Interest, Source};
+use crate::{AtEnd, Error, ErrorKind, EventLoop, Interest, Source, context};
 
 /// Callbacks and waits for descriptors that become ready (sockets on Windows); from
 /// [`event_loop.selector()`](trait.EventLoop.html#method.selector).
@@ -166,8 +166,8 @@ impl SelectorHandle {
     /// Dropping a wait loses nothing.
     ///
     /// # Errors
-    /// Returns the errors of [`add_reader`](Self::add_reader), and an error if the loop is closed
-    /// meanwhile, on loops whose reactor closes with them.
+    /// Returns the errors of [`add_reader`](Self::add_reader), and [`ErrorKind::LoopClosed`] if the
+    /// loop is closed while another executor polls this.
     ///
     /// ```
     /// # #[cfg(unix)]
@@ -255,7 +255,8 @@ impl SelectorHandle {
 
     fn readiness(&self, io: RawIo, interest: Interest) -> Readiness {
         let registered = self.duplicate(io).map_err(Some);
-        Readiness { registered, interest, turn: Once::new() }
+        let event_loop = Arc::downgrade(&self.event_loop);
+        Readiness { registered, interest, turn: Once::new(), event_loop, end: None }
     }
 
     /// Registers a second number for what `io` is a number of: whoever owns the first
@@ -306,15 +307,42 @@ pub struct Readiness {
     registered: Result<Box<dyn Source>, Option<Error>>,
     interest: Interest,
     turn: Once,
+    event_loop: Weak<dyn EventLoop>,
+    /// If another executor polls it: that would not hear of the end of the loop.
+    end: Option<AtEnd>,
 }
 
 impl Future for Readiness {
     type Output = Result<(), Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { registered, interest, turn } = &mut *self;
-        turn.poll(cx, |cx| poll_ready(registered, *interest, cx))
+        let Self { registered, interest, turn, event_loop, end } = &mut *self;
+        turn.poll(cx, |cx| {
+            let polled = poll_ready(registered, *interest, cx);
+            let is_over = match &polled {
+                Poll::Ready(Ok(())) => false,
+                // A reactor that ends with its loop says less.
+                Poll::Ready(Err(_)) => {
+                    event_loop.upgrade().is_none_or(|event_loop| event_loop.is_closed())
+                }
+                Poll::Pending => is_over(event_loop, end, cx),
+            };
+            if is_over { Poll::Ready(Err(ErrorKind::LoopClosed.into())) } else { polled }
+        })
     }
+}
+
+/// Returns true if the loop has ended, and nobody else would say so.
+fn is_over(
+    event_loop: &Weak<dyn EventLoop>,
+    end: &mut Option<AtEnd>,
+    cx: &mut Context<'_>,
+) -> bool {
+    let Some(event_loop) = event_loop.upgrade() else { return true };
+    if event_loop.state().is_forked() || context::is_polled_by(&event_loop) {
+        return false;
+    }
+    end.get_or_insert_with(|| event_loop.at_end(|| ())).is_over(cx)
 }
 
 fn poll_ready(

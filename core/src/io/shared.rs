@@ -153,6 +153,23 @@ impl SharedSource {
         self.waiters(interest).leave(waker);
     }
 
+    /// Wakes all who wait: the loop has ended, and they ask again.
+    ///
+    /// ```
+    /// use policy_core::SharedSource;
+    ///
+    /// fn at_the_end_of_its_loop(source: &SharedSource) {
+    ///     source.wake_all();
+    /// }
+    /// # let _at_the_end = at_the_end_of_its_loop;
+    /// ```
+    pub fn wake_all(&self) {
+        if !self.generation.is_past() {
+            self.readers.wake_all();
+            self.writers.wake_all();
+        }
+    }
+
     #[inline]
     fn waiters(&self, interest: Interest) -> &Waiters {
         match interest {

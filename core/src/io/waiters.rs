@@ -216,7 +216,7 @@ impl Waiters {
     }
 
     #[cold]
-    fn wake_all(&self) {
+    pub(super) fn wake_all(&self) {
         let mut slot = self.lock();
         let (sole, _, _) = self.change(&mut slot, None);
         let relay = slot.relay.clone();

@@ -2,16 +2,21 @@
 
 use std::env;
 use std::future::{Future, poll_fn};
-use std::sync::{Arc, Mutex};
+use std::io;
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use policy::EventLoop;
+use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
+use policy::net::{TcpListener, TcpStream, UdpSocket};
 use policy::task::{AbortHandle, JoinHandle, yield_now};
+use policy::{ErrorKind, EventLoop};
 
-use crate::Make;
-use crate::support::{Flag, SHUTDOWN, block_on, new_loop};
+use crate::support::{
+    Flag, Gate, LONG, SHUTDOWN, block_on, connected, inner_kind, needs_selector, new_loop,
+};
+use crate::{Make, Skipped};
 
 /// How often a clause tries, and for how long on a loaded machine; with more rounds by the
 /// variable `CLOSING_ROUNDS`, until it has made them.
@@ -43,6 +48,104 @@ pub fn closing_loses_no_task(make: Make<'_>) {
             println!("{} rounds in {:.0?}", round + 1, began.elapsed());
         }
     }
+}
+
+/// What another executor polls, and waits for a socket of a loop that closes, hears of the
+/// end: by `within` or without, in each direction, alone or one of several.
+///
+/// Proves: B75, 'what was made stays with its loop'
+pub fn who_waits_elsewhere_for_a_socket_hears_of_the_end(make: Make<'_>) -> Result<(), Skipped> {
+    needs_selector(make)?;
+    let event_loop = new_loop(make);
+    let mut waits = Vec::new();
+    // The peers are there for as long as anybody waits.
+    let wait = sockets_wait_elsewhere(&event_loop, &mut waits);
+    let _peers = event_loop.run_until_complete(wait).unwrap();
+    // Between two runs nobody hears anything.
+    event_loop.run_until_complete(yield_now()).unwrap();
+    assert!(waits.iter().all(Wait::is_waiting));
+    event_loop.close_within(SHUTDOWN).unwrap();
+    for Wait { what, ended, .. } in waits {
+        let error = ended.recv_timeout(LONG).unwrap_or_else(|_| panic!("{what} hangs"));
+        assert_eq!(error, ErrorKind::LoopClosed, "{what}");
+    }
+    Ok(())
+}
+
+/// A wait on a thread of its own, which knows no loop.
+struct Wait {
+    what: &'static str,
+    ended: mpsc::Receiver<ErrorKind>,
+    begun: Gate,
+}
+
+impl Wait {
+    fn start<T>(
+        what: &'static str,
+        wait: impl Future<Output = io::Result<T>> + Send + 'static,
+    ) -> Self {
+        let (tell, ended) = mpsc::channel();
+        let begun = Gate::default();
+        let begins = begun.clone();
+        thread::spawn(move || {
+            let mut wait = Box::pin(wait);
+            let ended = block_on(poll_fn(|cx| {
+                let polled = wait.as_mut().poll(cx);
+                begins.open();
+                polled
+            }));
+            let error = ended.err().expect("nothing comes");
+            tell.send(inner_kind(&error).unwrap_or_else(|| panic!("{what}: {error}")))
+        });
+        Self { what, ended, begun }
+    }
+
+    fn is_waiting(&self) -> bool {
+        matches!(self.ended.try_recv(), Err(mpsc::TryRecvError::Empty))
+    }
+}
+
+/// Makes sockets that the loop knows, and lets threads of their own wait for them.
+async fn sockets_wait_elsewhere(
+    event_loop: &Arc<dyn EventLoop>,
+    waits: &mut Vec<Wait>,
+) -> [TcpStream; 2] {
+    let (full, full_peer) = connected().await;
+    while future::poll_once((&full).write(&[0; 65536])).await.is_some() {}
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    // From here on they are the loop's.
+    assert!(future::poll_once(listener.accept()).await.is_none());
+    assert!(future::poll_once(udp.recv(&mut [0; 8])).await.is_none());
+    let (idle, idle_peer) = connected().await;
+    let idle = Arc::new(idle);
+    assert!(future::poll_once((&*idle).read(&mut [0; 8])).await.is_none());
+
+    let (first, second) = (idle.clone(), idle.clone());
+    waits.push(Wait::start("a read", async move { (&*first).read(&mut [0; 8]).await }));
+    let here = || event_loop.clone();
+    waits.push(Wait::start(
+        "one of two reads, by `within`",
+        policy::within(here(), async move { (&*second).read(&mut [0; 8]).await }),
+    ));
+    waits.push(Wait::start(
+        "a write, by `within`",
+        policy::within(here(), async move { (&full).write_all(&[0; 1 << 24]).await }),
+    ));
+    waits.push(Wait::start("an accept", async move { listener.accept().await }));
+    waits.push(Wait::start(
+        "a datagram, by `within`",
+        policy::within(here(), async move { udp.recv(&mut [0; 8]).await }),
+    ));
+    let readable = event_loop.selector().unwrap().readable(&*idle);
+    waits.push(Wait::start("a wait for a descriptor", async move {
+        let ready = readable.await;
+        Ok::<(), io::Error>(ready?)
+    }));
+    for wait in waits {
+        wait.begun.wait().await;
+    }
+    [full_peer, idle_peer]
 }
 
 #[derive(Default)]

@@ -312,6 +312,7 @@ macro_rules! __clauses {
             }
             closing {
                 closing_loses_no_task "B240, 'what is cancelled loses nothing'"
+                who_waits_elsewhere_for_a_socket_hears_of_the_end "B75, 'what was made stays with its loop'"
             }
             thread_ends {
                 a_runner_may_go_with_its_thread "'the running loop is known while it polls'"

@@ -1,6 +1,7 @@
 //! The calls for a thread that does not run the loop.
 
 use std::future::{self, Future};
+use std::mem;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,6 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use crate::context::{self, EnterGuard};
+use crate::local::Generation;
 use crate::task::JoinHandle;
 use crate::{Error, ErrorKind, EventLoop, budget};
 
@@ -66,8 +68,7 @@ impl dyn EventLoop {
                 ),
             ));
         }
-        // Pending for ever: that it ends is the news that the loop does.
-        let mut end = Cancel(self.try_spawn(future::pending::<()>())?);
+        let mut end = self.at_end_of_tasks(|| ());
         let mut future = pin!(future);
         let unpark = Arc::new(Unpark { thread: thread::current(), woken: AtomicBool::new(false) });
         let waker = Waker::from(unpark.clone());
@@ -85,7 +86,7 @@ impl dyn EventLoop {
                 std::mem::forget(end);
                 return Err(ErrorKind::Forked.into());
             }
-            if budget::unconstrained(|| Pin::new(&mut end.0).poll(cx)).is_ready() {
+            if end.is_over(cx) {
                 return Err(ErrorKind::LoopClosed.into());
             }
             // Woken by us alone: a stray `unpark` is no wake-up.
@@ -94,14 +95,64 @@ impl dyn EventLoop {
             }
         }
     }
+
+    /// Calls `f` when the loop has ended, on whatever thread ends it; also when the guard is dropped.
+    /// For those whom the end does not drop, because another executor polls them.
+    #[doc(hidden)]
+    pub fn at_end(&self, f: impl FnOnce() + Send + 'static) -> AtEnd {
+        if self.state().is_adopted() {
+            return AtEnd { task: None, generation: Generation::current() };
+        }
+        self.at_end_of_tasks(f)
+    }
+
+    fn at_end_of_tasks(&self, f: impl FnOnce() + Send + 'static) -> AtEnd {
+        let call = Call(Some(f));
+        // On a loop that has ended it is dropped at once.
+        let (task, _accepted) = self.start_task(async move {
+            let _call = call;
+            future::pending::<()>().await;
+        });
+        AtEnd { task: Some(task), generation: Generation::current() }
+    }
 }
 
-/// A task that ends with its handle.
-struct Cancel(JoinHandle<()>);
+/// Knows when a loop ends, by a task of it that does nothing else.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct AtEnd {
+    /// `None` for a loop that somebody else runs: its reactor says by itself that it ends.
+    task: Option<JoinHandle<()>>,
+    generation: Generation,
+}
 
-impl Drop for Cancel {
+impl AtEnd {
+    /// Returns true if the loop has ended; wakes the task when it does.
+    pub(crate) fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(task) = &mut self.task else { return false };
+        budget::unconstrained(|| Pin::new(task).poll(cx)).is_ready()
+    }
+}
+
+impl Drop for AtEnd {
     fn drop(&mut self) {
-        self.0.abort();
+        // In a forked child the task is the parent's, and so may be the locks around it.
+        if let Some(task) = self.task.take() {
+            match self.generation.is_past() {
+                true => mem::forget(task),
+                false => task.abort(),
+            }
+        }
+    }
+}
+
+struct Call<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Drop for Call<F> {
+    fn drop(&mut self) {
+        if let Some(f) = self.0.take() {
+            f();
+        }
     }
 }
 

@@ -6,4 +6,5 @@ mod elsewhere;
 mod run;
 mod tasks;
 
+pub use elsewhere::AtEnd;
 pub use run::ShutdownReport;
