@@ -74,12 +74,19 @@ impl dyn EventLoop {
         let waker = Waker::from(unpark.clone());
         let cx = &mut Context::from_waker(&waker);
         loop {
-            let mut polled = Poll::Pending;
+            let mut polled = None;
             self.poll_inside(&mut || {
-                polled = context::scope(self, || budget::renewed(|| future.as_mut().poll(cx)));
+                // Once, whatever an adapter does: the future may have ended.
+                if polled.is_none() {
+                    let poll = || budget::renewed(|| future.as_mut().poll(cx));
+                    polled = Some(context::scope(self, poll));
+                }
             });
-            if let Poll::Ready(output) = polled {
-                return Ok(output);
+            match polled {
+                Some(Poll::Ready(output)) => return Ok(output),
+                Some(Poll::Pending) => {}
+                // Nobody would wake this thread.
+                None => return Err(unpolled()),
             }
             if self.state().is_forked() {
                 // Nobody is here to wake this thread, nor to hear that the wait has ended.
@@ -115,6 +122,13 @@ impl dyn EventLoop {
         });
         AtEnd { task: Some(task), generation: Generation::current() }
     }
+}
+
+fn unpolled() -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "the event loop did not poll the future that this thread blocks for; report it to its adapter",
+    )
 }
 
 /// Knows when a loop ends, by a task of it that does nothing else.

@@ -418,3 +418,25 @@ fn a_loop_that_is_two_harms_nobody() {
         assert_eq!(drops.load(SeqCst), 1, "dropped once");
     }
 }
+
+// It was polled after its end, or waited for what nobody would wake.
+#[test]
+fn a_future_that_a_thread_blocks_for_is_polled_once_at_a_time_or_refused() {
+    for polls in [0, 1, 2, 3] {
+        let drops = Arc::new(AtomicUsize::new(0));
+        let mut liar = Liar::new();
+        liar.polls_inside = polls;
+        let kept = Mutex::new(Vec::new());
+        liar.submit = Box::new(move |task| {
+            kept.lock().unwrap().push(task);
+            Ok(())
+        });
+        let event_loop: Arc<dyn EventLoop> = Arc::new(liar);
+        let ended = event_loop.block_on(owner(&drops));
+        match polls {
+            0 => assert_eq!(ended.unwrap_err().kind(), policy::ErrorKind::Unsupported),
+            _ => assert_eq!(ended.unwrap(), vec![7; 100]),
+        }
+        assert_eq!(drops.load(SeqCst), 1);
+    }
+}

@@ -24,6 +24,8 @@ pub(crate) struct Liar {
     pub(crate) submit: Box<Take<Task>>,
     pub(crate) submit_blocking: Box<Take<Job>>,
     pub(crate) timer: Box<dyn Fn(Instant) -> Result<Timer, Error> + Send + Sync>,
+    /// How often `poll_inside` calls what it is given.
+    pub(crate) polls_inside: usize,
     pub(crate) register: Option<Box<Register>>,
     pub(crate) proactor: Option<Box<dyn Proactor>>,
 }
@@ -37,6 +39,7 @@ impl Liar {
             submit: Box::new(|_| refuse()),
             submit_blocking: Box::new(|_| refuse()),
             timer: Box::new(|_| refuse()),
+            polls_inside: 1,
             register: None,
             proactor: None,
         }
@@ -74,6 +77,10 @@ impl EventLoop for Liar {
 
     fn as_proactor(&self) -> Result<&dyn Proactor, Error> {
         self.proactor.as_deref().map_or_else(refuse, Ok)
+    }
+
+    fn poll_inside(&self, poll: &mut dyn FnMut()) {
+        (0..self.polls_inside).for_each(|_| poll());
     }
 
     fn shutdown(&self, _limit: Duration) {}
