@@ -32,11 +32,41 @@ pub(super) fn all() -> impl Iterator<Item = (u32, Stat)> {
 }
 
 pub(super) fn stat_of(pid: u32) -> Option<Stat> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Not as text: a process calls itself what it likes, and the system cuts a long name off in
+    // the middle of a letter.
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     // The name stands in parentheses and may contain any: the last one closes it.
-    let (_, fields) = stat.rsplit_once(')')?;
+    let name_ends = stat.iter().rposition(|&byte| byte == b')')?;
+    let fields = std::str::from_utf8(stat.get(name_ends + 1..)?).ok()?;
     let mut fields = fields.split_whitespace();
     let has_exited = matches!(fields.next()?, "Z" | "X");
     let (parent, group) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
     Some(Stat { parent, group, has_exited })
+}
+
+#[cfg(all(test, target_os = "linux"))]
+#[allow(clippy::unwrap_used, reason = "a test that fails panics")]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    use std::process::Command;
+
+    use super::*;
+
+    // It was not in the table: nobody saw its parent, its group or its end.
+    #[test]
+    fn a_process_may_have_a_name_that_is_no_text() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [&b"\xff) Z 1 1"[..], "привет, мир".as_bytes()] {
+            let program = folder.path().join(OsStr::from_bytes(name));
+            std::os::unix::fs::symlink("/bin/sleep", &program).unwrap();
+            let mut child = Command::new(&program).arg("1000").spawn().unwrap();
+            let pid = child.id();
+            assert!(all().any(|(other, _)| other == pid));
+            let stat = stat_of(pid).unwrap();
+            assert_eq!((stat.parent, stat.has_exited), (std::process::id(), false));
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
 }

@@ -65,7 +65,9 @@ impl Cgroup {
     /// Returns true if a process is a member. One that can't be asked any more is taken for
     /// one, since it was to become that.
     pub(super) fn has(&self, pid: u32) -> bool {
-        let Ok(groups) = fs::read_to_string(format!("/proc/{pid}/cgroup")) else { return true };
+        let Ok(groups) = fs::read(format!("/proc/{pid}/cgroup")) else { return true };
+        // One of another name, which need not be text, is not ours.
+        let groups = String::from_utf8_lossy(&groups);
         groups.lines().filter_map(|line| line.strip_prefix("0::")).any(|of| {
             of.strip_prefix(&*self.path)
                 .is_some_and(|below| below.is_empty() || below.starts_with(['/', ' ']))
