@@ -4,10 +4,15 @@
 //! thread (a plain `#[tokio::main]`), adopted as a loop; a policy whose loops run
 //! by themselves; else the typed error.
 
+#[cfg(feature = "process")]
+mod driven;
+
 use std::sync::Arc;
 
-use policy_core::clock::Outside;
 use policy_core::{Error, ErrorKind, EventLoop, context};
+
+#[cfg(feature = "process")]
+pub(crate) use driven::{driven, outside};
 
 /// Calls `f` with the loop that ambient calls mean here.
 ///
@@ -48,12 +53,6 @@ pub(crate) fn with_here<R>(f: impl FnOnce(&Arc<dyn EventLoop>) -> R) -> Option<R
     }
 }
 
-/// Says to the loop that this code is inside of that something outside is waited for,
-/// so that its clock, while paused, does not jump.
-pub(crate) fn outside() -> Option<Outside> {
-    context::with_ambient(|event_loop| event_loop.state().outside())
-}
-
 /// Returns the loop that runs on this thread, a foreign runtime included.
 pub(crate) fn running() -> Option<Arc<dyn EventLoop>> {
     match context::running() {
@@ -63,27 +62,6 @@ pub(crate) fn running() -> Option<Arc<dyn EventLoop>> {
         None if context::with_ambient(|_| ()).is_some() => None,
         None => adopted(),
     }
-}
-
-/// Returns the loop that runs this code, if it will notice when something is ready: one
-/// that was only entered (`policy::within`, another executor's `block_on`) need not be
-/// run by anybody.
-pub(crate) fn driven() -> Option<Arc<dyn EventLoop>> {
-    running().filter(|event_loop| {
-        !event_loop.is_closed()
-            && (event_loop.is_running() || event_loop.is_self_driving())
-            && !may_stand_still(event_loop)
-    })
-}
-
-/// Returns true for a runtime of others that this thread has entered and does not run:
-/// if it has one thread, nobody may.
-fn may_stand_still(_event_loop: &Arc<dyn EventLoop>) -> bool {
-    #[cfg(feature = "tokio")]
-    if _event_loop.name() == "tokio:handle" {
-        return !policy_tokio::is_polling();
-    }
-    false
 }
 
 fn elsewhere() -> Result<Arc<dyn EventLoop>, Error> {

@@ -82,9 +82,9 @@ pub(crate) fn begin() {
 
 /// The watcher that is used unless another was set.
 fn child_watcher() -> Result<Arc<dyn ChildWatcher>, Error> {
-    #[cfg(unix)]
+    #[cfg(all(unix, feature = "process"))]
     return Ok(Arc::new(crate::process::watcher::AutoChildWatcher::new()));
-    #[cfg(not(unix))]
-    // Children are waited for by handle there; asyncio has no watcher either.
+    // Windows waits for children by handle; asyncio has no watcher there either.
+    #[cfg(not(all(unix, feature = "process")))]
     Err(policy_core::ErrorKind::NotImplemented.into())
 }

@@ -1,7 +1,8 @@
 //! Reports what this machine and this build can do, and the remedy for what they can't.
 
+#[cfg(feature = "process")]
 mod children;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "process"))]
 mod linux;
 mod loops;
 mod report;
@@ -29,8 +30,9 @@ pub fn doctor() -> Report {
     let mut report = Report::default();
     versions(&mut report);
     loops::examine(&mut report);
+    #[cfg(feature = "process")]
     children::examine(&mut report);
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", feature = "process"))]
     linux::examine(&mut report);
     report
 }

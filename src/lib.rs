@@ -12,6 +12,7 @@ pub mod context;
 mod default;
 pub mod doctor;
 pub mod event_loop;
+#[cfg(feature = "fs")]
 pub mod fs;
 mod guest;
 pub mod guide;
@@ -19,17 +20,21 @@ pub mod guide;
 pub mod hyper;
 mod interrupt;
 mod names;
+#[cfg(feature = "net")]
 pub mod net;
 mod on;
 mod policy;
 pub mod prelude;
 #[doc(hidden)]
 pub mod private;
+#[cfg(feature = "proactor")]
 pub mod proactor;
+#[cfg(feature = "process")]
 pub mod process;
 mod run;
 mod runner;
 pub mod selector;
+#[cfg(feature = "signal")]
 pub mod signal;
 pub mod task;
 pub mod time;
@@ -52,21 +57,25 @@ pub use policy::{
     get_child_watcher, get_event_loop, get_event_loop_policy, get_running_loop, new_event_loop,
     set_child_watcher, set_event_loop, set_event_loop_policy, with_event_loop_policy,
 };
-#[cfg(any(
-    target_vendor = "apple",
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "dragonfly"
+#[cfg(all(
+    feature = "process",
+    any(
+        target_vendor = "apple",
+        target_os = "freebsd",
+        target_os = "netbsd",
+        target_os = "openbsd",
+        target_os = "dragonfly"
+    )
 ))]
 pub use process::watcher::KqueueChildWatcher;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(feature = "process", any(target_os = "linux", target_os = "android")))]
 pub use process::watcher::SubreaperChildWatcher;
-#[cfg(unix)]
+#[cfg(all(feature = "process", unix))]
 pub use process::watcher::{
     AutoChildWatcher, FastChildWatcher, MultiLoopChildWatcher, PidfdChildWatcher, SafeChildWatcher,
     ThreadedChildWatcher,
 };
+#[cfg(feature = "process")]
 pub use process::{create_subprocess_exec, create_subprocess_shell};
 pub use run::{run, try_run};
 pub use runner::Runner;

@@ -14,8 +14,14 @@
 //! | build a bridge to another runtime | [`surroundings`] |
 //! | receive signals of the process | [`signal`] |
 
+#![cfg_attr(
+    not(any(unix, windows)),
+    allow(dead_code, reason = "there are no descriptors, so nobody waits for one")
+)]
+
 mod contract;
 mod heart;
+#[cfg(any(unix, windows))]
 mod io;
 mod policy;
 pub mod signal;
@@ -26,12 +32,17 @@ pub mod clock {
     pub use crate::heart::{Advance, Outside, Wait, Waited, all_real};
 }
 
+#[cfg(feature = "proactor")]
 pub use contract::{
-    Address, Buffer, ChildCallback, ChildId, ChildWatcher, Completed, Completion, CurrentLoop,
-    Error, ErrorKind, EventLoop, EventLoopPolicy, ExitFuture, Interest, IntoPolicy, IoBuf,
-    IoBufMut, LoopId, LoopKind, LoopState, Operation, Proactor, Promise, Resource, ResourceKind,
-    Selector, Source, Timer, foreign, os,
+    Address, Buffer, Completed, Completion, IoBuf, IoBufMut, Operation, Proactor, Promise,
+    Resource, ResourceKind,
 };
+pub use contract::{
+    ChildCallback, ChildId, ChildWatcher, CurrentLoop, Error, ErrorKind, EventLoop,
+    EventLoopPolicy, ExitFuture, IntoPolicy, LoopId, LoopKind, LoopState, Timer, foreign,
+};
+#[cfg(any(unix, windows))]
+pub use contract::{Interest, Selector, Source, os};
 #[doc(hidden)]
 pub use heart::AtEnd;
 pub use heart::blocking::{BlockingExecutor, Job};
@@ -40,9 +51,13 @@ pub use heart::{
     Handle, ShutdownReport, TimerHandle, blocking, budget, context, local, surroundings, task,
     tracker,
 };
+#[cfg(feature = "proactor")]
+pub use io::ProactorHandle;
+#[cfg(feature = "proactor")]
 #[doc(hidden)]
 pub use io::peer;
-pub use io::{ProactorHandle, Readiness, SelectorHandle, SharedSource};
+#[cfg(any(unix, windows))]
+pub use io::{Readiness, SelectorHandle, SharedSource};
 #[doc(hidden)]
 pub use policy::limits;
 pub use policy::{

@@ -1,5 +1,9 @@
 //! The loops: each is made once, and closed.
 
+use std::sync::Arc;
+
+use policy_core::EventLoop;
+
 use super::{Report, Topic};
 use crate::names;
 
@@ -32,14 +36,21 @@ pub(super) fn examine(report: &mut Report) {
     }
 }
 
+fn is_native(_event_loop: &Arc<dyn EventLoop>) -> bool {
+    #[cfg(feature = "proactor")]
+    return _event_loop.proactor().is_ok_and(|proactor| proactor.is_native());
+    #[cfg(not(feature = "proactor"))]
+    false
+}
+
 fn made_and_closed(report: &mut Report) {
     for name in names::all() {
         match names::from_name(name).and_then(|policy| policy.new_event_loop()) {
             Ok(event_loop) => {
                 let kind = format!("{:?}", event_loop.kind()).to_lowercase();
-                let native = match event_loop.proactor() {
-                    Ok(proactor) if proactor.is_native() => "completes operations natively",
-                    _ => "waits for readiness",
+                let native = match is_native(&event_loop) {
+                    true => "completes operations natively",
+                    false => "waits for readiness",
                 };
                 let closed = event_loop.close();
                 let detail = format!("{}: {kind}, {native}", event_loop.name());

@@ -7,8 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 
-use policy_core::{EventLoop, local};
-use rustix::event::{PollFd, PollFlags, poll};
+use policy_core::{EventLoop, local, os};
 
 /// Ends its thread when it is dropped.
 pub(super) struct Watcher {
@@ -73,15 +72,11 @@ impl Drop for Watcher {
 impl Shared {
     fn watch(&self, event_loop: &Weak<dyn EventLoop>, reactor: &OwnedFd, ended: &UnixStream) {
         while self.waits() {
-            let mut fds = [
-                PollFd::from_borrowed_fd(reactor.as_fd(), PollFlags::IN),
-                PollFd::from_borrowed_fd(ended.as_fd(), PollFlags::IN),
-            ];
-            match poll(&mut fds, None) {
-                Err(rustix::io::Errno::INTR) => continue,
+            match os::wait_readable([reactor.as_fd(), ended.as_fd()]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 // Without memory for it: the host looks more often than it must.
                 Err(error) => log::warn!("can't watch a guest: {error}"),
-                Ok(_) => {}
+                Ok(()) => {}
             }
             {
                 let mut state = self.lock();

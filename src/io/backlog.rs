@@ -25,6 +25,7 @@ impl Backlog {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    #[cfg(feature = "fs")]
     pub(crate) fn is_empty(&self) -> bool {
         let bytes = self.lock();
         bytes.written >= bytes.bytes.len()

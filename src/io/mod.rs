@@ -33,6 +33,7 @@
 #[macro_use]
 pub(crate) mod bridge;
 
+#[cfg(feature = "net")]
 pub(crate) mod anchor;
 pub(crate) mod backlog;
 pub(crate) mod calls;
@@ -51,4 +52,5 @@ pub use futures_lite::io::{
 pub use stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
 
 pub(crate) use calls::uninterrupted;
+#[cfg(feature = "net")]
 pub(crate) use policy_core::os::{BorrowedIo, OwnedIo};

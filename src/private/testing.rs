@@ -179,7 +179,9 @@ fn ask(
 ) -> Result<(), Error> {
     match capability {
         "selector" => event_loop.selector().map(drop),
+        #[cfg(feature = "proactor")]
         "proactor" => event_loop.proactor().map(drop),
+        #[cfg(feature = "net")]
         "net" => event_loop.selector().map(drop).or_else(|_| event_loop.proactor().map(drop)),
         "local" => runner.run(async { crate::try_spawn_local(async {}).map(drop) })?,
         "jump" => {

@@ -109,7 +109,7 @@ impl TokioLoop {
         let event_loop = Arc::new_cyclic(|me: &Weak<Self>| {
             let lent =
                 Lent { me: me.clone(), tracker: Tracker::default(), keeper: Mutex::new(None) };
-            let state = LoopState::self_driving("tokio:handle", LoopKind::Selector);
+            let state = LoopState::self_driving("tokio:handle", LoopKind::Selector).borrowed();
             Self::new(state, handle, Tenure::Lent(lent))
         });
         if let Tenure::Lent(lent) = &event_loop.tenure {

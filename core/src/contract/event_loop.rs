@@ -6,9 +6,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "proactor")]
+use crate::Proactor;
+#[cfg(any(unix, windows))]
+use crate::Selector;
+#[cfg(any(unix, windows))]
 use crate::os::OwnedIo;
 use crate::task::Task;
-use crate::{Error, ErrorKind, Job, LoopState, Proactor, Selector, Timer};
+use crate::{Error, ErrorKind, Job, LoopState, Timer};
 
 /// Which of asyncio's two models a loop follows.
 ///
@@ -125,6 +130,7 @@ pub trait EventLoop: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// Returns [`ErrorKind::Unsupported`] if the loop is no selector (the default).
+    #[cfg(any(unix, windows))]
     fn as_selector(&self) -> Result<&dyn Selector, Error> {
         Err(unsupported(self.state(), "a selector"))
     }
@@ -134,6 +140,7 @@ pub trait EventLoop: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// Returns [`ErrorKind::Unsupported`] if the loop is no proactor (the default).
+    #[cfg(feature = "proactor")]
     fn as_proactor(&self) -> Result<&dyn Proactor, Error> {
         Err(unsupported(self.state(), "a proactor"))
     }
@@ -181,6 +188,7 @@ pub trait EventLoop: Debug + Send + Sync + 'static {
     /// # Errors
     /// Returns [`ErrorKind::Unsupported`] if the reactor works only while a thread drives the loop
     /// (the default), or the error of the system.
+    #[cfg(any(unix, windows))]
     fn become_guest(&self) -> Result<Option<OwnedIo>, Error> {
         Err(Error::new(
             ErrorKind::Unsupported,

@@ -16,8 +16,6 @@ use std::io;
 use std::mem::MaybeUninit;
 
 use crate::Interest;
-#[cfg(unix)]
-use crate::ResourceKind;
 
 #[cfg(unix)]
 pub use std::os::fd::{
@@ -28,11 +26,6 @@ pub use std::os::windows::io::{
     AsRawSocket as AsRawIo, AsSocket as AsIo, BorrowedSocket as BorrowedIo, OwnedSocket as OwnedIo,
     RawSocket as RawIo,
 };
-
-#[cfg(not(any(unix, windows)))]
-compile_error!(
-    "this system has neither descriptors nor sockets; name here what its reactors wait for"
-);
 
 /// Borrows the descriptor (`as_fd` on Unix) or the socket (`as_socket` on Windows).
 ///
@@ -171,19 +164,27 @@ pub fn duplicate(io: RawIo) -> io::Result<OwnedIo> {
     }
 }
 
-/// Finds out what sort of thing a descriptor is.
+/// What sort of thing a descriptor is.
 #[cfg(unix)]
-pub(crate) fn kind(fd: BorrowedIo<'_>) -> ResourceKind {
-    match mode(fd) {
-        libc::S_IFSOCK => ResourceKind::Socket,
-        libc::S_IFREG | libc::S_IFDIR | libc::S_IFBLK => ResourceKind::File,
-        _ => ResourceKind::Stream,
-    }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sort {
+    Socket,
+    /// A file, a folder or a disk: always ready.
+    File,
+    Pipe,
+    /// A terminal, an event descriptor and the like.
+    Other,
 }
 
+/// Finds out what sort of thing a descriptor is.
 #[cfg(unix)]
-pub(crate) fn is_pipe(fd: BorrowedIo<'_>) -> bool {
-    mode(fd) == libc::S_IFIFO
+pub(crate) fn sort(fd: BorrowedIo<'_>) -> Sort {
+    match mode(fd) {
+        libc::S_IFSOCK => Sort::Socket,
+        libc::S_IFREG | libc::S_IFDIR | libc::S_IFBLK => Sort::File,
+        libc::S_IFIFO => Sort::Pipe,
+        _ => Sort::Other,
+    }
 }
 
 #[cfg(unix)]
@@ -199,7 +200,7 @@ fn mode(fd: BorrowedIo<'_>) -> libc::mode_t {
 }
 
 /// Returns true if operations on the open file do not block.
-#[cfg(unix)]
+#[cfg(all(unix, feature = "proactor"))]
 pub(crate) fn is_non_blocking(fd: BorrowedIo<'_>) -> io::Result<bool> {
     // SAFETY: takes numbers only.
     match unsafe { libc::fcntl(raw(&fd), libc::F_GETFL) } {
@@ -240,5 +241,20 @@ pub(crate) fn is_ready(io: BorrowedIo<'_>, interest: Interest) -> io::Result<usi
         0 => Err(io::ErrorKind::WouldBlock.into()),
         ready if ready > 0 => Ok(0),
         _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Blocks this thread until one of several descriptors is readable, at its end, or broken.
+///
+/// # Errors
+/// Returns the error of `poll`, such as an interruption by a signal.
+#[cfg(unix)]
+#[doc(hidden)]
+pub fn wait_readable<const N: usize>(fds: [BorrowedIo<'_>; N]) -> io::Result<()> {
+    let mut asked = fds.map(|fd| libc::pollfd { fd: raw(&fd), events: libc::POLLIN, revents: 0 });
+    // SAFETY: as many entries as there are. There are few, so the count fits.
+    match unsafe { libc::poll(asked.as_mut_ptr(), N as libc::nfds_t, -1) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
     }
 }

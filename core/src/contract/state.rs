@@ -36,6 +36,7 @@ pub struct LoopState {
     kind: LoopKind,
     phase: AtomicU8,
     is_adopted: bool,
+    is_borrowed: bool,
     /// What makes it run. The contract asks it three things and knows nothing of it; its own
     /// methods of this type are in `heart/state.rs`.
     heart: Heart,
@@ -80,6 +81,7 @@ impl LoopState {
             kind,
             phase: AtomicU8::new(IDLE),
             is_adopted: false,
+            is_borrowed: false,
             heart: Heart::new(runs_tasks),
         }
     }
@@ -100,7 +102,34 @@ impl LoopState {
         let mut state = Self::self_driving(name, kind);
         state.phase = AtomicU8::new(RUNNING);
         state.is_adopted = true;
+        state.is_borrowed = true;
         state
+    }
+
+    /// Notes that the executor belongs to other code, which may have stopped to drive it: a loop on
+    /// a runtime's handle. A loop that is [`always_running`](Self::always_running) is on one, too.
+    ///
+    /// ```
+    /// use policy_core::{LoopKind, LoopState};
+    ///
+    /// let state = LoopState::self_driving("my-executor:handle", LoopKind::Selector).borrowed();
+    /// assert!(state.is_borrowed());
+    /// ```
+    #[must_use]
+    pub fn borrowed(mut self) -> Self {
+        self.is_borrowed = true;
+        self
+    }
+
+    /// Returns true if the executor belongs to other code, which may have stopped to drive it.
+    ///
+    /// ```
+    /// use policy_core::{LoopKind, LoopState};
+    ///
+    /// assert!(!LoopState::new("my-executor", LoopKind::Selector).is_borrowed());
+    /// ```
+    pub fn is_borrowed(&self) -> bool {
+        self.is_borrowed
     }
 
     /// Returns the identity of the loop.

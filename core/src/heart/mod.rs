@@ -60,5 +60,7 @@ pub(crate) use lane::Lane;
 pub(crate) use local_tasks::close as close_local;
 pub(crate) use pump::start;
 pub(crate) use ready::Ready;
-pub(crate) use state::{Heart, Kept};
+pub(crate) use state::Heart;
+#[cfg(any(unix, windows))]
+pub(crate) use state::Kept;
 pub(crate) use turn::Turn;

@@ -3,7 +3,9 @@
 use std::any::Any;
 use std::fmt;
 use std::panic::Location;
-use std::sync::{Arc, OnceLock, Weak};
+#[cfg(feature = "proactor")]
+use std::sync::Weak;
+use std::sync::{Arc, OnceLock};
 
 use super::blocking::{Executor, Gauge};
 use super::callback;
@@ -20,6 +22,7 @@ pub(crate) struct Heart {
     handlers: Handlers,
     blocking: Gauge,
     /// Goes with the loop: what others keep for it goes when they notice.
+    #[cfg(feature = "proactor")]
     alive: Arc<()>,
     executor: Executor,
     kept: OnceLock<Box<dyn Kept>>,
@@ -50,6 +53,7 @@ impl Heart {
             ready: Ready::new(runs_tasks, debug::from_env()),
             handlers: Handlers::default(),
             blocking: Gauge::default(),
+            #[cfg(feature = "proactor")]
             alive: Arc::new(()),
             executor: Executor::default(),
             kept: OnceLock::new(),
@@ -152,6 +156,7 @@ impl LoopState {
     }
 
     /// Returns what can no longer be upgraded when the loop has gone.
+    #[cfg(feature = "proactor")]
     pub(crate) fn alive(&self) -> Weak<()> {
         Arc::downgrade(&self.heart().alive)
     }

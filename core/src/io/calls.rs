@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{ProactorHandle, SelectorHandle};
-use crate::{Error, EventLoop};
+#[cfg(feature = "proactor")]
+use super::ProactorHandle;
+use super::SelectorHandle;
+use crate::os::OwnedIo;
+use crate::{Error, EventLoop, Source};
 
 /// I/O: asyncio's `add_reader`, `sock_recv` and their relatives are methods of these handles.
 impl dyn EventLoop {
@@ -36,7 +39,17 @@ impl dyn EventLoop {
     /// # Ok(())
     /// # }
     /// ```
+    #[cfg(feature = "proactor")]
     pub fn proactor(self: &Arc<Self>) -> Result<ProactorHandle, Error> {
         ProactorHandle::new(self.clone())
+    }
+
+    /// Registers a descriptor with the loop's selector. From then on every run looks at the
+    /// reactor, however short it is.
+    #[doc(hidden)]
+    pub fn register(&self, io: Arc<OwnedIo>) -> Result<Box<dyn Source>, Error> {
+        let selector = self.as_selector()?;
+        self.state().ready().expect();
+        selector.register(io)
     }
 }

@@ -2,15 +2,20 @@
 //! source, and operations on loops that only know readiness.
 
 mod calls;
+#[cfg(feature = "proactor")]
 #[doc(hidden)]
 pub mod peer;
+#[cfg(feature = "proactor")]
 mod proactor;
 mod selector_handle;
+#[cfg_attr(not(feature = "proactor"), allow(dead_code, reason = "who leaves is a proactor"))]
 mod shared;
 mod sync;
+#[cfg_attr(not(feature = "proactor"), allow(dead_code, reason = "who leaves is a proactor"))]
 mod waiters;
 mod watch;
 
+#[cfg(feature = "proactor")]
 pub use proactor::ProactorHandle;
 pub use selector_handle::{Readiness, SelectorHandle};
 pub use shared::SharedSource;

@@ -279,7 +279,7 @@ impl SelectorHandle {
             Error::io(format!("can't wait for descriptor {io}; {remedy}"), cause)
         })?;
         #[cfg(unix)]
-        if os::kind(os::borrow(&second)) == crate::ResourceKind::File {
+        if os::sort(os::borrow(&second)) == os::Sort::File {
             return Err(Error::io(
                 format!(
                     "descriptor {io} is a regular file, which is always ready; read it with `event_loop.proactor()`, or in a blocking job"

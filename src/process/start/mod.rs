@@ -52,6 +52,7 @@ pub(super) use by_std::Taken;
 pub(super) use plan::Lent;
 pub(super) use recipe::{Folder, Recipe};
 pub(super) use setup::Setup;
+#[cfg(target_os = "linux")]
 pub(super) use vfork::works as clone3_works;
 
 /// What the streams are that were not set.

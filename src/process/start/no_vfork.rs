@@ -19,6 +19,7 @@ pub(super) enum Stillborn {
     Failed(Failed),
 }
 
+#[cfg(target_os = "linux")]
 pub(in crate::process) fn works() -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }

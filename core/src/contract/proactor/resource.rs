@@ -15,6 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use socket2::{Domain, SockRef, Socket, Type};
 
+#[cfg(unix)]
+use crate::os;
 use crate::os::OwnedIo;
 use crate::{Address, LoopId, LoopState};
 
@@ -203,7 +205,7 @@ impl Resource {
     /// looks at the mode of the open file, not of the call.
     #[cfg(unix)]
     pub(crate) fn suits_completion(&self) -> bool {
-        self.kind() != ResourceKind::Stream || crate::os::is_pipe(self.as_fd())
+        self.kind() != ResourceKind::Stream || os::sort(self.as_fd()) == os::Sort::Pipe
     }
 
     /// As above. A completion port takes handles that were opened for it, which std opens
@@ -297,7 +299,11 @@ impl Io {
     #[cfg(unix)]
     fn find_kind(&self) -> ResourceKind {
         let Self::Io(io) = self;
-        crate::os::kind(io.as_fd())
+        match os::sort(io.as_fd()) {
+            os::Sort::Socket => ResourceKind::Socket,
+            os::Sort::File => ResourceKind::File,
+            os::Sort::Pipe | os::Sort::Other => ResourceKind::Stream,
+        }
     }
 
     #[cfg(windows)]

@@ -9,8 +9,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use crate::heart::{Advance, Lane, Turn};
-use crate::os::OwnedIo;
-use crate::{Error, ErrorKind, EventLoop, LoopKind, Source, context};
+use crate::{Error, ErrorKind, EventLoop, LoopKind, context};
 
 /// Reports what was left when a loop shut down.
 ///
@@ -320,8 +319,12 @@ impl dyn EventLoop {
     /// # Errors
     /// Returns [`ErrorKind::Unsupported`] if the loop has threads of its own,
     /// [`ErrorKind::AlreadyRunning`] if it has a host already, and the errors of `become_guest`.
+    #[cfg(any(unix, windows))]
     #[doc(hidden)]
-    pub fn set_host(&self, host: Box<dyn Fn() + Send + Sync>) -> Result<Option<OwnedIo>, Error> {
+    pub fn set_host(
+        &self,
+        host: Box<dyn Fn() + Send + Sync>,
+    ) -> Result<Option<crate::os::OwnedIo>, Error> {
         self.state().check_open()?;
         if self.is_self_driving() {
             return Err(Error::new(
@@ -336,15 +339,6 @@ impl dyn EventLoop {
             return Err(ErrorKind::AlreadyRunning.into());
         }
         self.become_guest()
-    }
-
-    /// Registers a descriptor with the loop's selector. From then on every run looks at the
-    /// reactor, however short it is.
-    #[doc(hidden)]
-    pub fn register(&self, io: Arc<OwnedIo>) -> Result<Box<dyn Source>, Error> {
-        let selector = self.as_selector()?;
-        self.state().ready().expect();
-        selector.register(io)
     }
 
     /// Tells the host that there is something to do, unless it knows.

@@ -48,7 +48,7 @@ fn write(fd: BorrowedFd<'_>, buffers: &[Buffer]) -> io::Result<usize> {
         return sys::write(fd, buffers, None, Blocking::AsItIs);
     }
     match sys::write(fd, buffers, None, Blocking::No) {
-        Err(error) if may_block(&error) && os::is_pipe(fd) => {
+        Err(error) if may_block(&error) && os::sort(fd) == os::Sort::Pipe => {
             os::is_ready(fd, Interest::Writable)?;
             // A pipe that has room has it for so much.
             sys::write_some(fd, buffers, libc::PIPE_BUF)

@@ -1,18 +1,19 @@
 //! The ambient functions, on a given loop.
 
+#[cfg(feature = "net")]
+mod net;
+#[cfg(feature = "process")]
+mod process;
+
+#[cfg(feature = "process")]
 use std::ffi::OsStr;
-use std::io;
-#[cfg(unix)]
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy_core::{Error, EventLoop, context};
+use policy_core::{EventLoop, context};
 
-#[cfg(unix)]
-use crate::net::unix::{UnixDatagram, UnixListener, UnixStream};
-use crate::net::{Settle, TcpListener, TcpStream, ToSocketAddrs, UdpSocket, lookup_host};
-use crate::process::{self, Child, Command, Starting};
+#[cfg(feature = "process")]
+use crate::process::Starting;
 use crate::time::{self, Instant, Interval, Sleep, Timeout};
 use crate::{Within, within};
 
@@ -45,10 +46,10 @@ pub trait EventLoopExt: sealed::Sealed {
 
     /// Starts a program with arguments, with this process's standard streams (asyncio's
     /// `subprocess_exec`); see [`create_subprocess_exec`](crate::create_subprocess_exec). In place
-    /// of asyncio's protocol and transport it returns a [`Child`], with streams.
+    /// of asyncio's protocol and transport it returns a [`Child`](crate::process::Child), with streams.
     ///
     /// You may await the future anywhere; the child belongs to this loop. The future returns the
-    /// errors of [`Command::spawn`], such as
+    /// errors of [`Command::spawn`](crate::process::Command::spawn), such as
     /// [`ErrorKind::LoopClosed`](crate::ErrorKind::LoopClosed). If you drop it before it is ready,
     /// no child remains.
     ///
@@ -62,6 +63,7 @@ pub trait EventLoopExt: sealed::Sealed {
     /// event_loop.close()?;
     /// # Ok::<(), policy::Error>(())
     /// ```
+    #[cfg(feature = "process")]
     fn subprocess_exec(
         &self,
         program: impl AsRef<OsStr>,
@@ -84,6 +86,7 @@ pub trait EventLoopExt: sealed::Sealed {
     /// event_loop.close()?;
     /// # Ok::<(), policy::Error>(())
     /// ```
+    #[cfg(feature = "process")]
     fn subprocess_shell(&self, line: impl AsRef<OsStr>) -> Within<Starting>;
 }
 
@@ -92,16 +95,18 @@ impl EventLoopExt for Arc<dyn EventLoop> {
         On { event_loop: self.clone() }
     }
 
+    #[cfg(feature = "process")]
     fn subprocess_exec(
         &self,
         program: impl AsRef<OsStr>,
         args: impl IntoIterator<Item = impl AsRef<OsStr>>,
     ) -> Within<Starting> {
-        within(self.clone(), process::create_subprocess_exec(program, args))
+        within(self.clone(), crate::process::create_subprocess_exec(program, args))
     }
 
+    #[cfg(feature = "process")]
     fn subprocess_shell(&self, line: impl AsRef<OsStr>) -> Within<Starting> {
-        within(self.clone(), process::create_subprocess_shell(line))
+        within(self.clone(), crate::process::create_subprocess_shell(line))
     }
 }
 
@@ -276,117 +281,5 @@ impl On {
     pub fn interval_at(&self, start: impl Into<Instant>, period: Duration) -> Interval {
         let _entered = context::enter(self.event_loop.clone());
         time::interval_at(start, period)
-    }
-
-    /// Like [`net::lookup_host`](crate::net::lookup_host()), on a thread of the loop.
-    ///
-    /// # Errors
-    /// Returns the errors of [`net::lookup_host`](crate::net::lookup_host()).
-    pub async fn lookup_host(
-        &self,
-        host: impl ToSocketAddrs,
-    ) -> io::Result<impl Iterator<Item = std::net::SocketAddr>> {
-        let found: Vec<_> = self.within(lookup_host(host)).await?.collect();
-        Ok(found.into_iter())
-    }
-
-    /// Like [`TcpStream::connect`]; the stream belongs to the loop.
-    ///
-    /// # Errors
-    /// Returns the errors of [`TcpStream::connect`] and of [`register`](Self::register).
-    pub async fn connect_tcp(&self, address: impl ToSocketAddrs) -> io::Result<TcpStream> {
-        self.register(self.within(TcpStream::connect(address)).await?)
-    }
-
-    /// Like [`TcpListener::bind`]; the listener belongs to the loop.
-    ///
-    /// # Errors
-    /// Returns the errors of [`TcpListener::bind`] and of [`register`](Self::register).
-    pub async fn bind_tcp(&self, address: impl ToSocketAddrs) -> io::Result<TcpListener> {
-        self.register(self.within(TcpListener::bind(address)).await?)
-    }
-
-    /// Like [`UdpSocket::bind`]; the socket belongs to the loop.
-    ///
-    /// # Errors
-    /// Returns the errors of [`UdpSocket::bind`] and of [`register`](Self::register).
-    pub async fn bind_udp(&self, address: impl ToSocketAddrs) -> io::Result<UdpSocket> {
-        self.register(self.within(UdpSocket::bind(address)).await?)
-    }
-
-    /// Like [`UnixStream::connect`]; the stream belongs to the loop.
-    ///
-    /// # Errors
-    /// Returns the errors of [`UnixStream::connect`] and of [`register`](Self::register).
-    #[cfg(unix)]
-    pub async fn connect_unix(&self, path: impl AsRef<Path>) -> io::Result<UnixStream> {
-        self.register(self.within(UnixStream::connect(path)).await?)
-    }
-
-    /// Like [`UnixListener::bind`]; the listener belongs to the loop.
-    ///
-    /// # Errors
-    /// Returns the errors of [`UnixListener::bind`] and of [`register`](Self::register).
-    #[cfg(unix)]
-    pub fn bind_unix(&self, path: impl AsRef<Path>) -> io::Result<UnixListener> {
-        self.register(UnixListener::bind(path)?)
-    }
-
-    /// Like [`UnixDatagram::bind`]; the socket belongs to the loop.
-    ///
-    /// # Errors
-    /// Returns the errors of [`UnixDatagram::bind`] and of [`register`](Self::register).
-    #[cfg(unix)]
-    pub fn bind_unix_datagram(&self, path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
-        self.register(UnixDatagram::bind(path)?)
-    }
-
-    /// Gives a socket to this loop that would otherwise belong to the loop that waits for it
-    /// first: one that was accepted, is from a pair, or came from `from_std`.
-    ///
-    /// # Errors
-    /// Returns an error with a [`policy::Error`](crate::Error) inside:
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the socket belongs to another loop,
-    /// [`LoopClosed`](crate::ErrorKind::LoopClosed) if the loop was closed,
-    /// [`WrongThread`](crate::ErrorKind::WrongThread) if the loop is bound to another thread
-    /// (compio). The socket is dropped then; pass a reference to keep it.
-    ///
-    /// ```
-    /// # use policy::prelude::*;
-    /// # async fn example(event_loop: &std::sync::Arc<dyn policy::EventLoop>, listener: policy::net::TcpListener) -> std::io::Result<()> {
-    /// let (stream, _peer) = listener.accept().await?;
-    /// let stream = event_loop.on().register(stream)?;
-    /// # drop(stream);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn register<S: Settle>(&self, socket: S) -> io::Result<S> {
-        socket.settle_on(&self.event_loop)?;
-        Ok(socket)
-    }
-
-    /// Like [`Command::start`]; the child belongs to the loop.
-    ///
-    /// ```
-    /// use policy::prelude::*;
-    /// use policy::process::Command;
-    ///
-    /// let event_loop = policy::new_event_loop()?;
-    /// let child = event_loop.on().start(&mut Command::new("true"));
-    /// let child = event_loop.run_until_complete(child)??;
-    /// assert!(event_loop.run_until_complete(child.wait())??.success());
-    /// event_loop.close()?;
-    /// # Ok::<(), policy::Error>(())
-    /// ```
-    pub fn start(&self, command: &mut Command) -> Within<Starting> {
-        self.within(self.scope(|| command.start()))
-    }
-
-    /// Like [`Command::spawn`]; the child belongs to the loop.
-    ///
-    /// # Errors
-    /// Returns the errors of [`Command::spawn`].
-    pub fn spawn_child(&self, command: &mut Command) -> Result<Child, Error> {
-        self.scope(|| command.spawn())
     }
 }
