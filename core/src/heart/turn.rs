@@ -442,7 +442,9 @@ impl Alarm {
         let waker = cx.waker();
         let address = (waker.data() as usize, std::ptr::from_ref(waker.vtable()) as usize);
         if let Some((at, _)) = &self.timer {
-            let is_ahead = *at == next || (*at < next && *at > Instant::now());
+            // One for this very moment, too, may have come: what is due then and was added since,
+            // or was more than fires at once, needs another.
+            let is_ahead = *at <= next && *at > Instant::now();
             if is_ahead && self.waker == address {
                 return;
             }
