@@ -156,11 +156,20 @@ alone! {
                 theirs.set_nonblocking(true).unwrap();
                 let mut ours = policy::net::UnixStream::from_std(ours).unwrap();
                 assert!(poll_once(read_some(&mut ours)).await.is_none());
+                let (_sender, receiver) = policy::net::unix::pipe::pipe().unwrap();
+                assert!(poll_once(receiver.readable()).await.is_none());
+                let (datagrams, _peer) = policy::net::UnixDatagram::pair().unwrap();
+                assert!(poll_once(datagrams.recv(&mut [0])).await.is_none());
+                let own = policy::net::AsyncFd::new(theirs.try_clone().unwrap()).unwrap();
+                assert!(poll_once(own.readable()).await.is_none());
                 let status = match fork() {
                     Some(status) => status,
                     None => {
                         // Registered by the parent, and dropped with the rest.
-                        let refused = is_forked_io(read_some(&mut ours).await);
+                        let refused = is_forked_io(read_some(&mut ours).await)
+                            && is_forked_io(receiver.readable().await)
+                            && is_forked_io(datagrams.recv(&mut [0]).await)
+                            && is_forked_io(own.readable().await.map(drop));
                         assert!(refused, "{name}");
                         pending().await
                     }
