@@ -70,6 +70,23 @@ fn a_thread_blocks_on_a_loop_that_another_runs() {
 }
 
 #[test]
+fn a_local_task_is_made_where_its_loop_runs_as_the_error_says() {
+    beside_every_loop(|_, event_loop| {
+        let refused = event_loop.try_spawn_local(async {}).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::WrongThread);
+        assert!(refused.to_string().contains("`event_loop.call_soon(|| …)`"), "{refused}");
+        let (tell, told) = async_channel::bounded(1);
+        let here = event_loop.clone();
+        event_loop.call_soon(move || {
+            let local = std::rc::Rc::new(7);
+            let task = here.spawn_local(async move { tell.send(*local).await });
+            drop(task);
+        });
+        assert_eq!(future::block_on(told.recv()), Ok(7));
+    });
+}
+
+#[test]
 fn a_panic_of_what_is_blocked_on_is_its_callers() {
     beside_every_loop(|_, event_loop| {
         let blocked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

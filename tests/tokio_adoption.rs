@@ -301,3 +301,36 @@ fn the_handler_of_an_adopted_runtime_is_told() {
         });
     }
 }
+
+#[test]
+fn local_tasks_are_had_beside_a_found_runtime_as_the_error_says() {
+    for runtime in runtimes() {
+        runtime.block_on(async {
+            let refused = policy::try_spawn_local(async {}).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Unsupported);
+            for remedy in ["`tokio::task::LocalSet`", "`policy::run`", "`spawn_blocking`"] {
+                assert!(refused.to_string().contains(remedy), "{refused}");
+            }
+            let here = policy::get_running_loop().unwrap();
+            let job = policy::spawn_blocking(move || {
+                policy::run(async move {
+                    let local = std::rc::Rc::new(6);
+                    let task = policy::spawn_local(async move { *local });
+                    // And what belongs to the runtime is reached from there.
+                    task.await.unwrap() + here.spawn(async { 1 }).await.unwrap()
+                })
+            });
+            assert_eq!(job.await.unwrap(), 7);
+            let set = tokio::task::LocalSet::new();
+            let local = std::rc::Rc::new(8);
+            let inside = set.run_until(async move {
+                tokio::task::spawn_local(async move {
+                    policy::time::sleep(std::time::Duration::from_millis(1)).await;
+                    *local
+                })
+                .await
+            });
+            assert_eq!(inside.await.unwrap(), 8);
+        });
+    }
+}

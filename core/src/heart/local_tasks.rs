@@ -129,10 +129,13 @@ fn not_here(state: &LoopState) -> Error {
     if state.is_adopted() {
         return Error::new(
             ErrorKind::Unsupported,
-            "a runtime that was adopted has no local tasks; use its own (`tokio::task::LocalSet`), or run a loop of a policy",
+            "a runtime that was adopted has no local tasks; use its own (`tokio::task::LocalSet`), or `policy::run` inside of `spawn_blocking`, on a loop that has them",
         );
     }
-    ErrorKind::WrongThread.into()
+    Error::new(
+        ErrorKind::WrongThread,
+        "local tasks stay on the thread that runs the loop; make the future there, by `event_loop.call_soon(|| …)` with `spawn_local` inside",
+    )
 }
 
 fn part_of(lane: &Lane, id: LoopId) -> Option<Rc<Part>> {
