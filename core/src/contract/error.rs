@@ -99,6 +99,9 @@ pub enum ErrorKind {
     NotPaused,
     /// The time limit has passed.
     TimedOut,
+    /// A task that was waited for was cancelled, or has panicked; the source is its
+    /// [`JoinError`](crate::task::JoinError).
+    TaskFailed,
     /// The operating system refused: see [`io_error`](Error::io_error).
     Io,
 }
@@ -176,6 +179,7 @@ impl ErrorKind {
                 "the clock of this event loop is not paused; call `policy::time::pause` first"
             }
             Self::TimedOut => "the time allowed is over; allow more",
+            Self::TaskFailed => "the task has no result; see the source of this error",
             Self::Io => "the operating system refused; see the source of this error",
         }
     }
@@ -264,6 +268,13 @@ impl Error {
 impl From<ErrorKind> for Error {
     fn from(kind: ErrorKind) -> Self {
         Self::new(kind, kind.remedy())
+    }
+}
+
+/// For `?`. An error of this crate that was inside comes out as it was.
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        error.downcast().unwrap_or_else(|error| Self::from(ErrorKind::Io).with_source(error))
     }
 }
 

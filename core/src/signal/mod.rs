@@ -39,14 +39,18 @@ mod table;
 
 pub use kind::SignalKind;
 
+#[doc(hidden)]
 #[cfg(unix)]
 pub use bell::{Bell, CHILDREN};
+#[doc(hidden)]
 #[cfg(unix)]
 pub use handler::{block_all_but, die_of_interrupt};
+#[doc(hidden)]
 #[cfg(unix)]
 pub use interrupt::Interrupt;
 #[cfg(unix)]
 pub use listener::Listener;
+#[doc(hidden)]
 #[cfg(unix)]
 pub use table::{Hold, is_first};
 

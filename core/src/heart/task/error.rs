@@ -2,11 +2,12 @@
 
 use std::any::Any;
 use std::fmt;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::Id;
 use crate::heart::exception::message_of;
-use crate::{EventLoop, ExceptionContext, context, foreign};
+use crate::{Error, ErrorKind, EventLoop, ExceptionContext, context, foreign};
 
 /// Explains why awaiting a [`JoinHandle`](super::JoinHandle) returned no output.
 ///
@@ -276,3 +277,18 @@ impl fmt::Debug for JoinError {
 }
 
 impl std::error::Error for JoinError {}
+
+/// For `?`.
+impl From<JoinError> for io::Error {
+    fn from(error: JoinError) -> Self {
+        Error::from(error).into()
+    }
+}
+
+/// For `?`; the kind is [`ErrorKind::TaskFailed`], or [`ErrorKind::Forked`].
+impl From<JoinError> for Error {
+    fn from(error: JoinError) -> Self {
+        let kind = if error.is_forked() { ErrorKind::Forked } else { ErrorKind::TaskFailed };
+        Self::new(kind, error.to_string()).with_source(error)
+    }
+}
