@@ -13,7 +13,7 @@ impl dyn EventLoop {
     /// Returns a handle that waits until descriptors are ready: `add_reader`, `readable` and so on.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::Unsupported`] if the loop is no selector.
+    /// Returns [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the loop is no selector.
     ///
     /// ```
     /// # async fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>) -> Result<(), policy_core::Error> {
@@ -30,7 +30,8 @@ impl dyn EventLoop {
     /// operation and waits for readiness.
     ///
     /// # Errors
-    /// Returns [`ErrorKind::Unsupported`] if the loop is neither a proactor nor a selector.
+    /// Returns [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the loop is neither a
+    /// proactor nor a selector.
     ///
     /// ```
     /// # async fn example(event_loop: &std::sync::Arc<dyn policy_core::EventLoop>, file: std::fs::File) -> std::io::Result<()> {
