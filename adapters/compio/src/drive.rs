@@ -57,6 +57,10 @@ impl Driver<'_> {
         // the thread to sleep in io_uring, for tens of microseconds.
         self.part.driver.wake_by_ref();
         self.drive(Duration::ZERO);
+        // One that has a completion port does not even look at it then; now it does.
+        if cfg!(windows) {
+            self.drive(Duration::ZERO);
+        }
     }
 
     /// Leaves the driver to who watches its descriptor: hands all operations to the system, and
