@@ -6,11 +6,12 @@
 
 use std::cell::Cell;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// Calls its argument, once, inside of something that belongs to the thread: the context of another
-/// runtime. Lets panics through.
+/// runtime. The argument does not panic: a panic of what it calls goes on outside.
 pub type Enter = fn(&mut dyn FnMut());
 
 thread_local! {
@@ -40,14 +41,17 @@ thread_local! {
 /// ```
 pub fn scope<R>(enter: Enter, f: impl FnOnce() -> R) -> R {
     let _back = Back(HERE.replace(Some(enter)));
-    let (mut f, mut result) = (Some(f), None);
-    enter(&mut || result = f.take().map(|f| f()));
-    match (result, f) {
-        (Some(result), _) => result,
-        // It was called by nobody: better outside than never.
-        (None, Some(f)) => f(),
-        (None, None) => unreachable!("what surrounds a task has swallowed its panic"),
-    }
+    // Caught in here, and let go outside: what is around may swallow a panic, or abort on one.
+    let (mut f, mut result) = (Some(f), Err(Box::new(()) as _));
+    let mut call = || {
+        if let Some(f) = f.take() {
+            result = catch_unwind(AssertUnwindSafe(f));
+        }
+    };
+    enter(&mut call);
+    // Where nobody has called it: better outside than never.
+    call();
+    result.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 struct Back(Option<Enter>);
