@@ -10,5 +10,6 @@ mod sockets;
 mod streams;
 #[cfg(unix)]
 mod sys;
+mod whole;
 
 pub use handle::ProactorHandle;
