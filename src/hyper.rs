@@ -28,11 +28,12 @@ mod serve;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use policy_core::EventLoop;
+use policy_core::sync::Mutex;
 
 use crate::time;
 
@@ -170,7 +171,7 @@ impl Sleep {
 
     /// Never locks: who has `&mut` is alone.
     fn inner(&mut self) -> Pin<&mut time::Sleep> {
-        self.0.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut()
+        self.0.get_mut().as_mut()
     }
 }
 

@@ -7,6 +7,8 @@
     reason = "a test that fails panics"
 )]
 
+#[path = "support/ran.rs"]
+mod ran;
 mod support;
 
 use std::env;
@@ -14,32 +16,12 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 #[cfg(target_os = "linux")]
 use std::thread;
 
-/// What a run gave to a user.
-struct Ran {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Ran {
-    fn of(command: &mut Command) -> Self {
-        let Output { status, stdout, stderr } = command.output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Self { code: status.code(), out: text(stdout), err: text(stderr) }
-    }
-
-    /// Checks that all went well, and returns what was printed.
-    #[track_caller]
-    fn printed(self) -> String {
-        assert_eq!((self.code, self.err.as_str()), (Some(0), ""), "after printing:\n{}", self.out);
-        self.out
-    }
-}
+use ran::Ran;
 
 /// Returns the path of an example. All that are tested are built at once.
 fn example(name: &str) -> PathBuf {

@@ -25,7 +25,8 @@ mod heart;
 mod io;
 mod policy;
 pub mod signal;
-mod sync;
+#[doc(hidden)]
+pub mod sync;
 
 /// The clock of a loop, and what waits for it.
 pub mod clock {
@@ -43,10 +44,10 @@ pub use contract::{
 };
 #[cfg(any(unix, windows))]
 pub use contract::{Interest, Selector, Source, os};
-#[doc(hidden)]
-pub use heart::AtEnd;
 pub use heart::blocking::{BlockingExecutor, Job};
 pub use heart::exception::{ExceptionContext, ExceptionHandler};
+#[doc(hidden)]
+pub use heart::{AtEnd, MainFuture, threads};
 pub use heart::{
     Handle, ShutdownReport, TimerHandle, blocking, budget, context, local, surroundings, task,
     tracker,
@@ -64,5 +65,3 @@ pub use policy::{
     Context, ContextKey, ContextPolicy, IntoContext, IntoLoopFactory, IntoWatcher, LoopFactory,
     WatcherSlot, provide_child_watcher, registry,
 };
-#[doc(hidden)]
-pub use sync::wakers;

@@ -4,9 +4,10 @@ use std::io;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::thread;
 
+use policy_core::sync::{Condvar, Mutex};
 use policy_core::{EventLoop, local, os};
 
 /// Ends its thread when it is dropped.
@@ -49,7 +50,7 @@ impl Watcher {
 
     /// Watches until the reactor has something to tell, once.
     pub(super) fn arm(&self) {
-        let mut state = self.shared.lock();
+        let mut state = self.shared.state.lock();
         if *state == State::Rests {
             *state = State::Watches;
             self.shared.changed.notify_one();
@@ -62,7 +63,7 @@ impl Drop for Watcher {
         if self.generation != local::fork_generation() {
             return; // the thread is the parent's, and so is its end of the stream
         }
-        *self.shared.lock() = State::Ended;
+        *self.shared.state.lock() = State::Ended;
         self.shared.changed.notify_one();
         // It has room for a byte, and somebody who holds the other end.
         let _gone = (&self.end).write(&[0]);
@@ -72,14 +73,14 @@ impl Drop for Watcher {
 impl Shared {
     fn watch(&self, event_loop: &Weak<dyn EventLoop>, reactor: &OwnedFd, ended: &UnixStream) {
         while self.waits() {
-            match os::wait_readable([reactor.as_fd(), ended.as_fd()]) {
+            match os::wait_readable([reactor.as_fd(), ended.as_fd()], -1) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 // Without memory for it: the host looks more often than it must.
                 Err(error) => log::warn!("can't watch a guest: {error}"),
-                Ok(()) => {}
+                Ok(_) => {}
             }
             {
-                let mut state = self.lock();
+                let mut state = self.state.lock();
                 if *state == State::Ended {
                     return;
                 }
@@ -92,14 +93,7 @@ impl Shared {
 
     /// Waits until there is something to watch; false once the watcher is gone.
     fn waits(&self) -> bool {
-        let mut state = self.lock();
-        while *state == State::Rests {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
+        let state = self.changed.wait(self.state.lock(), |state| *state == State::Rests);
         *state == State::Watches
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

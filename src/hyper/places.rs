@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::mem;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+
+use policy_core::sync::Mutex;
 
 use hyper::body::{Body, Frame, SizeHint};
 
@@ -76,7 +78,7 @@ impl Places {
     /// Makes a place for a peer, unless it has `most`: then the connection of the peer is closed
     /// that has been waiting the longest. Returns `None` if none waits.
     pub(super) fn place(self: &Arc<Self>, peer: Peer, most: usize) -> Option<Arc<Place>> {
-        let mut inner = self.lock();
+        let mut inner = self.0.lock();
         let mut closes = None;
         if inner.peers.get(&peer).is_some_and(|count| *count >= most) {
             let longest = inner.waiting.iter().find(|(_, (other, _))| *other == peer);
@@ -98,7 +100,7 @@ impl Places {
     pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
         // Cloned before the lock, and dropped after it: either may run any code.
         let waker = cx.waker().clone();
-        let mut inner = self.lock();
+        let mut inner = self.0.lock();
         let Some((_, (_, task))) = inner.waiting.pop_first() else {
             let former = inner.needs.replace(waker);
             drop(inner);
@@ -114,15 +116,11 @@ impl Places {
     /// Tells all connections that they should end.
     pub(super) fn close(&self) {
         let wakers = {
-            let mut inner = self.lock();
+            let mut inner = self.0.lock();
             inner.closing = true;
             mem::take(&mut inner.wakers)
         };
         wakers.into_values().for_each(Waker::wake);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -136,7 +134,7 @@ impl Inner {
 impl Place {
     /// Learns which task the connection is; it may be running already.
     pub(super) fn begin(&self, task: AbortHandle) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.task = Some(task);
         let needs = match state.progress {
             Progress::Waits => self.wait(&mut state),
@@ -148,9 +146,9 @@ impl Place {
 
     /// A request has come. It is being answered until what this returns is dropped.
     pub(super) fn busy(self: &Arc<Self>) -> Busy {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.progress = Progress::Answers;
-        let gone = state.since.take().and_then(|since| self.places.lock().waiting.remove(&since));
+        let gone = state.since.take().and_then(|since| self.places.0.lock().waiting.remove(&since));
         drop(state);
         drop(gone);
         Busy(self.clone())
@@ -158,7 +156,7 @@ impl Place {
 
     /// All is written that there was.
     pub(super) fn written(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.progress == Progress::Answered {
             state.progress = Progress::Waits;
             let needs = self.wait(&mut state);
@@ -171,7 +169,7 @@ impl Place {
     pub(super) fn poll_closing(&self, cx: &mut Context<'_>) -> Poll<()> {
         // Cloned before the lock, and dropped after it: either may run any code.
         let waker = cx.waker().clone();
-        let mut inner = self.places.lock();
+        let mut inner = self.places.0.lock();
         if inner.closing {
             return Poll::Ready(());
         }
@@ -185,22 +183,18 @@ impl Place {
     #[must_use]
     fn wait(&self, state: &mut State) -> Option<Waker> {
         let task = state.task.clone()?;
-        let mut inner = self.places.lock();
+        let mut inner = self.places.0.lock();
         let since = inner.next();
         inner.waiting.insert(since, (self.peer, task));
         state.since = Some(since);
         inner.needs.take()
     }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let since = self.lock().since;
-        let mut inner = self.places.lock();
+        let since = self.state.lock().since;
+        let mut inner = self.places.0.lock();
         let left = (
             since.and_then(|since| inner.waiting.remove(&since)),
             inner.wakers.remove(&self.number),
@@ -221,7 +215,7 @@ pub(super) struct Busy(Arc<Place>);
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.lock().progress = Progress::Answered;
+        self.0.state.lock().progress = Progress::Answered;
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Poll};
 
+use policy_core::sync::Mutex;
 use policy_core::{
     AtEnd, Error, ErrorKind, EventLoop, Interest, SharedSource, budget, context, os,
 };
@@ -121,7 +122,7 @@ impl Anchor {
         &self,
         find: impl FnOnce() -> Result<Arc<dyn EventLoop>, Error>,
     ) -> Result<&Home, Error> {
-        let _alone = self.settling.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.settling.lock();
         if let Some(home) = self.home.get() {
             return Ok(home);
         }

@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::io::{self, IoSlice};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use policy_core::sync::Mutex;
 
 /// Bytes that were accepted as written, and are not yet.
 ///
@@ -21,19 +23,15 @@ struct Bytes {
 }
 
 impl Backlog {
-    fn lock(&self) -> MutexGuard<'_, Bytes> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     #[cfg(feature = "fs")]
     pub(crate) fn is_empty(&self) -> bool {
-        let bytes = self.lock();
+        let bytes = self.0.lock();
         bytes.written >= bytes.bytes.len()
     }
 
     /// Accepts up to `most` bytes, in place of those that are written.
     pub(crate) fn accept(&self, bufs: &[IoSlice<'_>], most: usize) -> usize {
-        let mut bytes = self.lock();
+        let mut bytes = self.0.lock();
         let Bytes { bytes, written } = &mut *bytes;
         bytes.clear();
         *written = 0;
@@ -52,7 +50,7 @@ impl Backlog {
         &self,
         mut write: impl FnMut(&[u8]) -> io::Result<usize>,
     ) -> io::Result<()> {
-        let mut bytes = self.lock();
+        let mut bytes = self.0.lock();
         let Bytes { bytes, written } = &mut *bytes;
         while let Some(left) = bytes.get(*written..).filter(|left| !left.is_empty()) {
             match write(left) {
@@ -67,7 +65,7 @@ impl Backlog {
 
     /// Takes what is left away, so that nobody writes it.
     pub(crate) fn take(&self) -> Vec<u8> {
-        let Bytes { mut bytes, written } = std::mem::take(&mut *self.lock());
+        let Bytes { mut bytes, written } = std::mem::take(&mut *self.0.lock());
         bytes.drain(..written.min(bytes.len()));
         bytes
     }
@@ -86,8 +84,8 @@ impl fmt::Debug for Backlog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A job may have the lock for long.
         match self.0.try_lock() {
-            Ok(bytes) => write!(f, "Backlog({})", bytes.bytes.len() - bytes.written),
-            Err(_) => f.write_str("Backlog(being written)"),
+            Some(bytes) => write!(f, "Backlog({})", bytes.bytes.len() - bytes.written),
+            None => f.write_str("Backlog(being written)"),
         }
     }
 }

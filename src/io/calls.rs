@@ -1,8 +1,6 @@
 //! Calls that are made again, and calls that must not panic.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::Waker;
 
 use policy_core::task::JoinError;
 use policy_core::{Error, ErrorKind};
@@ -27,13 +25,4 @@ pub(crate) fn not_run(error: JoinError) -> io::Error {
         return Error::from(ErrorKind::Forked).into();
     }
     io::Error::other(error)
-}
-
-/// Wakes. A waker that panics must not end the thread that calls it.
-pub(crate) fn wake(waker: Waker) {
-    if catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
-        log::error!(
-            "the waker of a task that waits for I/O panicked; the others are not concerned"
-        );
-    }
 }

@@ -5,11 +5,12 @@ use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use futures_io::{AsyncRead, AsyncWrite};
-use policy_core::{budget, wakers};
+use policy_core::budget;
+use policy_core::sync::{Mutex, wakers};
 
 use super::bridge::{PollRead, initialised};
 
@@ -86,13 +87,9 @@ impl Pipe {
         Self { state: Mutex::default(), size }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn end(&self) {
         let reader = {
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             state.ended = true;
             state.reader.take()
         };
@@ -115,7 +112,7 @@ impl Pipe {
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut waker = None;
         let mut state = loop {
-            let state = self.lock();
+            let state = self.state.lock();
             if !state.bytes.is_empty() || state.ended {
                 break state;
             }
@@ -138,7 +135,7 @@ impl Pipe {
     ) -> Poll<io::Result<usize>> {
         let mut waker = None;
         let (mut state, room) = loop {
-            let state = self.lock();
+            let state = self.state.lock();
             if state.unread || state.ended {
                 return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
             }
@@ -226,7 +223,7 @@ impl Drop for DuplexStream {
     fn drop(&mut self) {
         self.write.end();
         let writer = {
-            let mut state = self.read.lock();
+            let mut state = self.read.state.lock();
             state.unread = true;
             state.bytes = VecDeque::new();
             state.writer.take()

@@ -4,12 +4,12 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use policy_core::Interest;
 use policy_core::peer::is_of_one_connection;
+use policy_core::sync::Mutex;
 
 use super::socket::Socket;
 use crate::io::BorrowedIo;
@@ -60,11 +60,11 @@ impl Acceptor {
     /// Takes the pause that is kept here. Out of the lock: what it holds wakes and drops
     /// other people's code.
     pub(super) fn take_pause(&self) -> Pause {
-        std::mem::take(&mut *self.pause.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.pause.lock())
     }
 
     pub(super) fn keep_pause(&self, pause: Pause) {
-        let mut kept = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.pause.lock();
         let former = std::mem::replace(&mut *kept, pause);
         drop(kept);
         drop(former);
@@ -92,7 +92,7 @@ const MOST_DOUBLINGS: u32 = 8;
 impl Backoff {
     /// Waits until the pause is over, if there is one.
     fn poll(&self, cx: &mut Context<'_>, pause: &mut Pause) -> Poll<()> {
-        let Some(until) = self.lock().until else { return Poll::Ready(()) };
+        let Some(until) = self.0.lock().until else { return Poll::Ready(()) };
         while Instant::now() < until {
             let sleep = match &mut pause.0 {
                 Some((of, sleep)) if *of == until => sleep,
@@ -112,7 +112,7 @@ impl Backoff {
 
     /// Learns how a try ended.
     fn note<T>(&self, result: &io::Result<T>) {
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         match result {
             Err(error) if is_exhausted(error) => {
                 let pause = FIRST * (1 << state.failures.min(MOST_DOUBLINGS));
@@ -121,10 +121,6 @@ impl Backoff {
             }
             _ => *state = State::default(),
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -148,3 +144,161 @@ pub(crate) fn is_exhausted(error: &io::Error) -> bool {
     const CODES: [i32; 2] = [10024, 10055];
     error.raw_os_error().is_some_and(|code| CODES.contains(&code))
 }
+
+/// Makes what listeners have in common. They have a field `acceptor` and a method `local_addr`;
+/// `$std` is std's type, and `$accept` takes a connection and the peer's address.
+macro_rules! listener {
+    ($listener:ident, $std:ty, $accept:path => ($stream:ident, $address:ty)) => {
+        impl $listener {
+            /// Converts a std listener and makes it non-blocking.
+            ///
+            /// # Errors
+            /// Returns an error if the system refuses.
+            ///
+            /// ```
+            #[doc = concat!("# fn example(listener: ", stringify!($std), ") -> std::io::Result<()> {")]
+            #[doc = concat!("let listener = policy::net::", stringify!($listener), "::from_std(listener)?;")]
+            /// # let _listener = listener;
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub fn from_std(listener: $std) -> io::Result<Self> {
+                Ok(Self { acceptor: Acceptor::new(Socket::new(listener)?) })
+            }
+
+            /// Converts into a std listener, which blocks and belongs to no loop.
+            ///
+            /// # Errors
+            /// Returns an error if the system refuses to make it blocking.
+            ///
+            /// ```
+            #[doc = concat!("# fn example(listener: policy::net::", stringify!($listener), ") -> std::io::Result<()> {")]
+            #[doc = concat!("let listener: ", stringify!($std), " = listener.into_std()?;")]
+            /// # let _listener = listener;
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub fn into_std(self) -> io::Result<$std> {
+                self.acceptor.socket.into_std()
+            }
+
+            fn socket(&self) -> &Socket {
+                &self.acceptor.socket
+            }
+
+            /// Polls for a connection; see [`accept`](Self::accept). If several tasks poll, each is
+            /// woken when a connection arrives; while the listener pauses because no descriptors
+            /// are left, only the task that polled last.
+            ///
+            /// # Errors
+            /// Returns the errors of [`accept`](Self::accept).
+            ///
+            /// ```
+            #[doc = concat!("# async fn example(listener: &policy::net::", stringify!($listener), ") -> std::io::Result<()> {")]
+            /// let (stream, _) = std::future::poll_fn(|cx| listener.poll_accept(cx)).await?;
+            /// # drop(stream);
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<($stream, $address)>> {
+                let mut pause = self.acceptor.take_pause();
+                let polled = self.poll_with(cx, &mut pause);
+                self.acceptor.keep_pause(pause);
+                polled
+            }
+
+            fn poll_with(
+                &self,
+                cx: &mut Context<'_>,
+                pause: &mut Pause,
+            ) -> Poll<io::Result<($stream, $address)>> {
+                self.acceptor
+                    .poll(cx, pause, $accept)
+                    .map_ok(|(io, peer)| ($stream::of(Socket::nonblocking(io)), peer))
+            }
+
+            /// Returns the connections as a stream, which never ends. An error is an item, and the
+            /// stream continues after it; see [`accept`](Self::accept).
+            ///
+            /// ```
+            #[doc = concat!("# async fn example(listener: &policy::net::", stringify!($listener), ") -> std::io::Result<()> {")]
+            /// use futures_lite::StreamExt;
+            ///
+            /// let mut incoming = listener.incoming();
+            /// while let Some(stream) = incoming.next().await {
+            ///     println!("{:?}", stream?);
+            /// }
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub fn incoming(&self) -> Incoming<'_> {
+                Incoming { listener: self, pause: Pause::default() }
+            }
+
+            /// Takes the pending error of the socket.
+            ///
+            /// # Errors
+            /// Returns the error of the system if it refuses.
+            ///
+            /// ```
+            #[doc = concat!("# fn example(listener: &policy::net::", stringify!($listener), ") -> std::io::Result<()> {")]
+            /// assert!(listener.take_error()?.is_none());
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+                self.socket().as_ref().take_error()
+            }
+        }
+
+        impl TryFrom<$std> for $listener {
+            type Error = io::Error;
+
+            fn try_from(listener: $std) -> io::Result<Self> {
+                Self::from_std(listener)
+            }
+        }
+
+        impl fmt::Debug for $listener {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($listener))
+                    .field("local", &self.local_addr().ok())
+                    .field("io", self.socket())
+                    .finish()
+            }
+        }
+
+        has_descriptor!($listener);
+
+        #[doc = concat!("The connections of a listener; see [`", stringify!($listener), "::incoming`].")]
+        ///
+        /// ```
+        #[doc = concat!("fn connections(listener: &policy::net::", stringify!($listener), ") {")]
+        ///     let _connections = listener.incoming();
+        /// }
+        /// # let _connections = connections;
+        /// ```
+        #[derive(Debug)]
+        #[must_use = "streams do nothing unless they are polled"]
+        pub struct Incoming<'a> {
+            listener: &'a $listener,
+            pause: Pause,
+        }
+
+        impl Stream for Incoming<'_> {
+            type Item = io::Result<$stream>;
+
+            fn poll_next(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+            ) -> Poll<Option<Self::Item>> {
+                let this = &mut *self;
+                this.listener
+                    .poll_with(cx, &mut this.pause)
+                    .map(|accepted| Some(accepted.map(|(stream, _)| stream)))
+            }
+        }
+    };
+}
+
+pub(super) use listener;

@@ -4,9 +4,10 @@ mod held;
 mod starting;
 
 use std::process::ExitStatus;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use policy_core::sync::Mutex;
 use policy_core::{ChildWatcher, Error, ErrorKind, ExitFuture};
 
 pub use starting::Starting;

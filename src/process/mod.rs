@@ -55,8 +55,6 @@ mod shell;
 #[cfg(unix)]
 mod start;
 #[cfg(unix)]
-mod sync;
-#[cfg(unix)]
 mod sys;
 #[cfg(unix)]
 mod table;

@@ -320,9 +320,7 @@ pub(super) fn is_readable(fd: BorrowedFd<'_>) -> bool {
 
 /// Waits on this thread until a descriptor can be read from; at most so long.
 pub(super) fn wait_readable(fd: BorrowedFd<'_>, milliseconds: i32) -> bool {
-    let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // SAFETY: one valid entry.
-    unsafe { libc::poll(&raw mut poll, 1, milliseconds) == 1 }
+    policy_core::os::wait_readable([fd], milliseconds).unwrap_or(false)
 }
 
 /// Returns true if the process behind a pidfd is reaped (Linux 6.9; false before).

@@ -4,12 +4,11 @@
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
+use policy_core::sync::{Mutex, wake};
 use policy_core::{Error, budget};
 use windows_sys::Win32::System::Console::{
     CTRL_BREAK_EVENT, CTRL_C_EVENT, CTRL_CLOSE_EVENT, CTRL_LOGOFF_EVENT, CTRL_SHUTDOWN_EVENT,
@@ -113,7 +112,7 @@ impl ConsoleEvent {
     fn new(event: u32) -> Result<Self, Error> {
         // Listening first: the handler passes on what nobody listens to.
         let listener = {
-            let mut console = lock();
+            let mut console = CONSOLE.lock();
             console.last_id += 1;
             let id = console.last_id;
             console.listeners.insert((event, id), Listening::default());
@@ -155,7 +154,7 @@ impl ConsoleEvent {
     fn poll_came(&self, cx: &mut Context<'_>) -> Poll<Option<()>> {
         // Before the lock: to clone a waker may run code of an executor.
         let waker = cx.waker().clone();
-        let mut console = lock();
+        let mut console = CONSOLE.lock();
         let Some(listening) = console.listeners.get_mut(&(self.event, self.id)) else {
             return Poll::Pending;
         };
@@ -184,13 +183,9 @@ impl Stream for ConsoleEvent {
 
 impl Drop for ConsoleEvent {
     fn drop(&mut self) {
-        let gone = lock().listeners.remove(&(self.event, self.id));
+        let gone = CONSOLE.lock().listeners.remove(&(self.event, self.id));
         drop(gone);
     }
-}
-
-fn lock() -> MutexGuard<'static, Console> {
-    CONSOLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Hands our function to the system, once. It stays: where nobody listens it passes the
@@ -199,7 +194,7 @@ fn install() -> io::Result<()> {
     // Not the lock of the listeners: the system may hold one of its own while it calls
     // the function, which takes that.
     static INSTALLED: Mutex<bool> = Mutex::new(false);
-    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut installed = INSTALLED.lock();
     if !*installed {
         // SAFETY: a function of the right type, which lives as long as the process.
         if unsafe { SetConsoleCtrlHandler(Some(handle), 1) } == 0 {
@@ -213,17 +208,12 @@ fn install() -> io::Result<()> {
 /// Called on a thread that the system starts for the event, so that locks are fine.
 unsafe extern "system" fn handle(event: u32) -> BOOL {
     let (mut is_heard, mut wakers) = (false, Vec::new());
-    for (_, listening) in lock().listeners.range_mut((event, 0)..=(event, u64::MAX)) {
+    for (_, listening) in CONSOLE.lock().listeners.range_mut((event, 0)..=(event, u64::MAX)) {
         is_heard = true;
         listening.came = true;
         wakers.extend(listening.waker.take());
     }
-    for waker in wakers {
-        // One that panics harms nobody else.
-        if catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
-            log::error!("a waker of a console's listener panicked; others are not concerned");
-        }
-    }
+    wakers.into_iter().for_each(wake);
     if is_heard && matches!(event, CTRL_CLOSE_EVENT | CTRL_LOGOFF_EVENT | CTRL_SHUTDOWN_EVENT) {
         // When this returns the system ends the process: this leaves those who listen
         // the few seconds that there are.

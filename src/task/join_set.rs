@@ -5,11 +5,12 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::mem;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use policy_core::local::Generation;
-use policy_core::{Error, EventLoop, budget, wakers};
+use policy_core::sync::{Mutex, wakers};
+use policy_core::{Error, EventLoop, budget};
 
 use super::{AbortHandle, Id, JoinError, JoinHandle};
 
@@ -448,7 +449,7 @@ impl Ready {
     fn next_or_wait(&self, cx: &Context<'_>) -> Option<Id> {
         let mut waker = None;
         loop {
-            let mut queue = self.lock();
+            let mut queue = self.0.lock();
             let next = queue.ids.pop_front();
             if next.is_some()
                 || wakers::leave(queue, |queue| &mut queue.waiter, &mut waker, cx.waker())
@@ -456,10 +457,6 @@ impl Ready {
                 return next;
             }
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -479,7 +476,7 @@ impl Wake for MemberWaker {
 
     fn wake_by_ref(self: &Arc<Self>) {
         let waiter = {
-            let mut queue = self.ready.lock();
+            let mut queue = self.ready.0.lock();
             queue.ids.push_back(self.id);
             queue.waiter.take()
         };

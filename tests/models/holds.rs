@@ -1,11 +1,11 @@
 //! Holds of a signal that come and go, beside handlers that find that nobody wants it.
 
-use loom::sync::{Arc, Mutex};
+use loom::sync::Arc;
 use loom::thread;
 
 use crate::atomics::{AtomicBool, AtomicUsize};
 use crate::holders::Holders;
-use crate::sync::{AcqRel, PoisonError};
+use crate::sync::{AcqRel, Mutex};
 
 /// A signal: what is in place for it, and who wants it.
 struct Signal {
@@ -40,14 +40,14 @@ impl Signal {
 
     /// As `Hold::acquire`.
     fn hold(&self) {
-        let _table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let _table = self.table.lock();
         self.holders.add();
         self.put_in_place();
     }
 
     /// As `Hold::interrupt`.
     fn arm(&self) {
-        let _table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let _table = self.table.lock();
         self.holders.arm();
         self.put_in_place();
     }
@@ -60,7 +60,7 @@ impl Signal {
 
     /// As `Hold::release`.
     fn release(&self) {
-        let _table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let _table = self.table.lock();
         self.holders.remove();
         if !self.holders.any_or_armed() && self.is_ours() {
             self.is_ours.swap(false, AcqRel);

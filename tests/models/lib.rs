@@ -5,21 +5,6 @@
 //! `cargo test -p event-loop-policy-models`
 #![cfg(test)]
 
-/// What `src/process/sync.rs`, `core/src/io/sync.rs` and `core/src/signal/sync.rs` are
-/// there.
-mod sync {
-    pub(super) use std::sync::PoisonError;
-    pub(super) use std::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
-
-    pub(super) use loom::sync::{Mutex, MutexGuard};
-
-    pub(super) use crate::atomics::{AtomicBool, AtomicUsize};
-
-    pub(super) fn pause(_looks: u32) {
-        loom::thread::yield_now();
-    }
-}
-
 mod heart {
     /// What `core/src/heart/executors.rs` is there: here all wakers are an executor's.
     pub(super) mod executors {
@@ -33,9 +18,6 @@ mod heart {
 
 mod atomics;
 
-#[path = "../../src/process/wakers.rs"]
-mod wakers;
-
 #[path = "../../core/src/io/waiters.rs"]
 mod waiters;
 
@@ -44,4 +26,5 @@ mod holders;
 
 mod holds;
 mod shared;
+mod sync;
 mod waits;

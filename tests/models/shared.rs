@@ -4,10 +4,10 @@ use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
 
 use loom::future::block_on;
-use loom::sync::{Arc, Mutex, MutexGuard};
+use loom::sync::Arc;
 use loom::thread;
 
-use crate::sync::PoisonError;
+use crate::sync::Mutex;
 use crate::waiters::Waiters;
 
 /// A source with one waker, as reactors have them: who polls leaves its waker first, also
@@ -26,7 +26,7 @@ struct State {
 
 impl Source {
     fn poll_take(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let former = state.waker.replace(cx.waker().clone());
         let taken = state.items.checked_sub(1);
         state.items = taken.unwrap_or(0);
@@ -37,17 +37,13 @@ impl Source {
 
     /// An event of the reactor.
     fn give(&self, items: u32) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.items += items;
         let waker = state.waker.take();
         drop(state);
         if let Some(waker) = waker {
             waker.wake();
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

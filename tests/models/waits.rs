@@ -4,10 +4,11 @@ use std::future::poll_fn;
 use std::task::{Context, Poll};
 
 use loom::future::block_on;
-use loom::sync::{Arc, Mutex};
+use loom::sync::Arc;
 use loom::thread;
 
-use crate::wakers::{Place, Wakers, lock};
+use crate::sync::Mutex;
+use crate::sync::wakers::{Seat, Wakers};
 
 /// A thing that becomes known once: an outcome, or that a watcher is closed. Set as
 /// `Record::settle` and `Gate::close` do it: first known, then told.
@@ -22,12 +23,12 @@ impl Known {
     }
 
     fn get(&self) -> Option<u32> {
-        *lock(&self.value)
+        *self.value.lock()
     }
 
     /// Returns false if it was known: the second who finds an exit.
     fn settle(&self, found: u32) -> bool {
-        let mut value = lock(&self.value);
+        let mut value = self.value.lock();
         if value.is_some() {
             return false;
         }
@@ -40,7 +41,7 @@ impl Known {
 
 /// A wait, as `Watch` does it: asks, is remembered, asks again.
 struct Wait {
-    of: Vec<(Arc<Known>, Option<Place>)>,
+    of: Vec<(Arc<Known>, Option<Seat>)>,
 }
 
 impl Wait {

@@ -1,8 +1,9 @@
 //! Starting something once for the life of the process, with errors.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use std::thread;
 
+use policy_core::sync::Mutex;
 use policy_core::{Error, ErrorKind};
 
 /// Starts something once: a failure is returned as an error, and a later call tries again.
@@ -38,7 +39,7 @@ impl StartOnce {
         if let Some(&generation) = self.started.get() {
             return check_not_forked(generation);
         }
-        let _starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        let _starting = self.starting.lock();
         if let Some(&generation) = self.started.get() {
             return check_not_forked(generation);
         }

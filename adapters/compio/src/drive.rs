@@ -25,33 +25,33 @@ pub(crate) fn run(part: &Part, runtime: &Runtime, mut main: Pin<&mut dyn Future<
     let shared = &part.shared;
     let waker = Waker::from(shared.clone());
     let mut cx = Context::from_waker(&waker);
-    let driver = Driver { part, runtime, failures: Cell::new(0) };
+    let rounds = Rounds { part, runtime, failures: Cell::new(0) };
     loop {
         shared.awake();
         if main.as_mut().poll(&mut cx).is_ready() {
             #[cfg(unix)]
             if shared.is_guest.load(Ordering::Relaxed) {
-                driver.leave();
+                rounds.leave();
             }
             return;
         }
         // What others have spawned with compio's own functions.
         let more = runtime.run();
         match more || shared.is_woken() {
-            true => driver.look(),
-            false => driver.wait(),
+            true => rounds.look(),
+            false => rounds.wait(),
         }
     }
 }
 
-struct Driver<'a> {
+struct Rounds<'a> {
     part: &'a Part,
     runtime: &'a Runtime,
     /// How often in a row it failed.
     failures: Cell<u32>,
 }
 
-impl Driver<'_> {
+impl Rounds<'_> {
     fn look(&self) {
         // A driver that was woken does not wait. A time-out of nothing alone would put
         // the thread to sleep in io_uring, for tens of microseconds.
@@ -68,7 +68,7 @@ impl Driver<'_> {
     #[cfg(unix)]
     fn leave(&self) {
         let more = self.runtime.run();
-        let ready = self.part.watch.arm(&self.part.shared).is_some_and(|limit| limit.is_zero());
+        let ready = self.part.lookout.arm(&self.part.shared).is_some_and(|limit| limit.is_zero());
         // Last: it has whoever wakes the driver write to its descriptor from now on.
         if self.runtime.flush() || more || ready {
             self.part.driver.wake_by_ref();
@@ -98,14 +98,14 @@ impl Driver<'_> {
 
     fn drive(&self, timeout: Duration) {
         #[cfg(unix)]
-        let timeout = self.part.watch.arm(&self.part.shared).map_or(timeout, |t| t.min(timeout));
+        let timeout = self.part.lookout.arm(&self.part.shared).map_or(timeout, |t| t.min(timeout));
         // compio panics on an error of the system that it does not know.
         let polled = catch_unwind(AssertUnwindSafe(|| self.runtime.poll_with(Some(timeout))));
         self.survived(polled);
         // Pairs with the fence of `Shared::ring`.
         fence(Ordering::SeqCst);
         #[cfg(unix)]
-        self.part.watch.dispatch(&self.part.shared);
+        self.part.lookout.dispatch(&self.part.shared);
         self.part.shared.timers.fire();
     }
 }

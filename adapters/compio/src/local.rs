@@ -59,7 +59,7 @@ pub(crate) struct Part {
     /// compio's own, which wakes its driver.
     pub(crate) driver: Waker,
     #[cfg(unix)]
-    pub(crate) watch: crate::selector::Watch,
+    pub(crate) lookout: crate::selector::Lookout,
     /// Has a clone in each operation that the system has memory of.
     #[cfg(any(target_os = "linux", windows))]
     alive: Rc<Number>,
@@ -112,7 +112,7 @@ pub(crate) fn own_timer(id: LoopId) -> Option<Instant> {
         PARTS.try_with(|parts| parts.borrow().iter().find(|part| part.shared.id == id).cloned());
     let part = part.ok().flatten()?;
     let timer = part.runtime.as_ref().and_then(Runtime::current_timeout);
-    let waits = [timer, part.watch.retry(&part.shared)];
+    let waits = [timer, part.lookout.retry(&part.shared)];
     Instant::now().checked_add(waits.into_iter().flatten().min()?)
 }
 
@@ -201,7 +201,7 @@ impl Part {
             runtime: Some(runtime),
             driver,
             #[cfg(unix)]
-            watch: crate::selector::Watch::default(),
+            lookout: crate::selector::Lookout::default(),
             #[cfg(any(target_os = "linux", windows))]
             alive: Rc::new(Number::next()),
             generation: Generation::current(),
@@ -248,7 +248,7 @@ impl Drop for Part {
             // The ring is the parent's, and its memory is not even mapped here.
             mem::forget(runtime);
             #[cfg(unix)]
-            self.watch.forget();
+            self.lookout.forget();
             return;
         }
         // In a thread-local's destructor a panic would end the process. Those of the
@@ -257,7 +257,7 @@ impl Drop for Part {
             runtime.enter(|| {
                 policy_core::local::cancel(self.shared.id);
                 #[cfg(unix)]
-                self.watch.clear();
+                self.lookout.clear();
             });
             #[cfg(any(target_os = "linux", windows))]
             if !self.is_let_go(&runtime) {

@@ -10,11 +10,12 @@ use std::io;
 use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use compio_runtime::fd::PollFd;
+use policy_core::sync::Mutex;
 use policy_core::{Error, ErrorKind, Source};
 use policy_poller::reactor::Reactor;
 
@@ -51,7 +52,7 @@ impl LazyReactor {
         if let Some(reactor) = self.started.get() {
             return Ok(reactor);
         }
-        let _starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        let _starting = self.starting.lock();
         if let Some(reactor) = self.started.get() {
             return Ok(reactor);
         }
@@ -68,7 +69,7 @@ impl LazyReactor {
 
 /// How the loop's thread waits for the poller.
 #[derive(Default)]
-pub(crate) struct Watch {
+pub(crate) struct Lookout {
     poll: RefCell<Option<PollFd<Nested>>>,
     /// Whether an operation is under way.
     armed: Cell<bool>,
@@ -78,7 +79,7 @@ pub(crate) struct Watch {
 /// Where the poller can't be waited for, it is looked at so often.
 const RETRY: Duration = Duration::from_millis(10);
 
-impl Watch {
+impl Lookout {
     /// Begins to wait for the poller, if there is one. Returns how long the loop may
     /// sleep at most.
     pub(crate) fn arm(&self, shared: &Shared) -> Option<Duration> {

@@ -1,10 +1,11 @@
 //! The part of a loop that all threads share.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 use std::thread::{self, ThreadId};
 
+use policy_core::sync::Mutex;
 use policy_core::{Error, ErrorKind, LoopId};
 use policy_poller::timers::{Home, Timers};
 
@@ -53,7 +54,7 @@ impl Shared {
 
     /// Returns which driver the loop got when it was first run.
     pub(crate) fn driver(&self) -> Option<Driver> {
-        self.lock().driver
+        self.inner.lock().driver
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -67,7 +68,7 @@ impl Shared {
     /// Wakes the loop's thread, to look at everything again.
     pub(crate) fn ring(&self) {
         if !local::is_driven_here(self.id) {
-            let waker = self.lock().waker.clone();
+            let waker = self.inner.lock().waker.clone();
             if let Some(waker) = waker {
                 // Pairs with the fence of `drive`: compio's flag alone leaves it open
                 // whether a loop that has just returned from its driver sees what was
@@ -92,7 +93,7 @@ impl Shared {
     /// # Errors
     /// [`ErrorKind::WrongThread`] if another has it.
     pub(crate) fn settle(&self) -> Result<(), Error> {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         match inner.home {
             Some(home) if home != thread::current().id() => Err(Error::new(
                 ErrorKind::WrongThread,
@@ -108,7 +109,7 @@ impl Shared {
     /// Lets go of this thread: its runtime is gone, or was never made.
     pub(crate) fn leave(&self) {
         let waker = {
-            let mut inner = self.lock();
+            let mut inner = self.inner.lock();
             inner.home = None;
             inner.waker.take()
         };
@@ -117,20 +118,16 @@ impl Shared {
 
     /// Says that there is a runtime.
     pub(crate) fn started(&self, driver: Driver, waker: Waker) {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         inner.driver = Some(driver);
         inner.waker = Some(waker);
     }
 
     /// Leaves what it has to itself, in a forked child.
     pub(crate) fn forget(&self) {
-        if let Ok(mut inner) = self.inner.try_lock() {
+        if let Some(mut inner) = self.inner.try_lock() {
             std::mem::forget(inner.waker.take());
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

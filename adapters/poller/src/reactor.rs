@@ -3,12 +3,13 @@
 use std::io;
 #[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use policy_core::os::{self, BorrowedIo, OwnedIo};
+use policy_core::sync::Mutex;
 use policy_core::{Error, ErrorKind, Interest, Source};
 use slab::Slab;
 
@@ -94,7 +95,7 @@ impl Reactor {
     pub fn register(self: &Arc<Self>, io: Arc<OwnedIo>) -> Result<Box<dyn Source>, Error> {
         self.check_open()?;
         let directions = Arc::new(Directions::default());
-        let key = lock(&self.sources).insert(directions.clone());
+        let key = self.sources.lock().insert(directions.clone());
         let registered = Registered { io, key, directions, reactor: self.clone() };
         // From here on its destructor takes it out again.
         self.poller.add(os::borrow(&*registered.io), key).map_err(refused)?;
@@ -119,7 +120,7 @@ impl Reactor {
     }
 
     fn dispatch(&self, ready: Ready) {
-        let Some(directions) = lock(&self.sources).get(ready.key).cloned() else { return };
+        let Some(directions) = self.sources.lock().get(ready.key).cloned() else { return };
         if ready.readable {
             directions.readable.ready();
         }
@@ -153,7 +154,7 @@ impl Reactor {
     /// ```
     pub fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
-        let all: Vec<_> = lock(&self.sources).iter().map(|(_, source)| source.clone()).collect();
+        let all: Vec<_> = self.sources.lock().iter().map(|(_, source)| source.clone()).collect();
         for directions in all {
             directions.readable.ready();
             directions.writable.ready();
@@ -221,7 +222,7 @@ trait Edge {
 impl Edge for Mutex<Direction> {
     fn ready(&self) {
         let waker = {
-            let mut direction = lock(self);
+            let mut direction = self.lock();
             direction.edges = direction.edges.wrapping_add(1);
             direction.waker.take()
         };
@@ -246,8 +247,8 @@ impl Registered {
             return Ok(()); // by edges
         }
         // Both under their locks: the later of two that wait must not forget the earlier.
-        let readable = lock(&self.directions.readable);
-        let writable = lock(&self.directions.writable);
+        let readable = self.directions.readable.lock();
+        let writable = self.directions.writable.lock();
         let wanted = Ready {
             key: self.key,
             readable: readable.waker.is_some(),
@@ -269,13 +270,13 @@ impl Source for Registered {
             Interest::Writable => &self.directions.writable,
         };
         loop {
-            let edges = lock(direction).edges;
+            let edges = direction.lock().edges;
             match op(os::borrow(&*self.io)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return Poll::Ready(result),
             }
             let waker = cx.waker().clone();
-            let mut waiting = lock(direction);
+            let mut waiting = direction.lock();
             if waiting.edges != edges {
                 // Ready again meanwhile, and nobody was woken for it.
                 drop(waiting);
@@ -305,11 +306,11 @@ impl Drop for Registered {
         }
         // Fails if it was never added.
         let _never_added = self.reactor.poller.delete(os::borrow(&*self.io));
-        let removed = lock(&self.reactor.sources).try_remove(self.key);
+        let removed = self.reactor.sources.lock().try_remove(self.key);
         drop(removed);
         // Outside the locks: a waker's destructor is user code.
         for direction in [&self.directions.readable, &self.directions.writable] {
-            let waker = lock(direction).waker.take();
+            let waker = direction.lock().waker.take();
             drop(waker);
         }
     }
@@ -319,8 +320,4 @@ impl std::fmt::Debug for Registered {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Registered").field("io", &self.io).finish_non_exhaustive()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use policy_core::Timer;
+use policy_core::sync::Mutex;
 
 /// When a timer fires, and a number to tell it from others of that moment.
 type Key = (Instant, u64);
@@ -68,7 +69,7 @@ impl Timers {
         if self.count.load(Ordering::Acquire) == 0 {
             return None;
         }
-        self.lock().waiting.first_key_value().map(|(key, _)| key.0)
+        self.table.lock().waiting.first_key_value().map(|(key, _)| key.0)
     }
 
     /// Wakes those whose time has come.
@@ -82,7 +83,7 @@ impl Timers {
         }
         let now = Instant::now();
         let due = {
-            let mut table = self.lock();
+            let mut table = self.table.lock();
             let later = table.waiting.split_off(&(now, u64::MAX));
             let due = std::mem::replace(&mut table.waiting, later);
             self.count.store(table.waiting.len(), Ordering::Release);
@@ -99,7 +100,7 @@ impl Timers {
     /// ```
     pub fn close(&self) {
         let left = {
-            let mut table = self.lock();
+            let mut table = self.table.lock();
             table.closed = true;
             self.count.store(0, Ordering::Release);
             std::mem::take(&mut table.waiting)
@@ -110,7 +111,7 @@ impl Timers {
     /// Puts a waker in, and returns its key, and whether it is the first to fire.
     fn wait(&self, key: Option<Key>, deadline: Instant, waker: &Waker) -> (Option<Key>, bool) {
         let waker = waker.clone();
-        let mut table = self.lock();
+        let mut table = self.table.lock();
         if table.closed {
             drop(table);
             return (None, false);
@@ -131,16 +132,12 @@ impl Timers {
 
     fn cancel(&self, key: Key) {
         let removed = {
-            let mut table = self.lock();
+            let mut table = self.table.lock();
             let removed = table.waiting.remove(&key);
             self.count.store(table.waiting.len(), Ordering::Release);
             removed
         };
         drop(removed);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

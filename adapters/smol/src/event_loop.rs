@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use async_executor::Executor;
 use policy_async_io::selector::AsyncIo;
 use policy_async_io::{MOMENT, blocking, drive, reactor, timer};
+use policy_core::limits::ThreadOptions;
 use policy_core::os::OwnedIo;
 use policy_core::task::Task;
 use policy_core::tracker::Tracker;
 use policy_core::{Error, ErrorKind, EventLoop, Job, LoopKind, LoopState, Selector, Timer};
 
 use crate::executor::OwnedExecutor;
-use crate::options::Options;
 use crate::workers::Workers;
 
 /// The event loop on smol's crates: async-io waits for descriptors and timers; async-executor runs
@@ -47,7 +47,7 @@ impl SmolLoop {
 
     pub(crate) fn multi_thread(
         threads: NonZeroUsize,
-        options: &Options,
+        options: &ThreadOptions,
     ) -> Result<Arc<dyn EventLoop>, Error> {
         options.check()?;
         reactor::start()?;

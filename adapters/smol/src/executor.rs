@@ -1,11 +1,12 @@
 //! The executor of one loop.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Instant;
 
 use async_executor::Executor;
 use policy_async_io::MOMENT;
+use policy_core::sync::Mutex;
 use policy_core::tracker::Tracked;
 use policy_core::{Error, ErrorKind};
 
@@ -65,12 +66,12 @@ impl OwnedExecutor {
     /// Leaves the executor to itself.
     pub(crate) fn forget(&self) {
         // Not even the lock is taken: after a `fork` it may be held for ever.
-        if let Ok(mut strong) = self.strong.try_lock() {
+        if let Some(mut strong) = self.strong.try_lock() {
             std::mem::forget(strong.take());
         }
     }
 
     fn take(&self) -> Option<Arc<Executor<'static>>> {
-        self.strong.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.strong.lock().take()
     }
 }

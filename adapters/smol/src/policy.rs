@@ -4,12 +4,12 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
 
+use policy_core::limits::{self, ThreadOptions};
 use policy_core::{
-    Context, ContextPolicy, Error, ErrorKind, EventLoop, EventLoopPolicy, LoopFactory, limits,
+    Context, ContextPolicy, Error, ErrorKind, EventLoop, EventLoopPolicy, LoopFactory,
 };
 
 use crate::event_loop::SmolLoop;
-use crate::options::Options;
 
 /// Gives each thread a loop on smol's executor; creates one by itself on the main thread only.
 ///
@@ -40,7 +40,7 @@ impl SmolPolicy {
     /// # Ok::<(), policy_core::Error>(())
     /// ```
     pub fn current_thread() -> Self {
-        Self::new(Loops { threads: Threads::None, options: Options::default() })
+        Self::new(Loops { threads: Threads::None, options: ThreadOptions::default() })
     }
 
     /// Makes a policy whose loops run their tasks on their own threads: one for each processor,
@@ -55,7 +55,7 @@ impl SmolPolicy {
     /// # Ok::<(), policy_core::Error>(())
     /// ```
     pub fn multi_thread() -> Self {
-        Self::new(Loops { threads: Threads::EachProcessor, options: Options::default() })
+        Self::new(Loops { threads: Threads::EachProcessor, options: ThreadOptions::default() })
     }
 
     /// Makes the same policy with `count` threads per loop, which makes it multi-threaded. Loops
@@ -97,7 +97,7 @@ impl SmolPolicy {
     #[must_use]
     pub fn thread_name(self, name: impl Into<String>) -> Self {
         let name = name.into();
-        self.with(|options| options.thread_name = Some(name))
+        self.with(|options| options.name = Some(name))
     }
 
     /// Sets the stack size of the loops' threads, in bytes; std's default is 2 MiB. The system
@@ -106,7 +106,7 @@ impl SmolPolicy {
     /// [`ErrorKind::InvalidInput`](policy_core::ErrorKind).
     #[must_use]
     pub fn thread_stack_size(self, bytes: usize) -> Self {
-        self.with(|options| options.thread_stack_size = Some(bytes))
+        self.with(|options| options.stack_size = Some(bytes))
     }
 
     /// Sets a function that each thread of the loops calls when it starts, inside the loop. A panic
@@ -127,17 +127,17 @@ impl SmolPolicy {
     /// ```
     #[must_use]
     pub fn on_thread_start(self, f: impl Fn() + Send + Sync + 'static) -> Self {
-        self.with(|options| options.on_thread_start = Some(Arc::new(f)))
+        self.with(|options| options.on_start = Some(Arc::new(f)))
     }
 
     /// Sets a function that each thread of the loops calls when it ends; see
     /// [`on_thread_start`](Self::on_thread_start).
     #[must_use]
     pub fn on_thread_stop(self, f: impl Fn() + Send + Sync + 'static) -> Self {
-        self.with(|options| options.on_thread_stop = Some(Arc::new(f)))
+        self.with(|options| options.on_stop = Some(Arc::new(f)))
     }
 
-    fn with(self, set: impl FnOnce(&mut Options)) -> Self {
+    fn with(self, set: impl FnOnce(&mut ThreadOptions)) -> Self {
         let mut loops = self.loops;
         set(&mut loops.options);
         Self::new(loops)
@@ -165,7 +165,7 @@ impl EventLoopPolicy for SmolPolicy {
 #[derive(Clone, Debug)]
 struct Loops {
     threads: Threads,
-    options: Options,
+    options: ThreadOptions,
 }
 
 #[derive(Clone, Copy, Debug)]

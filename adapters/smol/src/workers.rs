@@ -3,16 +3,18 @@
 use std::future::{Future, poll_fn};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::task::{Poll, Waker};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_executor::Executor;
 use policy_async_io::MOMENT;
+use policy_core::limits::ThreadOptions;
+use policy_core::sync::{Condvar, Mutex};
 use policy_core::{Error, EventLoop, context};
 
-use crate::options::Options;
+use crate::options;
 
 #[derive(Debug, Default)]
 pub(crate) struct Workers {
@@ -40,9 +42,9 @@ impl Workers {
         count: NonZeroUsize,
         event_loop: &Weak<dyn EventLoop>,
         executor: &Arc<Executor<'static>>,
-        options: &Options,
+        options: &ThreadOptions,
     ) -> Result<(), Error> {
-        let mut threads = lock(&self.threads);
+        let mut threads = self.threads.lock();
         for index in 0..count.get() {
             let event_loop = event_loop.clone();
             // Weak until it has begun: whoever closes the loop before that waits for
@@ -50,8 +52,7 @@ impl Workers {
             let executor = Arc::downgrade(executor);
             let shared = self.shared.clone();
             let own = options.clone();
-            let thread = options
-                .thread(index)
+            let thread = options::thread(options, index)
                 .spawn(move || work(event_loop, &executor, shared, &own))
                 .map_err(|error| {
                     Error::io(
@@ -71,7 +72,7 @@ impl Workers {
     pub(crate) fn stop(&self, limit: Duration) -> bool {
         self.shared.stop();
         // Outside the lock: a worker that ends may drop tasks that come here.
-        let threads = std::mem::take(&mut *lock(&self.threads));
+        let threads = std::mem::take(&mut *self.threads.lock());
         let this = thread::current().id();
         if threads.iter().any(|thread| thread.thread().id() == this) {
             return false;
@@ -95,13 +96,13 @@ fn work(
     event_loop: Weak<dyn EventLoop>,
     executor: &Weak<Executor<'static>>,
     shared: Arc<Shared>,
-    options: &Options,
+    options: &ThreadOptions,
 ) {
     let Some(alive) = Alive::begin(shared) else { return };
     let Some(executor) = executor.upgrade() else { return };
     let entered = context::enter_worker(event_loop);
     // Inside of the loop, as its tasks are.
-    let hooks = options.enter();
+    let hooks = options::enter(options);
     async_io::block_on(executor.run(alive.shared.stopped()));
     // Here, while the loop is entered: the last to let go drops the tasks.
     drop(executor);
@@ -112,7 +113,7 @@ fn work(
 impl Shared {
     fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
-        let wakers = std::mem::take(&mut *lock(&self.wakers));
+        let wakers = std::mem::take(&mut *self.wakers.lock());
         wakers.into_iter().for_each(Waker::wake);
     }
 
@@ -124,7 +125,7 @@ impl Shared {
             if !registered {
                 // A worker's waker stays the same: it is its own `block_on`'s.
                 let waker = cx.waker().clone();
-                lock(&self.wakers).push(waker);
+                self.wakers.lock().push(waker);
                 registered = true;
             }
             match self.stopping.load(Ordering::SeqCst) {
@@ -136,20 +137,7 @@ impl Shared {
 
     /// Returns true once no worker is alive, false when `limit` is over.
     fn wait(&self, limit: Duration) -> bool {
-        let end = Instant::now().checked_add(limit);
-        let mut alive = lock(&self.alive);
-        while *alive > 0 {
-            let left = match end {
-                Some(end) => end.saturating_duration_since(Instant::now()),
-                // A limit that no clock can hold is no limit.
-                None => Duration::from_secs(3600),
-            };
-            if left.is_zero() {
-                return false;
-            }
-            alive = self.ended.wait_timeout(alive, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        true
+        self.ended.wait_for(self.alive.lock(), limit, |alive| *alive > 0).1
     }
 }
 
@@ -161,7 +149,7 @@ struct Alive {
 impl Alive {
     /// Counts this worker, unless it comes too late.
     fn begin(shared: Arc<Shared>) -> Option<Self> {
-        let mut alive = lock(&shared.alive);
+        let mut alive = shared.alive.lock();
         // Asked under the lock under which `wait` looks: it waits for this one, or
         // this one sees that it should stop.
         if shared.stopping.load(Ordering::SeqCst) {
@@ -175,11 +163,7 @@ impl Alive {
 
 impl Drop for Alive {
     fn drop(&mut self) {
-        *lock(&self.shared.alive) -= 1;
+        *self.shared.alive.lock() -= 1;
         self.shared.ended.notify_all();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,13 +2,14 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Weak};
 
 use policy_core::EventLoop;
+use policy_core::sync::Mutex;
 use tokio::runtime::{Handle, Id};
 
 use crate::event_loop::TokioLoop;
-use crate::keeper;
+use crate::sentinel;
 
 /// The loop of each runtime: our own, and those that were adopted.
 static LOOPS: LazyLock<Mutex<HashMap<Id, Weak<TokioLoop>>>> = LazyLock::new(Mutex::default);
@@ -57,12 +58,12 @@ pub fn adopt() -> Option<Arc<dyn EventLoop>> {
 
 /// Makes the runtime `id` found as `event_loop`, which owns it.
 pub(crate) fn register(id: Id, event_loop: &Arc<TokioLoop>) {
-    lock().insert(id, Arc::downgrade(event_loop));
+    LOOPS.lock().insert(id, Arc::downgrade(event_loop));
 }
 
 /// Forgets `event_loop`, which is being dropped.
 pub(crate) fn forget(id: Id, event_loop: &TokioLoop) {
-    let mut loops = lock();
+    let mut loops = LOOPS.lock();
     if loops.get(&id).is_some_and(|known| std::ptr::eq(known.as_ptr(), event_loop)) {
         loops.remove(&id);
     }
@@ -70,7 +71,7 @@ pub(crate) fn forget(id: Id, event_loop: &TokioLoop) {
 
 fn find_or_make(handle: Handle, id: Id) -> Option<Arc<TokioLoop>> {
     let (closed, made) = {
-        let mut loops = lock();
+        let mut loops = LOOPS.lock();
         let closed = match loops.get(&id).and_then(Weak::upgrade) {
             Some(known) if is_open(&known) => return Some(known),
             closed => closed,
@@ -82,14 +83,10 @@ fn find_or_make(handle: Handle, id: Id) -> Option<Arc<TokioLoop>> {
     // Outside the lock: loops that are dropped take it. A runtime that is shutting
     // down drops the task at once.
     drop(closed);
-    keeper::keep(&handle, &made);
+    sentinel::keep(&handle, &made);
     Some(made).filter(is_open)
 }
 
 fn is_open(event_loop: &Arc<TokioLoop>) -> bool {
     !event_loop.state().is_closed()
-}
-
-fn lock() -> MutexGuard<'static, HashMap<Id, Weak<TokioLoop>>> {
-    LOOPS.lock().unwrap_or_else(PoisonError::into_inner)
 }

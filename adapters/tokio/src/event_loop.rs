@@ -6,25 +6,26 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use policy_core::os::OwnedIo;
+use policy_core::sync::Mutex;
 use policy_core::task::Task;
 use policy_core::tracker::Tracker;
 use policy_core::{
-    Error, ErrorKind, EventLoop, Job, LoopKind, LoopState, Selector, Timer, context, limits,
+    Error, ErrorKind, EventLoop, Job, LoopKind, LoopState, MainFuture, Selector, Timer, context,
+    limits,
 };
 use tokio::runtime::{Builder, Handle, RuntimeFlavor};
 use tokio::task::coop;
 
-use crate::drive::Drive;
-use crate::drivers::{Driver, is_thread_ending};
+use crate::facilities::{Facility, is_thread_ending};
 use crate::options::Options;
 use crate::scoped::Scoped;
 use crate::tenure::{self, Lent, Owned, PROMPT, Tenure};
 use crate::timer::LoopTimer;
-use crate::{adopt, fair, keeper, nesting};
+use crate::{adopt, fair, nesting, sentinel};
 
 #[derive(Debug)]
 pub(crate) struct TokioLoop {
@@ -34,15 +35,15 @@ pub(crate) struct TokioLoop {
     /// True once the runtime shuts down: its timers may not be polled any more.
     /// Shared with the timers, which may outlive the loop.
     gone: Arc<AtomicBool>,
-    time: Driver,
-    io: Driver,
+    time: Facility,
+    io: Facility,
 }
 
 impl TokioLoop {
     pub(crate) fn current_thread(options: &Options) -> Result<Arc<dyn EventLoop>, Error> {
         let mut builder = named(Builder::new_current_thread());
         options.apply(&mut builder)?;
-        if let Some(hook) = options.on_thread_start.clone() {
+        if let Some(hook) = options.threads.on_start.clone() {
             builder.on_thread_start(move || hook());
         }
         let state = LoopState::new("tokio:current_thread", LoopKind::Selector);
@@ -65,11 +66,11 @@ impl TokioLoop {
         options.apply(builder)?;
         // Locked until the loop is made: a worker that starts earlier waits for it.
         let home = Arc::new(Mutex::new(Weak::<Self>::new()));
-        let mut made = home.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = home.lock();
         builder.on_thread_start({
-            let (home, hook) = (home.clone(), options.on_thread_start.clone());
+            let (home, hook) = (home.clone(), options.threads.on_start.clone());
             move || {
-                let home = home.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let home = home.lock().clone();
                 // The thread is the loop's until it ends, and the entry ends with it.
                 // Threads that block are such threads, too: `block_in_place` makes
                 // workers of them. Our own jobs there hide the entry.
@@ -108,13 +109,13 @@ impl TokioLoop {
     pub(crate) fn lent(handle: Handle) -> Arc<dyn EventLoop> {
         let event_loop = Arc::new_cyclic(|me: &Weak<Self>| {
             let lent =
-                Lent { me: me.clone(), tracker: Tracker::default(), keeper: Mutex::new(None) };
+                Lent { me: me.clone(), tracker: Tracker::default(), sentinel: Mutex::new(None) };
             let state = LoopState::self_driving("tokio:handle", LoopKind::Selector).borrowed();
             Self::new(state, handle, Tenure::Lent(lent))
         });
         if let Tenure::Lent(lent) = &event_loop.tenure {
-            let keeper = keeper::watch(&event_loop.handle, &event_loop);
-            *lent.keeper.lock().unwrap_or_else(PoisonError::into_inner) = Some(keeper);
+            let sentinel = sentinel::watch(&event_loop.handle, &event_loop);
+            *lent.sentinel.lock() = Some(sentinel);
         }
         event_loop
     }
@@ -126,7 +127,14 @@ impl TokioLoop {
     }
 
     fn new(state: LoopState, handle: Handle, tenure: Tenure) -> Self {
-        Self { state, handle, tenure, gone: Arc::default(), time: Driver::time(), io: Driver::io() }
+        Self {
+            state,
+            handle,
+            tenure,
+            gone: Arc::default(),
+            time: Facility::time(),
+            io: Facility::io(),
+        }
     }
 
     pub(crate) fn handle(&self) -> &Handle {
@@ -137,7 +145,7 @@ impl TokioLoop {
         &self.gone
     }
 
-    pub(crate) fn io(&self) -> &Driver {
+    pub(crate) fn io(&self) -> &Facility {
         &self.io
     }
 }
@@ -149,18 +157,18 @@ impl EventLoop for TokioLoop {
 
     fn drive(&self, main: Pin<&mut dyn Future<Output = ()>>) -> Result<(), Error> {
         nesting::refuse()?;
-        let mut drive = Drive::new(main);
+        let mut main = MainFuture::new(main);
         let driven = catch_unwind(AssertUnwindSafe(|| match &self.tenure {
-            Tenure::Owned(owned) => owned.block_on(&self.handle, &mut drive),
+            Tenure::Owned(owned) => owned.block_on(&self.handle, &mut main),
             Tenure::Lent(_) | Tenure::Found => {
-                self.handle.block_on(&mut drive);
+                self.handle.block_on(&mut main);
                 Ok(())
             }
         }));
         match driven {
             Ok(driven) => driven,
             // `main` never panics: this is tokio's own.
-            Err(payload) if drive.was_polled() => resume_unwind(payload),
+            Err(payload) if main.was_polled() => resume_unwind(payload),
             Err(_) => Err(nesting::refused()),
         }
     }
@@ -182,8 +190,7 @@ impl EventLoop for TokioLoop {
         // Shared, because tokio keeps a job that it could find no thread for, and
         // panics: the job has to be dropped then.
         let job = Arc::new(Mutex::new(Some(job)));
-        let take =
-            |job: &Mutex<Option<Job>>| job.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let take = |job: &Mutex<Option<Job>>| job.lock().take();
         let theirs = job.clone();
         let submitted = catch_unwind(AssertUnwindSafe(|| {
             self.handle.spawn_blocking(move || {
@@ -305,9 +312,9 @@ impl Drop for TokioLoop {
                 if self.state.close_on_drop() {
                     lent.tracker.abort_all(Duration::ZERO);
                 }
-                let keeper = lent.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
-                if let Some(keeper) = keeper {
-                    keeper.abort();
+                let sentinel = lent.sentinel.lock().take();
+                if let Some(sentinel) = sentinel {
+                    sentinel.abort();
                 }
             }
             Tenure::Found => drop(self.state.mark_closed()),

@@ -11,11 +11,10 @@
 mod adopt;
 #[cfg(unix)]
 mod child;
-mod drive;
-mod drivers;
 mod event_loop;
+mod facilities;
 mod fair;
-mod keeper;
+mod sentinel;
 
 mod nesting;
 mod options;

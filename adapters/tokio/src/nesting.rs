@@ -6,7 +6,7 @@ use policy_core::{Error, ErrorKind, LoopState};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::coop;
 
-use crate::drivers::{is_thread_ending, thread_ending};
+use crate::facilities::{is_thread_ending, thread_ending};
 
 /// Checks that this thread may block on a runtime.
 ///

@@ -1,7 +1,8 @@
 //! The choice of the tokio runtime behind the loops.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use policy_core::sync::Mutex;
 use policy_core::{Context, ContextPolicy, Error, EventLoop, EventLoopPolicy, LoopFactory};
 use tokio::runtime::{Builder, Handle};
 
@@ -162,7 +163,7 @@ impl TokioPolicy {
     #[must_use]
     pub fn thread_name(self, name: impl Into<String>) -> Self {
         let name = name.into();
-        self.with(|options| options.thread_name = Some(name))
+        self.with(|options| options.threads.name = Some(name))
     }
 
     /// Sets the stack size of the loops' threads, in bytes; tokio's default is 2 MiB. The system
@@ -170,7 +171,7 @@ impl TokioPolicy {
     /// returns [`ErrorKind::Io`](policy_core::ErrorKind).
     #[must_use]
     pub fn thread_stack_size(self, bytes: usize) -> Self {
-        self.with(|options| options.thread_stack_size = Some(bytes))
+        self.with(|options| options.threads.stack_size = Some(bytes))
     }
 
     /// Sets after how many polls tokio looks at its reactor; tokio's default is 61.
@@ -196,14 +197,14 @@ impl TokioPolicy {
     /// ```
     #[must_use]
     pub fn on_thread_start(self, f: impl Fn() + Send + Sync + 'static) -> Self {
-        self.with(|options| options.on_thread_start = Some(Arc::new(f)))
+        self.with(|options| options.threads.on_start = Some(Arc::new(f)))
     }
 
     /// Sets a function that each thread of the loops calls when it ends; see
     /// [`on_thread_start`](Self::on_thread_start).
     #[must_use]
     pub fn on_thread_stop(self, f: impl Fn() + Send + Sync + 'static) -> Self {
-        self.with(|options| options.on_thread_stop = Some(Arc::new(f)))
+        self.with(|options| options.threads.on_stop = Some(Arc::new(f)))
     }
 
     fn with(self, set: impl FnOnce(&mut Options)) -> Self {
@@ -266,7 +267,7 @@ impl LoopFactory for Loops {
                 "the threads of a runtime that is there already are its owner's; give the options to its builder",
             )),
             Choice::Builder(builder) => {
-                let mut builder = builder.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut builder = builder.lock();
                 TokioLoop::built(&mut builder, options)
             }
         }

@@ -6,16 +6,16 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 #[cfg(windows)]
 use std::sync::mpsc;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use policy_core::sync::{Condvar, Mutex};
 use policy_core::tracker::Tracker;
-use policy_core::{Error, ErrorKind};
+use policy_core::{Error, ErrorKind, MainFuture};
 use tokio::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
 use tokio::task::AbortHandle;
 
-use crate::drive::Drive;
 use crate::event_loop::TokioLoop;
 use crate::nesting;
 
@@ -34,19 +34,19 @@ pub(crate) struct Lent {
     pub(crate) me: Weak<TokioLoop>,
     pub(crate) tracker: Tracker,
     /// The task that notices the end of the runtime.
-    pub(crate) keeper: Mutex<Option<AbortHandle>>,
+    pub(crate) sentinel: Mutex<Option<AbortHandle>>,
 }
 
 /// A runtime of the loop's own.
 #[derive(Debug)]
 pub(crate) struct Owned {
-    place: Arc<Place>,
+    depot: Arc<Depot>,
 }
 
-/// A runtime, out of its place while it is driven: a run and a shutdown exclude each other
+/// A runtime, out of its depot while it is driven: a run and a shutdown exclude each other
 /// anyway, and no lock is held across a run.
 #[derive(Debug, Default)]
-struct Place {
+struct Depot {
     held: Mutex<Held>,
     /// The runtime is back.
     back: Condvar,
@@ -70,20 +70,20 @@ impl Owned {
         let built = catch_unwind(AssertUnwindSafe(|| builder.build()));
         let runtime = built.map_err(|_| cannot_start(None))?.map_err(|e| cannot_start(Some(e)))?;
         let held = Held { runtime: Some(runtime), ..Held::default() };
-        Ok(Self { place: Arc::new(Place { held: Mutex::new(held), back: Condvar::new() }) })
+        Ok(Self { depot: Arc::new(Depot { held: Mutex::new(held), back: Condvar::new() }) })
     }
 
     pub(crate) fn handle(&self) -> Option<Handle> {
-        self.place.lock().runtime.as_ref().map(|runtime| runtime.handle().clone())
+        self.depot.held.lock().runtime.as_ref().map(|runtime| runtime.handle().clone())
     }
 
-    pub(crate) fn block_on(&self, handle: &Handle, drive: &mut Drive<'_>) -> Result<(), Error> {
-        if self.place.lock().guest.is_some() {
+    pub(crate) fn block_on(&self, handle: &Handle, main: &mut MainFuture<'_>) -> Result<(), Error> {
+        if self.depot.held.lock().guest.is_some() {
             // Beside the thread that drives it.
-            handle.block_on(drive);
+            handle.block_on(main);
             return Ok(());
         }
-        self.place.block_on(drive).ok_or_else(|| ErrorKind::LoopClosed.into())
+        self.depot.block_on(main).ok_or_else(|| ErrorKind::LoopClosed.into())
     }
 
     /// Has a thread drive the runtime, its reactor and its timers, until that is taken.
@@ -93,21 +93,20 @@ impl Owned {
     /// The system's, if it has no thread.
     pub(crate) fn become_guest(&self, handle: &Handle) -> io::Result<()> {
         let waits = handle.spawn(pending::<()>());
-        self.place.lock().guest = Some(waits.abort_handle());
-        let place = self.place.clone();
+        self.depot.held.lock().guest = Some(waits.abort_handle());
+        let depot = self.depot.clone();
         let name = thread::Builder::new().name("policy-guest".into());
-        let started = name.spawn(move || drop(place.block_on(waits)));
-        started.map(drop).inspect_err(|_| drop(self.place.lock().guest.take()))
+        let started = name.spawn(move || drop(depot.block_on(waits)));
+        started.map(drop).inspect_err(|_| drop(self.depot.held.lock().guest.take()))
     }
 
     /// Takes the runtime out; waits for it, at most for `limit`, if a thread drives it. If it
     /// does not come back in time, that thread shuts it down.
     pub(crate) fn take(&self, limit: Duration) -> Option<Runtime> {
-        let mut held = self.place.lock();
+        let mut held = self.depot.held.lock();
         if let Some(guest) = held.guest.take() {
             guest.abort();
-            let waited = self.place.back.wait_timeout_while(held, limit, |h| h.runtime.is_none());
-            held = waited.unwrap_or_else(PoisonError::into_inner).0;
+            held = self.depot.back.wait_for(held, limit, |held| held.runtime.is_none()).0;
         }
         held.is_given_up = true;
         held.runtime.take()
@@ -115,17 +114,17 @@ impl Owned {
 
     /// Lets the runtime go without shutting it down.
     pub(crate) fn leak(&self) {
-        mem::forget(self.place.clone());
+        mem::forget(self.depot.clone());
     }
 }
 
-impl Place {
+impl Depot {
     /// Drives the runtime until `future` is done; `None` if somebody else has it.
     fn block_on<F: Future>(&self, future: F) -> Option<F::Output> {
-        struct PutBack<'a>(&'a Place, Option<Runtime>);
+        struct PutBack<'a>(&'a Depot, Option<Runtime>);
         impl Drop for PutBack<'_> {
             fn drop(&mut self) {
-                let mut held = self.0.lock();
+                let mut held = self.0.held.lock();
                 match self.1.take() {
                     Some(runtime) if held.is_given_up => {
                         drop(held);
@@ -136,13 +135,9 @@ impl Place {
                 self.0.back.notify_all();
             }
         }
-        let runtime = self.lock().runtime.take();
+        let runtime = self.held.lock().runtime.take();
         let taken = PutBack(self, Some(runtime?));
         Some(taken.1.as_ref()?.block_on(future))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

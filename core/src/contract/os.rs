@@ -244,17 +244,21 @@ pub(crate) fn is_ready(io: BorrowedIo<'_>, interest: Interest) -> io::Result<usi
     }
 }
 
-/// Blocks this thread until one of several descriptors is readable, at its end, or broken.
+/// Blocks this thread until one of several descriptors is readable, at its end, or broken: at most
+/// so many milliseconds; -1 is for ever. Returns true if one is.
 ///
 /// # Errors
 /// Returns the error of `poll`, such as an interruption by a signal.
 #[cfg(unix)]
 #[doc(hidden)]
-pub fn wait_readable<const N: usize>(fds: [BorrowedIo<'_>; N]) -> io::Result<()> {
+pub fn wait_readable<const N: usize>(
+    fds: [BorrowedIo<'_>; N],
+    milliseconds: i32,
+) -> io::Result<bool> {
     let mut asked = fds.map(|fd| libc::pollfd { fd: raw(&fd), events: libc::POLLIN, revents: 0 });
     // SAFETY: as many entries as there are. There are few, so the count fits.
-    match unsafe { libc::poll(asked.as_mut_ptr(), N as libc::nfds_t, -1) } {
+    match unsafe { libc::poll(asked.as_mut_ptr(), N as libc::nfds_t, milliseconds) } {
         -1 => Err(io::Error::last_os_error()),
-        _ => Ok(()),
+        ready => Ok(ready > 0),
     }
 }

@@ -4,11 +4,12 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::clock::Outside;
+use crate::sync::{Condvar, Mutex};
 use crate::task::{self, JoinHandle, Task};
 use crate::{Error, EventLoop, budget, context};
 
@@ -127,11 +128,11 @@ impl Executor {
         &self,
         executor: Option<Arc<dyn BlockingExecutor>>,
     ) -> Option<Arc<dyn BlockingExecutor>> {
-        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), executor)
+        std::mem::replace(&mut *self.0.lock(), executor)
     }
 
     pub(crate) fn get(&self) -> Option<Arc<dyn BlockingExecutor>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
 }
 
@@ -217,39 +218,21 @@ impl Gauge {
     }
 
     fn wait(&self, limit: Duration, left: impl Fn(&Counts) -> usize) -> usize {
-        // A limit that no clock can hold is no limit.
-        let end = Instant::now().checked_add(limit);
-        let mut counts = self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if left(&counts) == 0 {
-                return 0;
-            }
-            let now = Instant::now();
-            let rest = match end {
-                Some(end) if end <= now => return left(&counts),
-                Some(end) => end - now,
-                None => Duration::from_secs(3600),
-            };
-            counts = self
-                .shared
-                .changed
-                .wait_timeout(counts, rest)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
+        let counts = self.shared.counts.lock();
+        left(&self.shared.changed.wait_for(counts, limit, |counts| left(counts) > 0).0)
     }
 }
 
 impl fmt::Debug for Gauge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counts = self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = self.shared.counts.lock();
         counts.fmt(f)
     }
 }
 
 impl Shared {
     fn change(&self, change: impl FnOnce(&mut Counts)) {
-        change(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.counts.lock());
         self.changed.notify_all();
     }
 }

@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use super::Ready;
 use super::schedule::Key;
-use crate::task::quietly;
+use crate::sync::{Mutex, quietly};
 use crate::{EventLoop, ExceptionContext, surroundings};
 
 /// A callback of any type, and what became of it. One allocation for everybody who
@@ -65,7 +65,7 @@ impl<F> Slot<F> {
     /// Changes the state. What is returned is used and dropped outside the lock:
     /// functions and their destructors may do anything.
     fn change<R>(&self, change: impl FnOnce(&mut State<F>) -> R) -> R {
-        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.state.lock())
     }
 }
 

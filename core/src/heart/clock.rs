@@ -7,12 +7,13 @@
 //! need not know about this.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::*};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::Ready;
+use crate::sync::{Mutex, wake};
 use crate::{Error, ErrorKind};
 
 /// How many clocks do not show the system's time: most programs never have one, and find
@@ -94,7 +95,7 @@ pub(super) enum Step {
 impl Clock {
     #[inline]
     pub(super) fn now(&self) -> Instant {
-        if self.mode.load(Acquire) == REAL { Instant::now() } else { self.lock().now() }
+        if self.mode.load(Acquire) == REAL { Instant::now() } else { self.state.lock().now() }
     }
 
     #[inline]
@@ -110,7 +111,7 @@ impl Clock {
             PAUSED => return None,
             _ => {}
         }
-        let Some((ours, real)) = self.lock().shift else { return Some(deadline) };
+        let Some((ours, real)) = self.state.lock().shift else { return Some(deadline) };
         let there = match deadline.checked_duration_since(ours) {
             Some(ahead) => real.checked_add(ahead),
             None => real.checked_sub(ours.duration_since(deadline)),
@@ -119,7 +120,7 @@ impl Clock {
     }
 
     pub(super) fn pause(&self, jumps: bool) -> Result<(), Error> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.closed {
             return Err(ErrorKind::LoopClosed.into());
         }
@@ -137,7 +138,7 @@ impl Clock {
 
     pub(super) fn resume(&self) -> Result<(), Error> {
         let ended = {
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             if state.pauses.pop().is_none() {
                 return Err(ErrorKind::NotPaused.into());
             }
@@ -152,7 +153,7 @@ impl Clock {
 
     pub(crate) fn close(&self) {
         let ended = {
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             state.closed = true;
             state.pauses.clear();
             self.end(&mut state)
@@ -172,7 +173,7 @@ impl Clock {
     /// Asks for time to be moved.
     pub(super) fn ask(&self, by: Duration, waker: &Waker) -> Result<Arc<Status>, Error> {
         let waker = waker.clone();
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.pauses.is_empty() {
             return Err(ErrorKind::NotPaused.into());
         }
@@ -191,7 +192,7 @@ impl Clock {
     pub(super) fn is_next(&self, status: &Arc<Status>, waker: &Waker) -> bool {
         // Before the lock, as what is dropped after it: either may run any code.
         let mut waker = waker.clone();
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let at = state.advances.iter().position(|it| Arc::ptr_eq(&it.status, status));
         if let Some(request) = at.and_then(|at| state.advances.get_mut(at)) {
             std::mem::swap(&mut request.waker, &mut waker);
@@ -203,7 +204,7 @@ impl Clock {
 
     /// Takes a request back.
     pub(super) fn withdraw(&self, status: &Arc<Status>) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let at = state.advances.iter().position(|it| Arc::ptr_eq(&it.status, status));
         let request = at.and_then(|at| state.advances.remove(at));
         drop(state);
@@ -213,7 +214,7 @@ impl Clock {
     /// Moves time towards what the next request wants: to `next`, if a timer is due
     /// before that.
     pub(super) fn advance(&self, next: Option<Instant>) -> Step {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let Some(now) = state.shift.map(|(now, _)| now).filter(|_| self.is_paused()) else {
             return Step::Stay;
         };
@@ -235,12 +236,12 @@ impl Clock {
     pub(super) fn may_jump(&self) -> bool {
         self.is_paused()
             && self.outside.load(SeqCst) == 0
-            && self.lock().pauses.last().is_some_and(|jumps| *jumps)
+            && self.state.lock().pauses.last().is_some_and(|jumps| *jumps)
     }
 
     pub(super) fn jump(&self, to: Instant) {
         if self.may_jump() {
-            self.lock().go_to(to);
+            self.state.lock().go_to(to);
         }
     }
 
@@ -251,10 +252,6 @@ impl Clock {
     /// Returns true if it was the last, and time may jump now.
     pub(super) fn leave_outside(&self) -> bool {
         self.outside.fetch_sub(1, SeqCst) == 1 && self.is_paused()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -289,8 +286,7 @@ impl Request {
     }
 
     fn over(self) {
-        let waker = self.end(OVER);
-        crate::task::quietly(|| waker.wake());
+        wake(self.end(OVER));
     }
 }
 

@@ -4,8 +4,9 @@ use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 use std::panic::Location;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use crate::sync::Mutex;
 use crate::{EventLoop, Handle, task};
 
 /// The handler that a loop calls for failures that no code waits for; see
@@ -163,7 +164,7 @@ impl ExceptionContext {
     /// ```
     pub fn with_panic_payload<R>(&self, f: impl FnOnce(&(dyn Any + Send)) -> R) -> Option<R> {
         let panic = self.panic.as_ref()?;
-        Some(f(&**panic.lock().unwrap_or_else(PoisonError::into_inner)))
+        Some(f(&**panic.lock()))
     }
 
     /// Returns true if the failure is a panic.
@@ -285,10 +286,10 @@ pub(crate) struct Handlers(Mutex<Option<ExceptionHandler>>);
 impl Handlers {
     /// Returns the one before, which is dropped outside the lock.
     pub(crate) fn replace(&self, handler: Option<ExceptionHandler>) -> Option<ExceptionHandler> {
-        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), handler)
+        std::mem::replace(&mut *self.0.lock(), handler)
     }
 
     pub(crate) fn get(&self) -> Option<ExceptionHandler> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
 }

@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 use super::Ready;
 use super::local_tasks::Part;
-use super::ready::Entry;
+use super::mail::Entry;
 
 thread_local! {
     /// The lane of the run on this thread. Without a destructor, so that it can be asked

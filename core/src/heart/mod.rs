@@ -4,8 +4,10 @@
 //! | file | knows |
 //! |---|---|
 //! | `ready` | all that is ready, in one queue, and who has to run it |
+//! | `mail` | what of it came from elsewhere, or while nobody drives |
 //! | `lane` | the part of that queue that the driving thread has for itself |
 //! | `turn` | one run: the main future, and batches of what is ready |
+//! | `main_future` | whether an executor has begun to poll the main future |
 //! | `local_tasks` | tasks that stay on the thread that drives their loop |
 //! | `callback` | one callback: called once, or cancelled |
 //! | `schedule` | all that comes later, in the order of deadlines |
@@ -16,6 +18,7 @@
 //! | `probe` | whether the reactor has seen all that was ready |
 //! | `pump` | the task that runs callbacks on a loop that drives itself |
 //! | `surroundings` | what tasks and callbacks keep of the place where they were made |
+//! | `threads` | a pool of threads, for jobs that block |
 //! | `keeper` | the task that fires the timers of such a loop |
 //!
 //! What is ready is run by one *driver* at a time: the run, on the thread that drives
@@ -36,6 +39,8 @@ mod keeper;
 mod lane;
 pub mod local;
 mod local_tasks;
+mod mail;
+mod main_future;
 mod moments;
 mod probe;
 mod pump;
@@ -44,6 +49,7 @@ mod schedule;
 mod state;
 pub mod surroundings;
 pub mod task;
+pub mod threads;
 mod timers;
 pub mod tracker;
 mod turn;
@@ -53,6 +59,7 @@ pub use advance::Advance;
 pub use callback::{Handle, TimerHandle};
 pub use calls::{AtEnd, ShutdownReport};
 pub use clock::{Outside, all_real};
+pub use main_future::MainFuture;
 pub use wait::{Wait, Waited};
 
 pub(crate) use callback::new;

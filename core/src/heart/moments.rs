@@ -6,10 +6,12 @@ use std::task::Waker;
 use std::time::Instant;
 
 use super::clock::{Clock, Step};
-use super::ready::{Entry, Ready, wake};
+use super::mail::Entry;
+use super::ready::Ready;
 use super::schedule::{Due, Key, Schedule};
 use super::{callback, keeper, lane};
 use crate::Error;
+use crate::sync::wake;
 
 impl Ready {
     #[inline]

@@ -6,11 +6,10 @@
 //! loop becomes closed: whatever comes later is refused, so that nothing can be lost in
 //! between.
 
-use std::collections::VecDeque;
 use std::mem;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicU8};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Wake, Waker};
 use std::thread::{self, ThreadId};
 
@@ -19,11 +18,13 @@ use slab::Slab;
 use super::callback;
 use super::clock::Clock;
 use super::lane::{self, Lane};
+use super::mail::{Driver, Entry, Mail, discard};
 use super::schedule::{Due, Schedule};
 use crate::EventLoop;
 use crate::heart::debug::Slow;
 use crate::local::Generation;
-use crate::task::{Home, Homed, JoinHandle, Scheduled, quietly};
+use crate::sync::{Mutex, quietly, wake};
+use crate::task::{Home, Homed, JoinHandle, Scheduled};
 
 /// The run should end.
 const STOP: u8 = 1;
@@ -57,46 +58,11 @@ pub(crate) struct Ready {
     pub(super) has_mail: AtomicBool,
     /// Somebody has waited for the loop's reactor, its timers or its threads.
     waits: AtomicBool,
-    mail: Mutex<Mail>,
+    pub(super) mail: Mutex<Mail>,
 }
 
 /// What tells the host of a loop that there is something to do.
 pub(crate) type Host = Box<dyn Fn() + Send + Sync>;
-
-/// Something that is ready.
-pub(super) enum Entry {
-    /// The main future of the run.
-    Main,
-    /// A task that was not polled yet.
-    Spawned(Homed),
-    /// A task that was woken.
-    Woken(Scheduled),
-    Call(callback::Entry),
-}
-
-struct Mail {
-    entries: VecDeque<Entry>,
-    /// The tasks that were polled and wait, under the keys that their cells remember.
-    /// With the run, while there is one.
-    living: Slab<Homed>,
-    driver: Driver,
-    /// Counts pumps, so that one that comes late knows that it is not the one.
-    pumps: u64,
-    /// The driver's.
-    /// Shared, since to clone a waker may run code that comes to this lock.
-    waker: Option<Arc<Waker>>,
-    /// A pump is running a batch.
-    busy: bool,
-    closed: bool,
-}
-
-/// Who runs what is ready.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Driver {
-    Nobody,
-    Run,
-    Pump(u64),
-}
 
 impl Ready {
     pub(crate) fn new(runs_tasks: bool, debug: bool) -> Arc<Self> {
@@ -116,15 +82,7 @@ impl Ready {
             asleep: AtomicBool::new(false),
             has_mail: AtomicBool::new(false),
             waits: AtomicBool::new(false),
-            mail: Mutex::new(Mail {
-                entries: VecDeque::new(),
-                living: Slab::new(),
-                driver: Driver::Nobody,
-                pumps: 0,
-                waker: None,
-                busy: false,
-                closed: false,
-            }),
+            mail: Mutex::new(Mail::new()),
         })
     }
 
@@ -262,7 +220,7 @@ impl Ready {
             mem::forget(entry);
             return Ok(());
         }
-        let mut mail = self.lock();
+        let mut mail = self.mail.lock();
         if mail.closed {
             return Err(entry);
         }
@@ -289,7 +247,7 @@ impl Ready {
 
     fn ring_driver(&self) {
         if self.asleep.load(SeqCst) && self.asleep.swap(false, SeqCst) {
-            let waker = self.lock().waker.clone();
+            let waker = self.mail.lock().waker.clone();
             wake_shared(waker);
         }
     }
@@ -317,7 +275,7 @@ impl Ready {
 
     /// Returns true if nothing is ready.
     pub(crate) fn is_idle(&self) -> bool {
-        self.lock().entries.is_empty()
+        self.mail.lock().entries.is_empty()
     }
 
     /// Returns the pump that has to be started, if one has to.
@@ -325,7 +283,7 @@ impl Ready {
         if self.runs_tasks() {
             return None;
         }
-        self.lock().start_pump(true)
+        self.mail.lock().start_pump(true)
     }
 
     /// Makes the run the driver, until [`end_run`](Self::end_run), and gives it what is
@@ -334,7 +292,7 @@ impl Ready {
         self.main.store(true, Relaxed);
         self.driven.store(true, SeqCst);
         self.is_told.store(false, SeqCst);
-        let mut mail = self.lock();
+        let mut mail = self.mail.lock();
         mail.driver = Driver::Run;
         let former = mail.waker.take();
         let living = mem::take(&mut mail.living);
@@ -359,7 +317,7 @@ impl Ready {
         self.asleep.store(false, SeqCst);
         let mut left = lane.queue.take();
         left.retain(|entry| !matches!(entry, Entry::Main));
-        let mut mail = self.lock();
+        let mut mail = self.mail.lock();
         mail.driver = Driver::Nobody;
         let waker = mail.waker.take();
         if mail.closed {
@@ -381,7 +339,7 @@ impl Ready {
 
     /// Moves what came from elsewhere into the lane.
     pub(super) fn collect(&self, lane: &Lane) {
-        let mut mail = self.lock();
+        let mut mail = self.mail.lock();
         // Cleared under the lock, under which it is set for what is there.
         self.has_mail.store(false, SeqCst);
         if !mail.busy {
@@ -409,7 +367,7 @@ impl Ready {
     /// Leaves the waker of `driver`. Returns false if it is not the driver any more.
     pub(super) fn register(&self, driver: Driver, waker: Waker) -> bool {
         let waker = Arc::new(waker);
-        let mut mail = self.lock();
+        let mut mail = self.mail.lock();
         let drives = mail.driver == driver && !mail.closed;
         let old = match drives {
             true => mail.waker.replace(waker),
@@ -431,73 +389,13 @@ impl Ready {
         true
     }
 
-    /// Takes the callbacks that `pump` has to run now. `None` if there is nothing to do
-    /// for it: somebody else drives.
-    pub(super) fn begin_batch(&self, pump: Driver) -> Option<VecDeque<callback::Entry>> {
-        let mut mail = self.lock();
-        if mail.driver != pump {
-            return None;
-        }
-        mail.busy = true;
-        self.has_mail.store(false, SeqCst);
-        let mut batch = VecDeque::new();
-        // What else is there waits for a run: tasks that stay on its thread.
-        for entry in mem::take(&mut mail.entries) {
-            match entry {
-                Entry::Call(call) => batch.push_back(call),
-                other => mail.entries.push_back(other),
-            }
-        }
-        Some(batch)
-    }
-
-    pub(super) fn end_batch(&self, pump: Driver) {
-        let mut mail = self.lock();
-        mail.busy = false;
-        if mail.driver != pump {
-            // A run has begun meanwhile, and left the mail alone.
-            self.has_mail.store(true, SeqCst);
-            drop(mail);
-            self.ring();
-        }
-    }
-
-    /// Returns true if `pump` may end: it is not the driver any more, or there is
-    /// nothing to drive.
-    pub(super) fn end_pump(&self, pump: Driver) -> bool {
-        let mut mail = self.lock();
-        if mail.driver != pump {
-            return true;
-        }
-        if mail.has_calls() {
-            return false;
-        }
-        mail.driver = Driver::Nobody;
-        let waker = mail.waker.take();
-        drop(mail);
-        quietly(|| drop(waker));
-        true
-    }
-
-    /// Takes a pump that was dropped for what it is. What is left waits for the next
-    /// driver.
-    pub(super) fn forget_pump(&self, pump: Driver) {
-        let mut mail = self.lock();
-        if mail.driver == pump {
-            mail.driver = Driver::Nobody;
-            let waker = mail.waker.take();
-            drop(mail);
-            quietly(|| drop(waker));
-        }
-    }
-
     /// Cancels all that waits, on this thread, and takes no more. What a run has, which
     /// is under way, goes when that ends.
     pub(crate) fn close(&self) {
         self.closed.store(true, SeqCst);
         self.clock.close();
         let (entries, living, waker) = {
-            let mut mail = self.lock();
+            let mut mail = self.mail.lock();
             mail.closed = true;
             let entries = mem::take(&mut mail.entries);
             (entries, mem::take(&mut mail.living), mail.waker.take())
@@ -520,16 +418,12 @@ impl Ready {
     pub(crate) fn forget(&self) {
         self.closed.store(true, SeqCst);
         self.schedule.forget();
-        if let Ok(mut mail) = self.mail.try_lock() {
+        if let Some(mut mail) = self.mail.try_lock() {
             mail.closed = true;
             mem::forget(mem::take(&mut mail.entries));
             mem::forget(mem::take(&mut mail.living));
             mem::forget(mail.waker.take());
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Mail> {
-        self.mail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -557,41 +451,8 @@ impl Wake for Ready {
     }
 }
 
-impl Mail {
-    fn has_calls(&self) -> bool {
-        self.entries.iter().any(|entry| matches!(entry, Entry::Call(_)))
-    }
-
-    fn start_pump(&mut self, pumped: bool) -> Option<Driver> {
-        if !pumped || self.closed || self.driver != Driver::Nobody || !self.has_calls() {
-            return None;
-        }
-        self.pumps += 1;
-        self.driver = Driver::Pump(self.pumps);
-        Some(self.driver)
-    }
-}
-
-/// Drops what will not be run: tasks are cancelled so, callbacks are told.
-fn discard(entries: VecDeque<Entry>, living: Slab<Homed>) {
-    for entry in entries {
-        if let Entry::Call(call) = &entry {
-            callback::discard(call);
-        }
-        drop(entry);
-    }
-    drop(living);
-}
-
 fn wake_shared(waker: Option<Arc<Waker>>) {
     if let Some(waker) = waker {
         quietly(move || waker.wake_by_ref());
-    }
-}
-
-pub(super) fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        // A waker is foreign code: one that panics harms nobody else.
-        quietly(|| waker.wake());
     }
 }

@@ -7,15 +7,14 @@
 //! due in all of them.
 
 use std::cell::Cell;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::Instant;
 
 use super::callback;
 use super::timers::{self, Wheel};
-use crate::task::quietly;
-use crate::wakers;
+use crate::sync::{Mutex, quietly, wake, wakers};
 
 const SHARDS: usize = 8;
 
@@ -79,13 +78,13 @@ impl Schedule {
         let shards = self.shards.get_or_init(|| self.make());
         let shard = if shards.len() == 1 { 0 } else { this_shard() };
         #[allow(clippy::indexing_slicing, reason = "a thread's number is below that of shards")]
-        let key = shards[usize::from(shard)].lock().insert(deadline, due);
+        let key = shards[usize::from(shard)].0.lock().insert(deadline, due);
         Key { key, shard }
     }
 
     /// Returns false if the timer has fired.
     pub(super) fn reset(&self, key: Key, deadline: Instant) -> bool {
-        self.shard(key).is_some_and(|shard| shard.lock().reset(key.key, deadline))
+        self.shard(key).is_some_and(|shard| shard.0.lock().reset(key.key, deadline))
     }
 
     /// Has `waker` woken instead. Returns false if the timer has fired.
@@ -94,7 +93,7 @@ impl Schedule {
         let Some(shard) = self.shard(key) else { return false };
         let mut clone = None;
         loop {
-            let mut wheel = shard.lock();
+            let mut wheel = shard.0.lock();
             match wheel.payload_mut(key.key) {
                 Some(Due::Wake(held)) if !held.will_wake(waker) => {
                     // To clone a waker or to drop one may run anything, also what comes to
@@ -117,32 +116,32 @@ impl Schedule {
 
     #[inline]
     pub(super) fn remove(&self, key: Key) {
-        let removed = self.shard(key).and_then(|shard| shard.lock().remove(key.key));
+        let removed = self.shard(key).and_then(|shard| shard.0.lock().remove(key.key));
         quietly(|| drop(removed));
     }
 
     /// Takes out what is due by `now`.
     pub(super) fn fire(&self, now: Instant, due: &mut Vec<Due>) {
         for shard in self.all() {
-            shard.lock().fire(now, due, AT_ONCE);
+            shard.0.lock().fire(now, due, AT_ONCE);
         }
     }
 
     /// Returns when to fire next: the earliest deadline, or earlier.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.all().filter_map(|shard| shard.lock().next()).min()
+        self.all().filter_map(|shard| shard.0.lock().next()).min()
     }
 
     /// Returns the earliest deadline.
     pub(super) fn earliest(&self) -> Option<Instant> {
-        self.all().filter_map(|shard| shard.lock().earliest_exact()).min()
+        self.all().filter_map(|shard| shard.0.lock().earliest_exact()).min()
     }
 
     /// Takes all out.
     pub(super) fn drain(&self) -> Vec<Due> {
         let mut due = Vec::new();
         for shard in self.all() {
-            shard.lock().drain(&mut due);
+            shard.0.lock().drain(&mut due);
         }
         due
     }
@@ -150,7 +149,7 @@ impl Schedule {
     /// Leaves everything to itself, in a forked child.
     pub(super) fn forget(&self) {
         for Shard(wheel) in self.all() {
-            if let Ok(mut wheel) = wheel.try_lock() {
+            if let Some(mut wheel) = wheel.try_lock() {
                 std::mem::forget(std::mem::replace(&mut *wheel, Wheel::new(self.origin)));
             }
         }
@@ -163,7 +162,7 @@ impl Schedule {
 
     pub(super) fn keeper_ended(&self) {
         self.has_keeper.store(false, Release);
-        let waker = self.keeper().take();
+        let waker = self.keeper.lock().take();
         quietly(|| drop(waker));
     }
 
@@ -171,7 +170,7 @@ impl Schedule {
     /// earlier may have come meanwhile.
     pub(super) fn keeper_sleeps(&self, next: Option<Instant>, waker: &Waker) -> Option<Instant> {
         let mut clone = None;
-        while !wakers::leave(self.keeper(), |keeper| keeper, &mut clone, waker) {}
+        while !wakers::leave(self.keeper.lock(), |keeper| keeper, &mut clone, waker) {}
         self.armed.store(next.map_or(u64::MAX, |next| self.nanos(next)), SeqCst);
         // After that, whoever adds an earlier one wakes the keeper; what was added before
         // is found now.
@@ -194,19 +193,13 @@ impl Schedule {
     pub(super) fn wake_keeper(&self) {
         // Taken: to clone it may run code that comes here. The keeper leaves it again
         // before it sleeps.
-        let waker = self.keeper().take();
-        if let Some(waker) = waker {
-            quietly(|| waker.wake());
-        }
+        let waker = self.keeper.lock().take();
+        wake(waker);
     }
 
     fn nanos(&self, at: Instant) -> u64 {
         let since = at.saturating_duration_since(self.origin).as_nanos();
         u64::try_from(since).unwrap_or(u64::MAX - 1)
-    }
-
-    fn keeper(&self) -> MutexGuard<'_, Option<Waker>> {
-        self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn all(&self) -> impl Iterator<Item = &Shard> {
@@ -216,13 +209,6 @@ impl Schedule {
     #[inline]
     fn shard(&self, key: Key) -> Option<&Shard> {
         self.shards.get()?.get(usize::from(key.shard))
-    }
-}
-
-impl Shard {
-    #[inline]
-    fn lock(&self) -> MutexGuard<'_, Wheel<Due>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::task::{self, AbortHandle, Id, Task};
 
 /// Knows the tasks that are alive. Takes a lock when a task begins and another when it ends, one of
@@ -112,7 +113,7 @@ impl Tracker {
     /// assert_eq!(tracker.len(), 1);
     /// ```
     pub fn len(&self) -> usize {
-        self.shared.shards.iter().map(|shard| lock(shard).alive.len()).sum()
+        self.shared.shards.iter().map(|shard| shard.lock().alive.len()).sum()
     }
 
     /// Returns true if no task is alive.
@@ -145,7 +146,7 @@ impl Tracker {
     pub fn abort_all(&self, limit: Duration) -> usize {
         for shard in &self.shared.shards {
             let aborts: Vec<_> = {
-                let mut shard = lock(shard);
+                let mut shard = shard.lock();
                 shard.closed = true;
                 shard.alive.values().cloned().collect()
             };
@@ -153,24 +154,9 @@ impl Tracker {
             aborts.iter().for_each(AbortHandle::abort);
         }
         let limit = if self.is_inside() { Duration::ZERO } else { limit };
-        // A limit that no clock can hold is no limit.
-        let end = Instant::now().checked_add(limit);
-        let mut waiting = lock(&self.shared.waiting);
-        loop {
-            let left = self.len();
-            let rest =
-                end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
-            if left == 0 || rest.is_zero() {
-                return left;
-            }
-            let rest = rest.min(Duration::from_secs(3600));
-            waiting = self
-                .shared
-                .ended
-                .wait_timeout(waiting, rest)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
+        let waiting = self.shared.waiting.lock();
+        let _waiting = self.shared.ended.wait_for(waiting, limit, |_| !self.is_empty());
+        self.len()
     }
 }
 
@@ -184,12 +170,8 @@ impl Tracker {
 impl Shared {
     #[allow(clippy::indexing_slicing, reason = "a remainder is less than its divisor")]
     fn shard(&self, id: Id) -> MutexGuard<'_, Shard> {
-        lock(&self.shards[id.as_usize() % SHARDS])
+        self.shards[id.as_usize() % SHARDS].lock()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A [`Task`] that a [`Tracker`] tracks.
@@ -231,7 +213,7 @@ impl Drop for Tracked {
         };
         drop(removed);
         if closed {
-            let _waiting = lock(&self.shared.waiting);
+            let _waiting = self.shared.waiting.lock();
             self.shared.ended.notify_all();
         }
     }

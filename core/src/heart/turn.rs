@@ -16,9 +16,11 @@ use std::time::Instant;
 use slab::Slab;
 
 use super::lane::{self, Driving, Lane};
+use super::mail::{Driver, Entry};
 use super::probe::Probe;
-use super::ready::{Driver, Entry, Ready};
+use super::ready::Ready;
 use super::{callback, executors, local_tasks, pump};
+use crate::sync::wakers::WakerId;
 use crate::task::{Homed, Scheduled};
 use crate::{EventLoop, ExceptionContext, Timer, budget};
 
@@ -52,7 +54,7 @@ pub(crate) struct Turn<'a, P> {
     /// The addresses of the waker that was left with the queue. Not `will_wake`:
     /// executors lend wakers whose clones have another table (tokio's `block_on`), so
     /// that it says no every time.
-    registered: Option<(usize, usize)>,
+    registered: WakerId,
     location: &'static Location<'static>,
 }
 
@@ -88,7 +90,7 @@ impl<'a, P: FnMut(&mut Context<'_>) -> Poll<()>> Turn<'a, P> {
             alarm: Alarm::default(),
             ran: 0,
             idle: Idle::default(),
-            registered: None,
+            registered: WakerId::default(),
             location,
         }
     }
@@ -214,9 +216,8 @@ impl<'a, P: FnMut(&mut Context<'_>) -> Poll<()>> Turn<'a, P> {
 
     /// Returns true if there is nothing to do until somebody wakes `waker`.
     fn sleeps(&mut self, waker: &Waker) -> bool {
-        let address = (waker.data() as usize, std::ptr::from_ref(waker.vtable()) as usize);
-        if self.registered != Some(address) {
-            self.register(waker, address);
+        if self.registered != WakerId::of(waker) {
+            self.register(waker);
         }
         if self.ready.runs_tasks() {
             let next = self.ready.next_alarm();
@@ -261,11 +262,9 @@ impl<'a, P: FnMut(&mut Context<'_>) -> Poll<()>> Turn<'a, P> {
 
     /// Leaves the waker where whoever adds something finds it.
     #[cold]
-    fn register(&mut self, waker: &Waker, address: (usize, usize)) {
+    fn register(&mut self, waker: &Waker) {
         let clone = waker.clone();
-        // A clone with the same data keeps it alive, so that the address is not used
-        // again; else it may come to mean another waker.
-        self.registered = (clone.data() == waker.data()).then_some(address);
+        self.registered = WakerId::kept(waker, &clone);
         self.ready.register(Driver::Run, clone);
     }
 }
@@ -425,8 +424,7 @@ impl Idle {
 #[derive(Default)]
 pub(super) struct Alarm {
     timer: Option<(Instant, Timer)>,
-    /// By which addresses the waker is known that it has.
-    waker: (usize, usize),
+    waker: WakerId,
 }
 
 impl Alarm {
@@ -439,20 +437,19 @@ impl Alarm {
         cx: &mut Context<'_>,
     ) {
         let Some(next) = next else { return };
-        let waker = cx.waker();
-        let address = (waker.data() as usize, std::ptr::from_ref(waker.vtable()) as usize);
+        let known = WakerId::of(cx.waker());
         if let Some((at, _)) = &self.timer {
             // One for this very moment, too, may have come: what is due then and was added since,
             // or was more than fires at once, needs another.
             let is_ahead = *at <= next && *at > Instant::now();
-            if is_ahead && self.waker == address {
+            if is_ahead && self.waker == known {
                 return;
             }
             if !is_ahead {
                 self.timer = None;
             }
         }
-        self.waker = address;
+        self.waker = known;
         let timer = match &mut self.timer {
             Some((_, timer)) => timer,
             none => match event_loop.timer(next) {

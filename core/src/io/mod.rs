@@ -2,6 +2,7 @@
 //! source, and operations on loops that only know readiness.
 
 mod calls;
+mod io_callbacks;
 #[cfg(feature = "proactor")]
 #[doc(hidden)]
 pub mod peer;
@@ -10,10 +11,8 @@ mod proactor;
 mod selector_handle;
 #[cfg_attr(not(feature = "proactor"), allow(dead_code, reason = "who leaves is a proactor"))]
 mod shared;
-mod sync;
 #[cfg_attr(not(feature = "proactor"), allow(dead_code, reason = "who leaves is a proactor"))]
 mod waiters;
-mod watch;
 
 #[cfg(feature = "proactor")]
 pub use proactor::ProactorHandle;

@@ -1,5 +1,5 @@
-//! How a peer can make an accept or a receive fail, without a fault of this side. Every loop has to
-//! know this, whether it waits for readiness or completion.
+//! How connections begin, and how a peer can make an accept or a receive fail, without a fault of
+//! this side. Every loop has to know this, whether it waits for readiness or completion.
 
 use std::io;
 
@@ -23,6 +23,43 @@ pub fn accept(io: &BorrowedIo<'_>) -> io::Result<(Socket, SockAddr)> {
         connection.set_cloexec(true)?;
         let _gone = connection.set_nosigpipe(true);
         Ok((connection, peer))
+    }
+}
+
+/// Begins to connect a socket that is non-blocking, and returns true if that was all.
+///
+/// # Errors
+/// Returns the error of the system, but none for an attempt that goes on by itself.
+pub fn begin_connect(socket: &SockRef<'_>, to: &SockAddr) -> io::Result<bool> {
+    #[cfg(unix)]
+    let goes_on = |error: &io::Error| {
+        matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EALREADY | libc::EINTR))
+    };
+    #[cfg(windows)]
+    let goes_on = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
+    match socket.connect(to) {
+        Ok(()) => Ok(true),
+        Err(error) if goes_on(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Says how a connection came out.
+///
+/// # Errors
+/// Returns the error of the system, and `WouldBlock` if the connection is not made yet.
+pub fn is_connected(io: &BorrowedIo<'_>) -> io::Result<()> {
+    let socket = SockRef::from(io);
+    if let Some(error) = socket.take_error()? {
+        return Err(error);
+    }
+    match socket.peer_addr() {
+        Ok(_) => Ok(()),
+        // Readiness that comes too early is told apart by this.
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
-use super::watch::{Watch, Watches};
+use super::io_callbacks::{IoCallback, IoCallbacks};
 use crate::budget::Once;
 use crate::os::{self, NamesIo, OwnedIo, RawIo};
 use crate::{AtEnd, Error, ErrorKind, EventLoop, Interest, Source, context};
@@ -232,15 +232,15 @@ impl SelectorHandle {
         interest: Interest,
         callback: Box<dyn FnMut() + Send>,
     ) -> Result<(), Error> {
-        let watch = Arc::new(Watch::new(self.duplicate(io)?, callback, Location::caller()));
+        let watch = Arc::new(IoCallback::new(self.duplicate(io)?, callback, Location::caller()));
         let (event_loop, theirs) = (Arc::downgrade(&self.event_loop), watch.clone());
         // In the table before it runs: its first call may remove it.
-        let watches = Watches::of(&self.event_loop)?;
+        let watches = IoCallbacks::of(&self.event_loop)?;
         watches.insert((io, interest), watch.clone());
         let (task, accepted) = self.event_loop.start_task(async move {
             theirs.run(&event_loop, interest).await;
             if let Some(event_loop) = event_loop.upgrade() {
-                if let Ok(watches) = Watches::of(&event_loop) {
+                if let Ok(watches) = IoCallbacks::of(&event_loop) {
                     watches.forget((io, interest), &theirs);
                 }
             }
@@ -250,7 +250,7 @@ impl SelectorHandle {
     }
 
     fn remove(&self, io: RawIo, interest: Interest) -> bool {
-        Watches::of(&self.event_loop).is_ok_and(|watches| watches.remove((io, interest)))
+        IoCallbacks::of(&self.event_loop).is_ok_and(|watches| watches.remove((io, interest)))
     }
 
     fn readiness(&self, io: RawIo, interest: Interest) -> Readiness {

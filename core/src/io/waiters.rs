@@ -15,12 +15,12 @@
 //! `tests/models` looks at this file under a model checker.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-use super::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, PoisonError, SeqCst};
 use crate::heart::executors::is_executors;
+use crate::sync::wakers::WakerId;
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, MutexGuard, SeqCst, wake};
 
 /// Who waits for one direction.
 pub(super) struct Waiters {
@@ -101,11 +101,9 @@ impl Waiters {
 
     /// Takes a waker out of the queue: who left it waits no more.
     pub(super) fn leave(&self, waker: &Waker) {
-        let relay = self.lock().relay.clone();
-        if let Some(left) = relay.and_then(|relay| relay.lock().take(waker)) {
-            // Another part of the same task may wait with the same waker.
-            wake(left);
-        }
+        let relay = self.slot.lock().relay.clone();
+        // Another part of the same task may wait with the same waker.
+        wake(relay.and_then(|relay| relay.0.lock().take(waker)));
     }
 
     /// Returns the version, if the waker is the sole waiter's: then the source may be
@@ -113,7 +111,7 @@ impl Waiters {
     #[inline]
     pub(super) fn knows(&self, waker: &Waker) -> Option<usize> {
         let version = self.version.load(SeqCst);
-        let (data, table) = addresses(waker);
+        let WakerId { data, table } = WakerId::of(waker);
         // All of one moment: the version is the same after as before. The clone in the
         // slot keeps what the addresses mean.
         let is_known = self.data.load(SeqCst) == data
@@ -126,7 +124,7 @@ impl Waiters {
     fn come(&self, waker: &Waker) -> Turn {
         // Before the lock, and dropped after it: either may run any code.
         let mut clone = is_executors(waker).then(|| waker.clone());
-        let mut slot = self.lock();
+        let mut slot = self.slot.lock();
         if slot.is_relayed {
             return self.come_to_relay(slot, waker, &mut clone);
         }
@@ -139,16 +137,14 @@ impl Waiters {
             slot.is_contested |= waited;
             drop(slot);
             // Most often it waits no more: a task has given the source to another.
-            if let Some(former) = former.filter(|_| waited) {
-                wake(former);
-            }
+            wake(former.filter(|_| waited));
             return Turn::Direct(version);
         }
         let (former, waited, _) = self.change(&mut slot, None);
         slot.is_relayed = true;
         slot.calm = 0;
         let relay = slot.relay.get_or_insert_default().clone();
-        let mut queue = relay.lock();
+        let mut queue = relay.0.lock();
         let gone = if waited {
             queue.wakers.extend(former);
             None
@@ -168,7 +164,7 @@ impl Waiters {
         clone: &mut Option<Waker>,
     ) -> Turn {
         let relay = slot.relay.get_or_insert_default().clone();
-        let mut queue = relay.lock();
+        let mut queue = relay.0.lock();
         slot.calm = if queue.wakers.is_empty() { slot.calm.saturating_add(1) } else { 0 };
         let Some(clone) = clone.take_if(|_| slot.calm >= CALM) else {
             let wakes = queue.wakes;
@@ -202,14 +198,14 @@ impl Waiters {
     fn end_relayed(&self, relay: &Relay, wakes: usize, waits: Option<&Waker>) -> bool {
         // Before the lock, and dropped after it: either may run any code.
         let mut clone = waits.cloned();
-        let mut queue = relay.lock();
+        let mut queue = relay.0.lock();
         if queue.wakes == wakes {
             queue.join(&mut clone);
             return true;
         }
         drop(queue);
         // The relay may be in the source now instead of a sole waiter.
-        if !self.lock().is_relayed {
+        if !self.slot.lock().is_relayed {
             self.wake_all();
         }
         false
@@ -217,13 +213,11 @@ impl Waiters {
 
     #[cold]
     pub(super) fn wake_all(&self) {
-        let mut slot = self.lock();
+        let mut slot = self.slot.lock();
         let (sole, _, _) = self.change(&mut slot, None);
         let relay = slot.relay.clone();
         drop(slot);
-        if let Some(sole) = sole {
-            wake(sole);
-        }
+        wake(sole);
         if let Some(relay) = relay {
             relay.wake_by_ref();
         }
@@ -236,11 +230,8 @@ impl Waiters {
         slot: &mut Slot,
         waker: Option<(&Waker, Waker)>,
     ) -> (Option<Waker>, bool, usize) {
-        let (data, table) = match &waker {
-            // Not the clone's: executors lend wakers whose clones have another table.
-            Some((lent, clone)) if lent.data() == clone.data() => addresses(lent),
-            _ => (0, 0),
-        };
+        let known = waker.as_ref().map(|(lent, clone)| WakerId::kept(lent, clone));
+        let WakerId { data, table } = known.unwrap_or_default();
         self.version.fetch_add(1, SeqCst);
         // After the version: see `end`.
         let waited = self.waits.swap(false, SeqCst);
@@ -250,14 +241,6 @@ impl Waiters {
         let version = self.version.fetch_add(1, SeqCst).wrapping_add(1);
         (former, waited, version)
     }
-
-    fn lock(&self) -> MutexGuard<'_, Slot> {
-        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn addresses(waker: &Waker) -> (usize, usize) {
-    (waker.data() as usize, std::ptr::from_ref(waker.vtable()) as usize)
 }
 
 /// What the source is given where several wait: wakes all who are in the queue.
@@ -269,13 +252,6 @@ struct Queue {
     wakers: VecDeque<Waker>,
     /// How often it woke: what happened since somebody looked.
     wakes: usize,
-}
-
-impl Relay {
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        // Whole between any two statements: also after a panic.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Queue {
@@ -297,26 +273,16 @@ impl Wake for Relay {
 
     fn wake_by_ref(self: &Arc<Self>) {
         let mut left = {
-            let mut queue = self.lock();
+            let mut queue = self.0.lock();
             queue.wakes = queue.wakes.wrapping_add(1);
             queue.wakers.len()
         };
         // One by one, from the front: outside the lock, and without a list of their own.
         // Who comes back meanwhile is behind them, and waits for the next time.
         while left > 0 {
-            let Some(waker) = self.lock().wakers.pop_front() else { break };
+            let Some(waker) = self.0.lock().wakers.pop_front() else { break };
             wake(waker);
             left -= 1;
         }
-    }
-}
-
-/// Wakes. A waker that panics must not end the reactor that calls it: tokio's ends with
-/// its loop.
-fn wake(waker: Waker) {
-    if catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
-        log::error!(
-            "the waker of a task that waits for I/O panicked; the others are not concerned"
-        );
     }
 }

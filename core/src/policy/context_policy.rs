@@ -3,13 +3,14 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::thread;
 
 use super::exclusive::Exclusive;
 use super::keys::Key;
 use super::provided::make_provided;
 use super::{Context, ContextKey, IntoContext, WatcherSlot};
+use crate::sync::Mutex;
 use crate::{ChildWatcher, CurrentLoop, Error, ErrorKind, EventLoop, EventLoopPolicy, local, task};
 
 /// Creates event loops.
@@ -189,7 +190,7 @@ impl ContextPolicy {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn contexts(&self) -> usize {
-        let table = self.slots.lock();
+        let table = self.slots.0.lock();
         let gone = table.objects.iter().filter(|key| key.is_gone()).count();
         table.loops.len() - gone
     }
@@ -217,7 +218,7 @@ impl EventLoopPolicy for ContextPolicy {
     fn current(&self) -> Result<CurrentLoop, Error> {
         // Before the lock: naming the context may be user code.
         let key = self.context.current();
-        let found = self.slots.lock().loops.get(&key).cloned();
+        let found = self.slots.0.lock().loops.get(&key).cloned();
         Ok(match found {
             Some(Some(event_loop)) => CurrentLoop::Set(event_loop),
             None if !self.context.main_thread_only() || local::is_main_thread() => {
@@ -239,7 +240,7 @@ impl EventLoopPolicy for ContextPolicy {
         if !self.loops.is_self_driving() {
             return Ok(None);
         }
-        let mut background = self.background.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut background = self.background.lock();
         if let Some(event_loop) = &*background {
             if event_loop.state().check_open().is_ok() {
                 return Ok(Some(event_loop.clone()));
@@ -289,13 +290,9 @@ impl fmt::Debug for ContextPolicy {
 }
 
 impl Slots {
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn set(self: &Arc<Self>, key: ContextKey, event_loop: Option<Arc<dyn EventLoop>>) {
         let (former, gone) = {
-            let mut table = self.lock();
+            let mut table = self.0.lock();
             let gone = table.take_gone();
             let former = table.loops.insert(key.clone(), event_loop);
             if former.is_none() && matches!(key.0, Key::Object(_)) {
@@ -351,7 +348,7 @@ fn remove(slots: &Weak<Slots>, key: &ContextKey) {
     let Some(slots) = slots.upgrade() else { return };
     // A statement of its own, so that the lock is free when the loop is dropped:
     // that may run user code that asks again.
-    let removed = slots.lock().loops.remove(key);
+    let removed = slots.0.lock().loops.remove(key);
     drop(removed);
 }
 

@@ -1,7 +1,8 @@
 //! A section that one thread at a time is in, as deep as it likes.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
+
+use crate::sync::Mutex;
 
 /// A lock that the thread which holds it may take again: making a loop may ask for
 /// the loop of another context.
@@ -14,11 +15,11 @@ pub(super) struct Exclusive {
 impl Exclusive {
     pub(super) fn run<R>(&self, f: impl FnOnce() -> R) -> R {
         let me = thread::current().id();
-        if *lock(&self.owner) == Some(me) {
+        if *self.owner.lock() == Some(me) {
             return f();
         }
-        let _section = lock(&self.section);
-        *lock(&self.owner) = Some(me);
+        let _section = self.section.lock();
+        *self.owner.lock() = Some(me);
         let _leave = Leave(&self.owner);
         f()
     }
@@ -28,10 +29,6 @@ struct Leave<'a>(&'a Mutex<Option<ThreadId>>);
 
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
-        *lock(self.0) = None;
+        *self.0.lock() = None;
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

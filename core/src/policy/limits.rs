@@ -1,7 +1,9 @@
-//! Limits on what a caller may ask for: a number that comes from a name, an environment variable or
-//! a configuration must not be able to end the process.
+//! What a user may ask of the threads of a loop: a number that comes from a name, an environment
+//! variable or a configuration must not be able to end the process.
 
+use std::fmt;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::thread;
 
 use crate::{Error, ErrorKind};
@@ -31,5 +33,46 @@ pub fn worker_threads(asked: usize) -> Result<NonZeroUsize, Error> {
             ErrorKind::InvalidInput,
             "0 worker threads can't run a loop; ask for at least 1",
         )),
+    }
+}
+
+/// What a user asks of the threads of a loop. `None` leaves the choice to the executor.
+#[derive(Clone, Default)]
+pub struct ThreadOptions {
+    pub name: Option<String>,
+    pub stack_size: Option<usize>,
+    pub on_start: Option<Hook>,
+    pub on_stop: Option<Hook>,
+}
+
+pub type Hook = Arc<dyn Fn() + Send + Sync>;
+
+impl ThreadOptions {
+    /// Returns true if nothing is asked for.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self { name: None, stack_size: None, on_start: None, on_stop: None })
+    }
+
+    /// Checks what can be known before a thread starts.
+    ///
+    /// # Errors
+    /// Returns [`ErrorKind::InvalidInput`] for a name that contains NUL, on which std panics.
+    pub fn check(&self) -> Result<(), Error> {
+        match &self.name {
+            Some(name) if name.contains('\0') => Err(Error::new(
+                ErrorKind::InvalidInput,
+                "the name of a thread can't contain NUL; leave it out",
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for ThreadOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadOptions")
+            .field("name", &self.name)
+            .field("stack_size", &self.stack_size)
+            .finish_non_exhaustive()
     }
 }

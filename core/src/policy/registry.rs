@@ -4,9 +4,10 @@
 //! it: once a policy is replaced, no caller sees it any more.
 
 use std::cell::RefCell;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 
 use crate::EventLoopPolicy;
+use crate::sync::whole;
 
 static POLICY: RwLock<Option<Arc<dyn EventLoopPolicy>>> = RwLock::new(None);
 
@@ -35,10 +36,10 @@ pub fn get_or_init(default: impl FnOnce() -> Arc<dyn EventLoopPolicy>) -> Arc<dy
     if let Ok(Some(scoped)) = SCOPED.try_with(|scoped| scoped.borrow().last().cloned()) {
         return scoped;
     }
-    if let Some(policy) = &*POLICY.read().unwrap_or_else(PoisonError::into_inner) {
+    if let Some(policy) = &*whole(POLICY.read()) {
         return policy.clone();
     }
-    POLICY.write().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(default).clone()
+    whole(POLICY.write()).get_or_insert_with(default).clone()
 }
 
 /// Sets the process's policy and returns the previous one. After `None` the next [`get_or_init`]
@@ -58,7 +59,7 @@ pub fn get_or_init(default: impl FnOnce() -> Arc<dyn EventLoopPolicy>) -> Arc<dy
 pub fn replace(policy: Option<Arc<dyn EventLoopPolicy>>) -> Option<Arc<dyn EventLoopPolicy>> {
     // The former one is dropped by the caller, outside the lock: dropping a policy
     // drops its loops, which may run user code that asks for the policy.
-    std::mem::replace(&mut *POLICY.write().unwrap_or_else(PoisonError::into_inner), policy)
+    std::mem::replace(&mut *whole(POLICY.write()), policy)
 }
 
 /// Calls `f` with `policy` in place of the process's, on this thread only. Restores the previous

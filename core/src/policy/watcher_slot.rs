@@ -1,8 +1,9 @@
 //! Storage for a policy's child watcher.
 
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use crate::sync::Mutex;
 use crate::{ChildWatcher, Error};
 
 /// The argument of `policy::set_child_watcher`: a watcher, a shared watcher, or `None` for the
@@ -106,7 +107,7 @@ impl WatcherSlot {
     /// assert!(policy_core::WatcherSlot::default().peek().is_none());
     /// ```
     pub fn peek(&self) -> Option<Arc<dyn ChildWatcher>> {
-        self.lock().clone()
+        self.watcher.lock().clone()
     }
 
     /// Returns the watcher; calls `make` if there is none, once, however many threads call this.
@@ -150,7 +151,7 @@ impl WatcherSlot {
         &self,
         make: &mut dyn FnMut() -> Result<Arc<dyn ChildWatcher>, Error>,
     ) -> Result<Arc<dyn ChildWatcher>, Error> {
-        let mut slot = self.lock();
+        let mut slot = self.watcher.lock();
         if let Some(watcher) = &*slot {
             return Ok(watcher.clone());
         }
@@ -195,7 +196,7 @@ impl WatcherSlot {
     /// ```
     pub fn set(&self, watcher: Option<Arc<dyn ChildWatcher>>) {
         let former = {
-            let mut slot = self.lock();
+            let mut slot = self.watcher.lock();
             match (&*slot, &watcher) {
                 // asyncio closes it and installs it closed (B22).
                 (Some(old), Some(new)) if Arc::ptr_eq(old, new) => return,
@@ -206,9 +207,5 @@ impl WatcherSlot {
         if let Some(former) = former {
             former.close();
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Arc<dyn ChildWatcher>>> {
-        self.watcher.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,13 +4,13 @@ use std::fmt;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
 use std::{process, ptr};
 
 use super::handler;
-use super::hub::lock;
 use crate::local::fork_generation;
+use crate::os;
+use crate::sync::Mutex;
 
 /// SIGCHLD rings it while a [`Hold`](super::Hold) or [`Listener`](super::Listener) for SIGCHLD
 /// exists: for a thread that waits for children.
@@ -84,7 +84,7 @@ impl Bell {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn open(&self) -> io::Result<()> {
-        let _one_at_a_time = lock(&self.opening);
+        let _one_at_a_time = self.opening.lock();
         if self.is_open() {
             return Ok(());
         }
@@ -130,7 +130,7 @@ impl Bell {
             std::thread::sleep(std::time::Duration::from_millis(pause));
             return false;
         };
-        if !handler::wait_readable(ends.read.as_fd(), milliseconds) {
+        if !os::wait_readable([ends.read.as_fd()], milliseconds).unwrap_or(false) {
             return false;
         }
         self.silence();

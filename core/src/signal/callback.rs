@@ -4,13 +4,13 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
-use super::hub::lock;
 use super::reader::pause;
 use super::{Listener, SignalKind};
 use crate::local::fork_generation;
+use crate::sync::Mutex;
 use crate::task::AbortHandle;
 use crate::{Error, EventLoop, ExceptionContext, LoopId};
 
@@ -51,7 +51,7 @@ pub(crate) fn add(
     let home = Arc::downgrade(event_loop);
     let task = event_loop.try_spawn(serve(guard, home, callback))?.abort_handle();
     let former = {
-        let mut table = lock(&CALLBACKS);
+        let mut table = CALLBACKS.lock();
         table.get_or_insert_default().insert(shared.key, Added { shared: shared.clone(), task })
     };
     if let Some(former) = former {
@@ -67,7 +67,7 @@ pub(crate) fn add(
 
 /// Removes a callback. Returns false if there is none.
 pub(crate) fn remove(event_loop: LoopId, kind: SignalKind) -> bool {
-    let removed = lock(&CALLBACKS).as_mut().and_then(|table| table.remove(&(event_loop, kind)));
+    let removed = CALLBACKS.lock().as_mut().and_then(|table| table.remove(&(event_loop, kind)));
     let Some(removed) = removed else { return false };
     let was_there = removed.shared.retire();
     if was_there {
@@ -96,7 +96,7 @@ async fn serve(guard: Guard, home: Weak<dyn EventLoop>, mut callback: impl FnMut
 impl Shared {
     /// `None` when there is nothing more to come.
     fn poll(&self, cx: &mut Context<'_>, home: &Weak<dyn EventLoop>) -> Poll<Option<u64>> {
-        let mut listener = lock(&self.listener);
+        let mut listener = self.listener.lock();
         let Some(listener) = &mut *listener else { return Poll::Ready(None) };
         let home = home.upgrade();
         listener.poll_recv(cx, home.as_ref()).map(|came| match came {
@@ -111,7 +111,7 @@ impl Shared {
     /// Gives the signal up. Returns false if that was done before.
     fn retire(&self) -> bool {
         self.is_removed.store(true, Ordering::Release);
-        let listener = lock(&self.listener).take();
+        let listener = self.listener.lock().take();
         listener.is_some() && self.generation == fork_generation()
     }
 }
@@ -128,7 +128,7 @@ impl Drop for Guard {
 
 /// Takes this callback, and not the one that replaced it, off the table.
 fn forget(shared: &Arc<Shared>) {
-    let mut table = lock(&CALLBACKS);
+    let mut table = CALLBACKS.lock();
     let forgotten = table.as_mut().and_then(|table| {
         let is_there = table.get(&shared.key).is_some_and(|at| Arc::ptr_eq(&at.shared, shared));
         if is_there { table.remove(&shared.key) } else { None }

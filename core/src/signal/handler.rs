@@ -8,7 +8,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::RawFd;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
@@ -420,13 +420,6 @@ pub(super) fn is_blocked(signal: i32) -> bool {
         libc::pthread_sigmask(libc::SIG_BLOCK, ptr::null(), set.as_mut_ptr());
         libc::sigismember(set.as_ptr(), signal) == 1
     }
-}
-
-/// Waits on this thread until a descriptor can be read from; -1 is for ever.
-pub(super) fn wait_readable(fd: BorrowedFd<'_>, milliseconds: i32) -> bool {
-    let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // SAFETY: one valid entry.
-    unsafe { libc::poll(&raw mut poll, 1, milliseconds) == 1 }
 }
 
 /// Writes a byte to a non-blocking descriptor that stays open, or does not.

@@ -10,7 +10,7 @@
 //! before it looks whether one is leaving: one of the two sees the other. The handler then
 //! stays, or the other waits until it has left, and puts ours in place.
 
-use super::sync::{AcqRel, Acquire, AtomicBool, AtomicUsize, pause};
+use crate::sync::{AcqRel, Acquire, AtomicBool, AtomicUsize, pause};
 
 /// Those who want one signal handled.
 pub(super) struct Holders {

@@ -1,15 +1,14 @@
 //! Who waits for which signal, and who reads the bell for them.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use super::bell::LISTENERS;
 use super::handler::slot;
 use crate::LoopId;
 use crate::local::fork_generation;
+use crate::sync::{Mutex, MutexGuard};
 use crate::task::AbortHandle;
 
 static HUB: Mutex<Hub> = Mutex::new(Hub::new());
@@ -54,9 +53,9 @@ pub(super) struct Thread {
     pub(super) unblocked: BTreeMap<i32, usize>,
 }
 
-/// The place of a listener.
+/// Where a listener waits.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Post {
     slot: usize,
     id: u64,
     generation: u64,
@@ -96,7 +95,7 @@ impl Hub {
 
 /// Locks the hub, as that of this process.
 pub(super) fn hub() -> MutexGuard<'static, Hub> {
-    let mut hub = lock(&HUB);
+    let mut hub = HUB.lock();
     let generation = fork_generation();
     if hub.generation != generation {
         let last_id = hub.last_id;
@@ -107,13 +106,7 @@ pub(super) fn hub() -> MutexGuard<'static, Hub> {
     hub
 }
 
-/// Locks, also after a panic: what these locks guard is whole between any two
-/// statements.
-pub(super) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Place {
+impl Post {
     /// From now on, what comes counts.
     pub(super) fn new(slot: usize) -> Self {
         let mut hub = hub();
@@ -162,7 +155,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Post {
     fn drop(&mut self) {
         let mut hub = hub();
         if hub.generation != self.generation {
@@ -212,12 +205,7 @@ fn wake(is_meant: impl Fn(usize, &Waiting) -> bool) {
         .filter(|((slot, _), waiting)| is_meant(*slot, waiting))
         .filter_map(|(_, waiting)| waiting.waker.take())
         .collect();
-    for waker in wakers {
-        // One that panics harms nobody else.
-        if catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
-            log::error!("a waker of a signal's listener panicked; others are not concerned");
-        }
-    }
+    wakers.into_iter().for_each(crate::sync::wake);
 }
 
 fn count(at: usize) -> u64 {

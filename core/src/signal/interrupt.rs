@@ -1,12 +1,13 @@
 //! Ctrl-C during a run.
 
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use super::handler::INTERRUPTS;
-use super::hub::{Place, lost_readers};
+use super::hub::{Post, lost_readers};
 use super::listener::{open_bell, poll};
 use super::table::Hold;
+use crate::sync::wakers::WakerId;
 use crate::{Error, EventLoop, local};
 
 /// Waits for the first Ctrl-C of a run; the second one ends the process.
@@ -30,15 +31,12 @@ use crate::{Error, EventLoop, local};
 #[derive(Debug)]
 pub struct Interrupt {
     // In this order, as in a listener.
-    place: Place,
+    post: Post,
     _hold: Hold,
     begun: u64,
     /// Who was registered, and after how many losses of readers.
-    registered: Option<(Registered, u64)>,
+    registered: Option<(WakerId, u64)>,
 }
-
-/// A waker, by address; see `Main` of the event loop, which has the same reason.
-type Registered = (usize, usize);
 
 impl Interrupt {
     /// Starts to wait. Returns `None` if SIGINT is already handled or ignored, or if this is not
@@ -59,10 +57,10 @@ impl Interrupt {
             return Ok(None);
         }
         open_bell()?;
-        let place = Place::new(INTERRUPTS);
-        let begun = place.count();
+        let post = Post::new(INTERRUPTS);
+        let begun = post.count();
         let hold = Hold::interrupt()?;
-        Ok(Some(Self { place, _hold: hold, begun, registered: None }))
+        Ok(Some(Self { post, _hold: hold, begun, registered: None }))
     }
 
     /// Polls for the signal. Costs two loads if nothing has changed since the last poll.
@@ -84,15 +82,11 @@ impl Interrupt {
         cx: &mut Context<'_>,
         home: &Arc<dyn EventLoop>,
     ) -> Poll<Result<(), Error>> {
-        let mine = (address(cx.waker()), lost_readers());
-        if self.registered == Some(mine) && self.place.count() == self.begun {
+        let mine = (WakerId::of(cx.waker()), lost_readers());
+        if self.registered == Some(mine) && self.post.count() == self.begun {
             return Poll::Pending;
         }
         self.registered = Some(mine);
-        poll(&self.place, cx, Some(home)).map_ok(|_times| ())
+        poll(&self.post, cx, Some(home)).map_ok(|_times| ())
     }
-}
-
-fn address(waker: &Waker) -> Registered {
-    (waker.data() as usize, std::ptr::from_ref(waker.vtable()) as usize)
 }

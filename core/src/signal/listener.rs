@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::bell::LISTENERS;
-use super::hub::{Look, Place};
+use super::hub::{Look, Post};
 use super::reader::Unblocked;
 use super::table::Hold;
 use super::{SignalKind, reader};
@@ -34,8 +34,8 @@ use crate::{Error, ErrorKind, EventLoop, budget};
 #[derive(Debug)]
 pub struct Listener {
     kind: SignalKind,
-    // In this order: the place goes first, and with it the readers; then the handler.
-    place: Place,
+    // In this order: the post goes first, and with it the readers; then the handler.
+    post: Post,
     _unblocked: Option<Unblocked>,
     _hold: Hold,
 }
@@ -57,10 +57,10 @@ impl Listener {
     pub fn new(kind: SignalKind) -> Result<Self, Error> {
         open_bell()?;
         let at = usize::try_from(kind.as_raw()).unwrap_or(usize::MAX);
-        let place = Place::new(at);
+        let post = Post::new(at);
         let hold = Hold::listener(kind)?;
         let unblocked = Unblocked::if_blocked(kind.as_raw())?;
-        Ok(Self { kind, place, _unblocked: unblocked, _hold: hold })
+        Ok(Self { kind, post, _unblocked: unblocked, _hold: hold })
     }
 
     /// Returns the signal that it listens to.
@@ -116,17 +116,17 @@ impl Listener {
         cx: &mut Context<'_>,
         home: Option<&Arc<dyn EventLoop>>,
     ) -> Poll<Result<u64, Error>> {
-        budget::poll(cx, |cx| poll(&self.place, cx, home))
+        budget::poll(cx, |cx| poll(&self.post, cx, home))
     }
 }
 
 /// Looks, and sees to it that somebody reads where there was nothing.
 pub(super) fn poll(
-    place: &Place,
+    post: &Post,
     cx: &mut Context<'_>,
     home: Option<&Arc<dyn EventLoop>>,
 ) -> Poll<Result<u64, Error>> {
-    match place.look(cx.waker()) {
+    match post.look(cx.waker()) {
         Look::Came(times) => Poll::Ready(Ok(times)),
         Look::Forked => Poll::Ready(Err(Error::new(
             ErrorKind::Forked,

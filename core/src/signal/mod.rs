@@ -33,8 +33,6 @@ mod listener;
 #[cfg(unix)]
 mod reader;
 #[cfg(unix)]
-mod sync;
-#[cfg(unix)]
 mod table;
 
 pub use kind::SignalKind;

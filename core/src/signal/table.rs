@@ -3,19 +3,18 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
 use super::SignalKind;
 use super::bell::{is_this_process, this_process};
 use super::handler::{self, ENTRIES, OWNER, slot};
-use super::hub::lock;
+use crate::sync::Mutex;
 use crate::{Error, ErrorKind};
 
-static TABLE: Mutex<BTreeMap<i32, Place>> = Mutex::new(BTreeMap::new());
+static TABLE: Mutex<BTreeMap<i32, Known>> = Mutex::new(BTreeMap::new());
 
 /// What is known of a signal that is, or was, handled.
-struct Place {
+struct Known {
     /// The entry that is in place, or would be next.
     entry: usize,
     /// Put in place and not put back: then it is there, or somebody came after us.
@@ -115,7 +114,7 @@ impl Hold {
     }
 
     fn acquire(wanted: Wanted) -> Result<Self, Error> {
-        let mut table = lock(&TABLE);
+        let mut table = TABLE.lock();
         let owner = this_process();
         if OWNER.load(Ordering::Acquire) != owner {
             // The parent's holds mean nothing in a forked child.
@@ -164,7 +163,7 @@ impl Hold {
     }
 
     fn let_go(&mut self) -> bool {
-        let table = lock(&TABLE);
+        let table = TABLE.lock();
         if std::mem::replace(&mut self.is_released, true) || !is_this_process(self.owner) {
             return true;
         }
@@ -229,63 +228,63 @@ fn refused(error: io::Error) -> Error {
 }
 
 /// Returns what is to be logged, outside the lock.
-fn put_in_place(table: &mut BTreeMap<i32, Place>, signal: i32) -> io::Result<Option<&'static str>> {
+fn put_in_place(table: &mut BTreeMap<i32, Known>, signal: i32) -> io::Result<Option<&'static str>> {
     let top = handler::current(signal)?;
-    let place = table.entry(signal).or_insert(Place {
+    let known = table.entry(signal).or_insert(Known {
         entry: 0,
         is_installed: false,
         previous: [None; ENTRIES],
         has_warned: false,
     });
     if let Some(entry) = handler::entry_of(&top) {
-        place.entry = entry;
-        place.is_installed = true;
+        known.entry = entry;
+        known.is_installed = true;
         return Ok(None);
     }
     if !handler::is_function(top.sa_sigaction) {
         // Nobody is there who could call us.
-        place.entry = 0;
-    } else if place.is_installed {
+        known.entry = 0;
+    } else if known.is_installed {
         // Whoever came after us may call that entry, which goes on being theirs.
-        if place.entry + 1 == ENTRIES {
-            return Ok(place.warn(
+        if known.entry + 1 == ENTRIES {
+            return Ok(known.warn(
                 "other handlers came over ours twice; it hears of this signal only if they call the one before",
             ));
         }
-        place.entry += 1;
+        known.entry += 1;
     }
-    let before = handler::install(signal, place.entry, top)?;
-    if let Some(previous) = place.previous.get_mut(place.entry) {
+    let before = handler::install(signal, known.entry, top)?;
+    if let Some(previous) = known.previous.get_mut(known.entry) {
         *previous = Some(before);
     }
-    place.is_installed = true;
+    known.is_installed = true;
     if handler::lost_flags(&before) == 0 {
         return Ok(None);
     }
-    Ok(place.warn(
+    Ok(known.warn(
         "the handler that was there goes on being called, but without some of its flags (`SA_NOCLDWAIT`, or one that is not known here)",
     ))
 }
 
-impl Place {
+impl Known {
     /// Once for each signal.
     fn warn(&mut self, warning: &'static str) -> Option<&'static str> {
         (!std::mem::replace(&mut self.has_warned, true)).then_some(warning)
     }
 }
 
-fn put_back(mut table: std::sync::MutexGuard<'_, BTreeMap<i32, Place>>, signal: i32) -> bool {
-    let Some(place) = table.get_mut(&signal) else { return true };
+fn put_back(mut table: std::sync::MutexGuard<'_, BTreeMap<i32, Known>>, signal: i32) -> bool {
+    let Some(known) = table.get_mut(&signal) else { return true };
     let Ok(top) = handler::current(signal) else { return false };
     let Some(entry) = handler::entry_of(&top) else {
         // The handler itself may have put the default back.
         return top.sa_sigaction == libc::SIG_DFL;
     };
-    let Some(previous) = place.previous.get(entry).copied().flatten() else { return false };
+    let Some(previous) = known.previous.get(entry).copied().flatten() else { return false };
     let left = handler::left_of(signal, entry, previous);
     let is_put_back = handler::put_back(signal, &left).unwrap_or(false);
-    place.entry = entry;
+    known.entry = entry;
     // Else somebody came this very moment, who may call that entry.
-    place.is_installed = !is_put_back;
+    known.is_installed = !is_put_back;
     is_put_back
 }

@@ -8,36 +8,20 @@
 )]
 
 mod built;
+#[path = "../../../tests/support/ran.rs"]
+mod ran;
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 #[cfg(target_os = "linux")]
 use std::{thread, time::Duration, time::Instant};
 
-/// What a run gave to a user.
-struct Ran {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
+use ran::Ran;
 
 impl Ran {
-    fn of(command: &mut Command) -> Self {
-        let Output { status, stdout, stderr } = command.output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Self { code: status.code(), out: text(stdout), err: text(stderr) }
-    }
-
-    /// Checks that all went well, and returns what was printed.
-    #[track_caller]
-    fn printed(self) -> String {
-        assert_eq!((self.code, self.err.as_str()), (Some(0), ""), "after printing:\n{}", self.out);
-        self.out
-    }
-
     /// Checks that it was refused in one line, and returns that.
     #[track_caller]
     fn refused(self) -> String {

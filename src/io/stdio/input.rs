@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
 use futures_io::AsyncRead;
 use policy_core::budget;
+use policy_core::sync::{Condvar, Mutex};
 
 use crate::io::bridge::{PollRead, initialised};
 
@@ -99,15 +99,11 @@ impl State {
 }
 
 impl Input {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn poll_read(&'static self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         // Before the lock, and dropped after it: to clone a waker or to drop one may run any
         // code, which may read here, too.
         let mut waker = Some(cx.waker().clone());
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if let Some(result) = state.take(buf) {
             return Poll::Ready(result);
         }
@@ -137,20 +133,17 @@ impl Input {
     fn serve(&self) {
         let mut chunk = vec![0; CHUNK];
         loop {
-            let mut state = self.lock();
-            while !state.asked {
-                let wait = self.asked.wait_timeout(state, LINGER);
-                let (again, timeout) = wait.unwrap_or_else(PoisonError::into_inner);
-                state = again;
-                if timeout.timed_out() && !state.asked {
-                    state.thread = None;
-                    return;
-                }
+            let mut state = self.state.lock();
+            let is_asked;
+            (state, is_asked) = self.asked.wait_for(state, LINGER, |state| !state.asked);
+            if !is_asked {
+                state.thread = None;
+                return;
             }
             drop(state);
             let read = crate::io::uninterrupted(|| io::stdin().lock().read(&mut chunk));
             let waiting = {
-                let mut state = self.lock();
+                let mut state = self.state.lock();
                 state.asked = false;
                 match read {
                     Ok(0) => state.ended = Some(Ok(())),
@@ -159,7 +152,7 @@ impl Input {
                 }
                 std::mem::take(&mut state.waiting)
             };
-            waiting.into_iter().for_each(crate::io::calls::wake);
+            waiting.into_iter().for_each(policy_core::sync::wake);
         }
     }
 }

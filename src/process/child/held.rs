@@ -1,9 +1,10 @@
 //! Waiting for a child, and ending it, with all that is kept for it.
 
 use std::process::ExitStatus;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use policy_core::sync::Mutex;
 use policy_core::{ChildWatcher, Error, ErrorKind, ExitFuture};
 
 use crate::ambient;
@@ -11,9 +12,8 @@ use crate::process::identity::{Claim, Outcome};
 use crate::process::sys::Whom;
 use crate::process::talk::output::Bounds;
 use crate::process::tree::{Descendants, Tree};
-use crate::process::wakers::lock;
+use crate::process::watcher::abandoned;
 use crate::process::watcher::exit::Watch;
-use crate::process::watcher::orphans;
 
 /// What is left of a child when its pipes are taken out.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ impl Held {
             return outcome.into_result();
         }
         let _outside = ambient::outside();
-        let begun = lock(&self.first).take();
+        let begun = self.first.lock().take();
         let exit = match begun {
             Some(exit) => Ok(exit),
             None => self.watcher.watch(&record.id()),
@@ -130,7 +130,7 @@ impl Drop for Held {
             let _exited = self.kill();
         }
         if self.reap_on_drop && record.outcome().is_none() {
-            orphans::adopt(record);
+            abandoned::adopt(record);
         }
     }
 }

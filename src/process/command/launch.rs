@@ -20,7 +20,7 @@ use crate::process::talk::pipe::{ChildStderr, ChildStdin, ChildStdout};
 use crate::process::talk::pty::Pty;
 use crate::process::tree::Tree;
 use crate::process::watcher::exit::reap_soon;
-use crate::process::watcher::{by_sigchld, orphans};
+use crate::process::watcher::{abandoned, by_sigchld};
 
 /// Checks what must be there before anything is started.
 ///
@@ -42,7 +42,7 @@ pub(in crate::process) fn launch(
     defaults: Defaults,
     watcher: Arc<dyn ChildWatcher>,
 ) -> Result<Child, Error> {
-    orphans::sweep();
+    abandoned::sweep();
     let permit = Permit::take()?;
     let mut tree = setup.kill_tree.then(Tree::new);
     let pty = setup.pty.then(Pty::open).transpose().map_err(start::no_terminal)?;
@@ -157,7 +157,7 @@ impl Drop for Fresh {
         // It may have exited by itself.
         let _exited = record.signal(libc::SIGKILL, Whom::One);
         if !reap_soon(record) {
-            orphans::adopt(record);
+            abandoned::adopt(record);
         }
     }
 }

@@ -9,7 +9,8 @@ use std::process::ExitStatus;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
-use policy_core::{Error, ExitFuture, wakers};
+use policy_core::sync::wakers;
+use policy_core::{Error, ExitFuture};
 
 use crate::process::identity::{Claim, Outcome, Record};
 use crate::process::wakers::lock;

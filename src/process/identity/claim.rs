@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Record;
-use crate::process::wakers::lock;
 
 /// The wish that a child be reaped, while it is held.
 ///
@@ -53,7 +52,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(record) = &self.of {
-            let mut inner = lock(&record.inner);
+            let mut inner = record.inner.lock();
             inner.registered = false;
             if inner.outcome.is_some() && !inner.keep {
                 inner.pidfd = None;

@@ -1,12 +1,11 @@
 //! Statuses of children that were reaped before anybody asked for them.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard};
 
 use policy_core::local::fork_generation;
+use policy_core::sync::{Mutex, MutexGuard};
 
 use crate::process::sys::{self, Take, Target};
-use crate::process::wakers::lock;
 
 static RECENT: Mutex<Recent> = Mutex::new(Recent::new(0));
 
@@ -48,7 +47,7 @@ pub(in crate::process) fn clear() {
 }
 
 fn current() -> MutexGuard<'static, Recent> {
-    let mut recent = lock(&RECENT);
+    let mut recent = RECENT.lock();
     if recent.generation != fork_generation() {
         *recent = Recent::new(fork_generation());
     }

@@ -8,8 +8,10 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 
+use policy_core::sync::wakers::Wakers;
+use policy_core::sync::{Mutex, isolated};
 use policy_core::{ChildId, Error, ErrorKind, local::fork_generation};
 
 use super::claim::Lease;
@@ -23,7 +25,6 @@ use super::terminal::Handover;
 use super::thieves;
 use crate::process::sys::{self, Take, Target, Whom};
 use crate::process::usage::Usage;
-use crate::process::wakers::{Wakers, isolated, lock};
 
 /// A child, from its start (or from the first time that it was asked for) until
 /// its status is known, and longer.
@@ -59,21 +60,21 @@ impl Record {
     ) -> Arc<Self> {
         let record = Self::unlisted(pid, pidfd);
         // First the owner, then the place where others find the child.
-        lock(&record.inner).owner = Some(owner);
+        record.inner.lock().owner = Some(owner);
         Self::list(record)
     }
 
     /// Makes the record of a child that is over; 0 if it has no number any more.
     pub(in crate::process) fn over(pid: u32, outcome: Outcome) -> Arc<Self> {
         let record = Self::unlisted(pid, None);
-        lock(&record.inner).outcome = Some(outcome);
+        record.inner.lock().outcome = Some(outcome);
         record
     }
 
     fn list(record: Arc<Self>) -> Arc<Self> {
         // A record that has the number already is of a child that somebody else
         // reaped; it stays with whoever holds it.
-        lock(&TABLE).get_or_insert_default().insert(record.pid, Arc::downgrade(&record));
+        TABLE.lock().get_or_insert_default().insert(record.pid, Arc::downgrade(&record));
         record
     }
 
@@ -145,7 +146,7 @@ impl Record {
     fn reaped_before(pid: u32) -> Option<Arc<Self>> {
         let exit = recent::take(pid)?;
         let record = Self::over(pid, Outcome::Exited(exit.status));
-        lock(&record.inner).usage = exit.usage.map(Box::new);
+        record.inner.lock().usage = exit.usage.map(Box::new);
         Some(record)
     }
 
@@ -162,7 +163,7 @@ impl Record {
 
     /// Returns the record of the child with this number, if it has one.
     fn known(pid: u32) -> Option<Arc<Self>> {
-        lock(&TABLE).as_ref().and_then(|table| table.get(&pid)).and_then(Weak::upgrade)
+        TABLE.lock().as_ref().and_then(|table| table.get(&pid)).and_then(Weak::upgrade)
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -178,13 +179,13 @@ impl Record {
     }
 
     pub(crate) fn pidfd(&self) -> Option<Arc<OwnedFd>> {
-        lock(&self.inner).pidfd.clone()
+        self.inner.lock().pidfd.clone()
     }
 
     /// Returns a descriptor of the child to register with a reactor: the pidfd
     /// itself for the first who asks, a copy for others.
     pub(in crate::process) fn lease(self: &Arc<Self>) -> io::Result<Option<Lease>> {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         let Some(pidfd) = &inner.pidfd else { return Ok(None) };
         if inner.registered {
             let fd = Arc::new(pidfd.try_clone()?);
@@ -197,7 +198,7 @@ impl Record {
 
     /// Opens the pidfd, if the child was named by its number alone.
     pub(in crate::process) fn ensure_pidfd(&self) -> io::Result<()> {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         if inner.pidfd.is_some() || inner.outcome.is_some() {
             return Ok(());
         }
@@ -226,12 +227,12 @@ impl Record {
 
     /// Keeps the pidfd for as long as the record lives.
     pub(crate) fn keep_pidfd(&self) {
-        lock(&self.inner).keep = true;
+        self.inner.lock().keep = true;
     }
 
     /// Gives the pidfd up: from now on the child is known by its number.
     pub(in crate::process) fn shed_pidfd(&self) {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         if inner.registered || inner.keep || inner.outcome.is_some() || inner.pidfd.is_none() {
             return;
         }
@@ -244,7 +245,7 @@ impl Record {
         if self.is_forked() {
             return Some(Outcome::Forked);
         }
-        lock(&self.inner).outcome
+        self.inner.lock().outcome
     }
 
     /// Returns true in a forked copy of the process whose child this is.
@@ -257,7 +258,7 @@ impl Record {
         if self.is_forked() {
             return Some(Outcome::Forked);
         }
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         if inner.outcome.is_some() {
             return inner.outcome;
         }
@@ -278,7 +279,7 @@ impl Record {
 
     /// Notes an outcome that a watcher of somebody else found out.
     pub(crate) fn settle(&self, outcome: Outcome) {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         if inner.outcome.is_some() {
             return;
         }
@@ -289,25 +290,25 @@ impl Record {
 
     /// Gives the child its place among those that are alive, until it is reaped.
     pub(in crate::process) fn count(&self, permit: Permit) {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         inner.permit = Some(permit).filter(|_| inner.outcome.is_none());
     }
 
     /// Takes our terminal back from the child when it has ended.
     pub(in crate::process) fn has_terminal(&self, handover: Handover) {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         inner.handover = Some(Box::new(handover)).filter(|_| inner.outcome.is_none());
     }
 
     /// As [`settle`](Self::settle), for a child that we have reaped without its record.
     pub(in crate::process) fn settle_reaped(&self, exit: sys::Exit) {
-        lock(&self.inner).usage = exit.usage.map(Box::new);
+        self.inner.lock().usage = exit.usage.map(Box::new);
         self.settle(Outcome::Exited(exit.status));
     }
 
     /// Returns what the child has used, once it was reaped by us.
     pub(in crate::process) fn usage(&self) -> Option<Usage> {
-        lock(&self.inner).usage.as_deref().copied()
+        self.inner.lock().usage.as_deref().copied()
     }
 
     fn settled(&self) {
@@ -316,7 +317,7 @@ impl Record {
 
     /// See [`ChildOwner::close_stdin`].
     pub(in crate::process) fn close_stdin(&self) {
-        let mut inner = lock(&self.inner);
+        let mut inner = self.inner.lock();
         if let Some(owner) = &mut inner.owner {
             isolated("the owner", || owner.close_stdin());
         }
@@ -327,7 +328,7 @@ impl Record {
         if self.claims.load(Ordering::Acquire) > 1 {
             return;
         }
-        let owner = lock(&self.inner).owner.take();
+        let owner = self.inner.lock().owner.take();
         if self.is_forked() {
             // It would kill or reap its parent's child.
             std::mem::forget(owner);
@@ -343,7 +344,7 @@ impl Record {
             return Outcome::Forked.into_result().map(drop);
         }
         // Held until the signal is sent: nobody of ours reaps meanwhile.
-        let inner = lock(&self.inner);
+        let inner = self.inner.lock();
         inner.signal(self.pid, signal, whom).map_err(|error| match error.raw_os_error() {
             Some(libc::ESRCH) => ErrorKind::ChildExited.into(),
             Some(libc::EINVAL) => Error::new(
@@ -361,7 +362,7 @@ impl Record {
     /// Returns true if the group that the child leads, or led, has anybody in it that can be
     /// signalled by it; zombies count.
     pub(in crate::process) fn has_group(&self) -> bool {
-        !self.is_forked() && lock(&self.inner).has_group(self.pid)
+        !self.is_forked() && self.inner.lock().has_group(self.pid)
     }
 
     pub(in crate::process) fn waiters(&self) -> &Wakers {
@@ -423,16 +424,16 @@ impl Record {
             .is_err_and(|error| error.raw_os_error() == Some(libc::ECHILD));
         drop(pidfd);
         // Reaped by us it is settled before the lock is free again.
-        is_gone && lock(&self.inner).outcome.is_none()
+        is_gone && self.inner.lock().outcome.is_none()
     }
 
     fn unsettled_pidfd(&self) -> Option<Arc<OwnedFd>> {
-        let inner = lock(&self.inner);
+        let inner = self.inner.lock();
         inner.pidfd.clone().filter(|_| inner.outcome.is_none())
     }
 
     fn is_same(&self, child: &ChildId) -> bool {
-        let inner = lock(&self.inner);
+        let inner = self.inner.lock();
         match (child.pidfd(), &inner.pidfd) {
             (Some(theirs), Some(ours)) => Arc::ptr_eq(theirs, ours),
             // Reaped since the child was asked for: its status is here and nowhere else.
@@ -446,7 +447,7 @@ impl Record {
 
     /// Returns true if the number means another process by now, or none.
     fn is_stale(&self) -> bool {
-        let inner = lock(&self.inner);
+        let inner = self.inner.lock();
         if inner.outcome.is_some() || self.is_forked() {
             return true;
         }
@@ -458,7 +459,7 @@ impl Record {
 
     /// Takes the record out of the table, unless another has its place there.
     fn forget(&self) {
-        let mut table = lock(&TABLE);
+        let mut table = TABLE.lock();
         let Some(table) = table.as_mut() else { return };
         if table.get(&self.pid).is_some_and(|entry| std::ptr::eq(entry.as_ptr(), self)) {
             table.remove(&self.pid);

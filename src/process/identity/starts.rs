@@ -3,11 +3,9 @@
 //! reap itself. What reaps such zombies asks here first.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard};
 
 use policy_core::local::fork_generation;
-
-use crate::process::wakers::lock;
+use policy_core::sync::{Mutex, MutexGuard};
 
 static STARTS: Mutex<Starts> = Mutex::new(Starts::new(0));
 
@@ -58,7 +56,7 @@ impl Moment {
 }
 
 fn current() -> MutexGuard<'static, Starts> {
-    let mut starts = lock(&STARTS);
+    let mut starts = STARTS.lock();
     if starts.generation != fork_generation() {
         *starts = Starts::new(fork_generation());
     }

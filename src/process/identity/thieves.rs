@@ -7,11 +7,12 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
+
+use policy_core::sync::Mutex;
 
 use super::Record;
 use crate::process::sys;
-use crate::process::wakers::lock;
 
 /// Somebody in this process reaps children that are not his.
 static THEFT: AtomicBool = AtomicBool::new(false);
@@ -40,7 +41,7 @@ pub(in crate::process) fn watch_for_thieves() {
     if THEFT.load(Ordering::Relaxed) {
         return;
     }
-    let lately: Vec<_> = lock(&LATELY).iter().filter_map(Weak::upgrade).collect();
+    let lately: Vec<_> = LATELY.lock().iter().filter_map(Weak::upgrade).collect();
     if lately.iter().any(|record| record.is_stolen()) {
         note();
     }
@@ -48,7 +49,7 @@ pub(in crate::process) fn watch_for_thieves() {
 
 /// Remembers a child for [`watch_for_thieves`].
 pub(in crate::process) fn started_lately(record: &Arc<Record>) {
-    let mut lately = lock(&LATELY);
+    let mut lately = LATELY.lock();
     if lately.len() == A_FEW {
         lately.pop_front();
     }

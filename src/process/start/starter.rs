@@ -5,29 +5,24 @@
 //! kernel's locks contended (measured: cores + 2 is best). A pool of our own and
 //! not the loop's: its jobs may all be long ones, and its size is made for those.
 
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::num::NonZero;
 use std::pin::{Pin, pin};
-use std::sync::{Condvar, Mutex, OnceLock};
+use std::sync::OnceLock;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
 use policy_core::task::{self, AbortHandle, JoinHandle, Task};
-use policy_core::{Error, ErrorKind, local::fork_generation};
+use policy_core::threads::Threads;
+use policy_core::{Error, ErrorKind};
 
-use crate::process::wakers::lock;
-
-/// How long a thread stays when there is nothing to start.
-const LINGER: Duration = Duration::from_millis(200);
-
-/// Threads that end when there is nothing to do.
-static POOL: Pool = Pool { state: Mutex::new(State::new()), work: Condvar::new() };
+/// Threads that end when there is nothing to do for so long.
+static POOL: Threads<Task> = Threads::new("policy-starter", Duration::from_millis(200), run_one);
 
 /// One thread that stays: the death signal of a child comes when the thread that
 /// started it ends, not the process.
-static KEEPER: Pool = Pool { state: Mutex::new(State::new()), work: Condvar::new() };
+static KEEPER: Threads<Task> = Threads::new("policy-keeper", Duration::MAX, run_one);
 
 /// Which thread starts a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,34 +31,6 @@ pub(in crate::process) enum Where {
     Pool,
     /// One that lives as long as the process.
     Keeper,
-}
-
-impl Where {
-    fn pool(self) -> &'static Pool {
-        match self {
-            Self::Pool => &POOL,
-            Self::Keeper => &KEEPER,
-        }
-    }
-}
-
-struct Pool {
-    state: Mutex<State>,
-    work: Condvar,
-}
-
-struct State {
-    queue: VecDeque<Task>,
-    threads: usize,
-    idle: usize,
-    /// A forked copy of the process has no threads.
-    generation: u64,
-}
-
-impl State {
-    const fn new() -> Self {
-        Self { queue: VecDeque::new(), threads: 0, idle: 0, generation: 0 }
-    }
 }
 
 /// Runs `f` on a starter thread and returns what it returns.
@@ -116,61 +83,14 @@ impl<T> Drop for Job<T> {
 }
 
 fn submit(on: Where, task: Task) {
-    let pool = on.pool();
-    let mut state = lock(&pool.state);
-    if state.generation != fork_generation() {
-        // The tasks of the parent are not ours to run; nor are its threads here.
-        *state = State { generation: fork_generation(), ..State::new() };
-    }
-    state.queue.push_back(task);
-    let (name, most) = match on {
-        Where::Pool => ("policy-starter", most()),
-        Where::Keeper => ("policy-keeper", 1),
+    let submitted = match on {
+        Where::Pool => POOL.submit(task, most()),
+        Where::Keeper => KEEPER.submit(task, 1),
     };
-    if state.idle >= state.queue.len() || state.threads >= most {
-        let sleeps = state.idle > 0;
-        drop(state);
-        // Those that are at work look again by themselves; telling nobody still is a
-        // system call.
-        if sleeps {
-            pool.work.notify_one();
-        }
-        return;
-    }
-    match std::thread::Builder::new().name(name.into()).spawn(move || serve(on)) {
-        Ok(_) => state.threads += 1,
-        Err(_) if state.threads > 0 => {}
-        Err(error) => {
-            // No thread at all: the caller starts the child itself.
-            log::debug!("no starter thread ({error}); children are started by the loop");
-            let task = state.queue.pop_back();
-            drop(state);
-            task.into_iter().for_each(run_one);
-        }
-    }
-}
-
-fn serve(on: Where) {
-    let pool = on.pool();
-    let mut state = lock(&pool.state);
-    loop {
-        if let Some(task) = state.queue.pop_front() {
-            drop(state);
-            run_one(task);
-            state = lock(&pool.state);
-            continue;
-        }
-        state.idle += 1;
-        let (waited, result) = pool
-            .work
-            .wait_timeout(state, LINGER)
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        state = waited;
-        state.idle -= 1;
-        if on == Where::Pool && result.timed_out() && state.queue.is_empty() {
-            state.threads -= 1;
-            return;
-        }
+    if let Err((error, task)) = submitted {
+        // No thread at all: the caller starts the child itself.
+        log::debug!("no starter thread ({error}); children are started by the loop");
+        run_one(task);
     }
 }
 

@@ -5,10 +5,11 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_io::{AsyncRead, AsyncWrite};
+use policy_core::sync::Mutex;
 use policy_core::{Interest, budget};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
@@ -87,11 +88,11 @@ impl ChildStdin {
 
     /// Ends the child's input.
     pub(in crate::process) fn shut(&self) {
-        drop(crate::process::wakers::lock(&self.pipe).take());
+        drop(self.pipe.lock().take());
     }
 
     fn pipe(&mut self) -> io::Result<&mut Pipe> {
-        self.pipe.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut().ok_or_else(|| {
+        self.pipe.get_mut().as_mut().ok_or_else(|| {
             io::Error::new(
                 io::ErrorKind::BrokenPipe,
                 "the child's stdin was closed; take it out of `Child` before `wait`",
@@ -104,7 +105,7 @@ impl ChildStdin {
     /// # Errors
     /// Returns an error if the pipe was closed.
     pub fn into_stdio(self) -> io::Result<Stdio> {
-        let pipe = self.pipe.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let pipe = self.pipe.into_inner();
         Ok(pipe.ok_or(io::ErrorKind::BrokenPipe)?.into_fd()?.into())
     }
 }
@@ -140,12 +141,74 @@ impl AsyncWrite for ChildStdin {
     }
 
     fn poll_close(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        *self.pipe.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.pipe.get_mut() = None;
         Poll::Ready(Ok(()))
     }
 }
 
 bridge_write!(ChildStdin);
+
+/// Makes what reads from a field `pipe`; `end` is for what each operation returns.
+macro_rules! reads_pipe {
+    ($name:ident, $end:path) => {
+        impl AsyncRead for $name {
+            fn poll_read(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &mut [u8],
+            ) -> Poll<io::Result<usize>> {
+                let op = &mut |fd: BorrowedFd<'_>| Ok(rustix::io::read(fd, &mut *buf)?);
+                $end(self.pipe.poll_io(cx, Interest::Readable, op))
+            }
+
+            fn poll_read_vectored(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bufs: &mut [IoSliceMut<'_>],
+            ) -> Poll<io::Result<usize>> {
+                let op = &mut |fd: BorrowedFd<'_>| Ok(rustix::io::readv(fd, bufs)?);
+                $end(self.pipe.poll_io(cx, Interest::Readable, op))
+            }
+        }
+
+        impl PollRead for $name {
+            fn poll_read_uninit(
+                &mut self,
+                cx: &mut Context<'_>,
+                buf: &mut [MaybeUninit<u8>],
+            ) -> Poll<io::Result<usize>> {
+                let op = &mut |fd: BorrowedFd<'_>| {
+                    let (read, _left) = rustix::io::read(fd, &mut *buf)?;
+                    Ok(read.len())
+                };
+                $end(self.pipe.poll_io(cx, Interest::Readable, op))
+            }
+        }
+
+        bridge_read!($name);
+
+        impl PollAppend for $name {
+            fn poll_append(
+                &mut self,
+                cx: &mut Context<'_>,
+                into: &mut Vec<u8>,
+            ) -> Poll<io::Result<usize>> {
+                let op = &mut |fd: BorrowedFd<'_>| {
+                    Ok(rustix::io::read(fd, rustix::buffer::spare_capacity(into))?)
+                };
+                $end(self.pipe.poll_io(cx, Interest::Readable, op))
+            }
+        }
+
+        impl AsFd for $name {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                self.pipe.anchor.fd().as_fd()
+            }
+        }
+    };
+}
+
+pub(super) use reads_pipe;
 
 macro_rules! reading_end {
     ($(#[$doc:meta])* $name:ident) => {
@@ -169,60 +232,7 @@ macro_rules! reading_end {
             }
         }
 
-        impl AsyncRead for $name {
-            fn poll_read(
-                mut self: Pin<&mut Self>,
-                cx: &mut Context<'_>,
-                buf: &mut [u8],
-            ) -> Poll<io::Result<usize>> {
-                let op = &mut |fd: BorrowedFd<'_>| Ok(rustix::io::read(fd, &mut *buf)?);
-                self.pipe.poll_io(cx, Interest::Readable, op)
-            }
-
-            fn poll_read_vectored(
-                mut self: Pin<&mut Self>,
-                cx: &mut Context<'_>,
-                bufs: &mut [IoSliceMut<'_>],
-            ) -> Poll<io::Result<usize>> {
-                let op = &mut |fd: BorrowedFd<'_>| Ok(rustix::io::readv(fd, bufs)?);
-                self.pipe.poll_io(cx, Interest::Readable, op)
-            }
-        }
-
-        impl PollRead for $name {
-            fn poll_read_uninit(
-                &mut self,
-                cx: &mut Context<'_>,
-                buf: &mut [MaybeUninit<u8>],
-            ) -> Poll<io::Result<usize>> {
-                let op = &mut |fd: BorrowedFd<'_>| {
-                    let (read, _left) = rustix::io::read(fd, &mut *buf)?;
-                    Ok(read.len())
-                };
-                self.pipe.poll_io(cx, Interest::Readable, op)
-            }
-        }
-
-        bridge_read!($name);
-
-        impl PollAppend for $name {
-            fn poll_append(
-                &mut self,
-                cx: &mut Context<'_>,
-                into: &mut Vec<u8>,
-            ) -> Poll<io::Result<usize>> {
-                let op = &mut |fd: BorrowedFd<'_>| {
-                    Ok(rustix::io::read(fd, rustix::buffer::spare_capacity(into))?)
-                };
-                self.pipe.poll_io(cx, Interest::Readable, op)
-            }
-        }
-
-        impl AsFd for $name {
-            fn as_fd(&self) -> BorrowedFd<'_> {
-                self.pipe.anchor.fd().as_fd()
-            }
-        }
+        reads_pipe!($name, std::convert::identity);
     };
 }
 

@@ -1,6 +1,6 @@
 //! A terminal of a child's own: the side that this process has.
 
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use policy_core::Interest;
 use rustix::pty::{OpenptFlags, grantpt, openpt, unlockpt};
 
-use super::pipe::{ChildStdin, ChildStdout, Pipe, PollAppend};
+use super::pipe::{ChildStdin, ChildStdout, Pipe, PollAppend, reads_pipe};
 use crate::io::bridge::PollRead;
 use crate::process::identity::terminal;
 
@@ -128,17 +128,6 @@ fn end(polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
     polled.map(|read| read.or_else(|error| if is_end(&error) { Ok(0) } else { Err(error) }))
 }
 
-impl AsyncRead for Pty {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        let op = &mut |fd: BorrowedFd<'_>| Ok(rustix::io::read(fd, &mut *buf)?);
-        end(self.pipe.poll_io(cx, Interest::Readable, op))
-    }
-}
-
 impl AsyncWrite for Pty {
     fn poll_write(
         mut self: Pin<&mut Self>,
@@ -159,34 +148,5 @@ impl AsyncWrite for Pty {
     }
 }
 
-impl PollRead for Pty {
-    fn poll_read_uninit(
-        &mut self,
-        cx: &mut Context<'_>,
-        buf: &mut [MaybeUninit<u8>],
-    ) -> Poll<io::Result<usize>> {
-        let op = &mut |fd: BorrowedFd<'_>| {
-            let (read, _left) = rustix::io::read(fd, &mut *buf)?;
-            Ok(read.len())
-        };
-        end(self.pipe.poll_io(cx, Interest::Readable, op))
-    }
-}
-
-bridge_read!(Pty);
+reads_pipe!(Pty, end);
 bridge_write!(Pty);
-
-impl PollAppend for Pty {
-    fn poll_append(&mut self, cx: &mut Context<'_>, into: &mut Vec<u8>) -> Poll<io::Result<usize>> {
-        let op = &mut |fd: BorrowedFd<'_>| {
-            Ok(rustix::io::read(fd, rustix::buffer::spare_capacity(into))?)
-        };
-        end(self.pipe.poll_io(cx, Interest::Readable, op))
-    }
-}
-
-impl AsFd for Pty {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.pipe.anchor.fd().as_fd()
-    }
-}

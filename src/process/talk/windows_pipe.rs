@@ -8,12 +8,13 @@ use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::process::Stdio;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use futures_io::{AsyncRead, AsyncWrite};
 use policy_core::budget;
+use policy_core::sync::{Condvar, Mutex};
 
 use crate::io::bridge::{PollRead, initialised};
 
@@ -41,14 +42,10 @@ struct State {
 }
 
 impl Lane {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Changes the state, and wakes the task.
     fn tell(&self, change: impl FnOnce(&mut State)) {
         let waker = {
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             change(&mut state);
             state.waker.take()
         };
@@ -60,7 +57,7 @@ impl Lane {
 
     fn close(&self) {
         let waker = {
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             state.closed = true;
             state.waker.take()
         };
@@ -72,11 +69,8 @@ impl Lane {
 
     /// Waits until the task has taken the piece; false if it has gone.
     fn wait_taken(&self) -> bool {
-        let mut state = self.lock();
-        while state.at < state.piece.len() && !state.closed {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        !state.closed
+        let waits = |state: &mut State| state.at < state.piece.len() && !state.closed;
+        !self.changed.wait(self.state.lock(), waits).closed
     }
 }
 
@@ -116,7 +110,7 @@ impl<P: Read + Send + 'static> Reading<P> {
         }
         // Before the lock: to clone a waker may run any code.
         let waker = cx.waker().clone();
-        let mut state = self.lane.lock();
+        let mut state = self.lane.state.lock();
         let ready = state.piece.get(state.at..).unwrap_or_default();
         if !ready.is_empty() {
             let taken = take(ready);
@@ -141,7 +135,7 @@ impl<P: Read + Send + 'static> Reading<P> {
 fn carry_in(pipe: &mut impl Read, lane: &Lane) {
     loop {
         // Kept while the task reads: a new one for each piece would be filled twice.
-        let mut piece = std::mem::take(&mut lane.lock().piece);
+        let mut piece = std::mem::take(&mut lane.state.lock().piece);
         piece.resize(PIECE, 0);
         match pipe.read(&mut piece) {
             Ok(0) => return lane.tell(|state| (state.ended, state.at) = (true, 0)),
@@ -299,14 +293,14 @@ impl ChildStdin {
     }
 
     fn take(&self) -> Option<std::process::ChildStdin> {
-        self.pipe.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.pipe.lock().take()
     }
 
     /// Is ready when all that was written has arrived.
     fn poll_empty(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // Before the lock: to clone a waker may run any code.
         let waker = cx.waker().clone();
-        let mut state = self.lane.lock();
+        let mut state = self.lane.state.lock();
         if let Some(error) = state.error.take() {
             return Poll::Ready(Err(error));
         }
@@ -333,14 +327,14 @@ impl AsyncWrite for ChildStdin {
             let lane = self.lane.clone();
             start(move || carry_out(&mut pipe, &lane))?;
         }
-        if self.lane.lock().closed {
+        if self.lane.state.lock().closed {
             return Poll::Ready(Err(io::Error::new(
                 io::ErrorKind::BrokenPipe,
                 "the child's stdin was closed; take it out of `Child` before `wait`",
             )));
         }
         std::task::ready!(budget::poll(cx, |cx| self.poll_empty(cx)))?;
-        let mut state = self.lane.lock();
+        let mut state = self.lane.state.lock();
         if state.ended {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
@@ -369,12 +363,10 @@ bridge_write!(ChildStdin);
 fn carry_out(pipe: &mut impl Write, lane: &Lane) {
     loop {
         let piece = {
-            let mut state = lane.lock();
-            while state.at >= state.piece.len() {
-                if state.closed {
-                    return;
-                }
-                state = lane.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let waits = |state: &mut State| state.at >= state.piece.len() && !state.closed;
+            let state = lane.changed.wait(lane.state.lock(), waits);
+            if state.at >= state.piece.len() {
+                return;
             }
             state.piece.clone()
         };

@@ -45,12 +45,6 @@ impl AutoChildWatcher {
         }
     }
 
-    fn is_ready(&self) -> bool {
-        true
-    }
-
-    fn release(&self) {}
-
     fn wait(&self, record: Arc<Record>) -> Result<Watch, Error> {
         let gate = Some(self.common.gate.clone());
         if !cfg!(policy_force_threaded_watcher) && record.ensure_pidfd().is_ok() {
@@ -65,12 +59,6 @@ impl AutoChildWatcher {
         }
         self.threads.attend(&record)?;
         Ok(watch)
-    }
-}
-
-impl Default for AutoChildWatcher {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -7,17 +7,17 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use policy_core::sync::Mutex;
 use policy_core::{Error, local::fork_generation, signal::Hold};
 
 use super::sigchld;
 use super::strangers::{Adopted, Sightings};
 use crate::process::identity::{Record, recent};
 use crate::process::sys::{self, Take, Target};
-use crate::process::wakers::lock;
 
 /// How often the thread looks by itself while it has children: a signal may be
 /// blocked in every thread, or its handler replaced.
@@ -41,9 +41,9 @@ fn many() -> usize {
 /// How often that is asked again: the limit may change.
 const ASK_AFTER: usize = 64;
 
-static HUB: Mutex<Hub> = Mutex::new(Hub::new());
+static ROSTER: Mutex<Roster> = Mutex::new(Roster::new());
 
-struct Hub {
+struct Roster {
     children: Option<HashMap<u32, Arc<Record>>>,
     /// Open watchers: the handler stays while there are any.
     watchers: usize,
@@ -76,7 +76,7 @@ pub(in crate::process) enum Strangers {
     ReapAfter(Duration),
 }
 
-/// A watcher's part in the hub, while it is open.
+/// A watcher's part in the roster, while it is open.
 #[derive(Debug)]
 pub(in crate::process) struct Membership {
     strangers: Strangers,
@@ -86,51 +86,51 @@ pub(in crate::process) struct Membership {
 impl Membership {
     /// Installs the handler, if this is the first.
     pub(in crate::process) fn new(strangers: Strangers) -> Self {
-        let mut hub = lock(&HUB);
-        hub.reset_after_fork();
-        hub.watchers += 1;
+        let mut roster = ROSTER.lock();
+        roster.reset_after_fork();
+        roster.watchers += 1;
         match strangers {
             Strangers::Leave => {}
-            Strangers::Reap => hub.fast += 1,
-            Strangers::ReapAfter(grace) => hub.begin_subreaping(grace),
+            Strangers::Reap => roster.fast += 1,
+            Strangers::ReapAfter(grace) => roster.begin_subreaping(grace),
         }
-        count_strangers_reaped(&hub);
+        count_strangers_reaped(&roster);
         // Also if another watcher has it: somebody may have put another in its place.
         match sigchld::install() {
             Ok(handler) => {
-                let former = hub.handler.replace(handler);
+                let former = roster.handler.replace(handler);
                 drop(former);
             }
             // The watchdog needs no handler.
             Err(error) => log::warn!("SIGCHLD can't be handled now: {error}"),
         }
-        let thread = if strangers == Strangers::Leave { Ok(()) } else { hub.ensure_thread() };
+        let thread = if strangers == Strangers::Leave { Ok(()) } else { roster.ensure_thread() };
         if let Err(error) = thread {
             // Tried again for each child.
             log::warn!("the thread `policy-sigchld` can't be had now: {error}");
         }
-        Self { strangers, generation: hub.generation }
+        Self { strangers, generation: roster.generation }
     }
 }
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        let mut hub = lock(&HUB);
-        if self.generation != fork_generation() || hub.generation != self.generation {
+        let mut roster = ROSTER.lock();
+        if self.generation != fork_generation() || roster.generation != self.generation {
             return;
         }
-        hub.watchers -= 1;
+        roster.watchers -= 1;
         match self.strangers {
             Strangers::Leave => {}
-            Strangers::Reap => hub.fast -= 1,
-            Strangers::ReapAfter(grace) => hub.end_subreaping(grace),
+            Strangers::Reap => roster.fast -= 1,
+            Strangers::ReapAfter(grace) => roster.end_subreaping(grace),
         }
-        count_strangers_reaped(&hub);
-        if hub.watchers == 0 {
+        count_strangers_reaped(&roster);
+        if roster.watchers == 0 {
             recent::clear();
-            hub.release_handler();
+            roster.release_handler();
         }
-        drop(hub);
+        drop(roster);
         // So that the thread sees whether it is still needed.
         sigchld::ring();
     }
@@ -141,11 +141,11 @@ impl Drop for Membership {
 /// # Errors
 /// [`ErrorKind::Io`](policy_core::ErrorKind::Io) if the thread can't be had.
 pub(in crate::process) fn attend(record: &Arc<Record>) -> Result<(), Error> {
-    let mut hub = lock(&HUB);
-    hub.reset_after_fork();
+    let mut roster = ROSTER.lock();
+    roster.reset_after_fork();
     // One that reaps everything may have been quicker than its registration.
     if let Some(exit) = recent::take(record.pid()) {
-        drop(hub);
+        drop(roster);
         record.settle_reaped(exit);
         return Ok(());
     }
@@ -154,18 +154,18 @@ pub(in crate::process) fn attend(record: &Arc<Record>) -> Result<(), Error> {
     }
     // The handler is not put back in place here if somebody has replaced it: the two
     // would take turns. The watchdog finds the child.
-    if let Err(error) = hub.ensure_thread() {
+    if let Err(error) = roster.ensure_thread() {
         record.unattend();
         return Err(Error::io(
             "can't start the thread `policy-sigchld`; raise the limit of threads, or use `PidfdChildWatcher`",
             error,
         ));
     }
-    hub.insert(record);
-    drop(hub);
+    roster.insert(record);
+    drop(roster);
     // It may have exited before it was known here.
     if record.try_reap_if_claimed().is_some() {
-        lock(&HUB).remove(record);
+        ROSTER.lock().remove(record);
     }
     Ok(())
 }
@@ -180,12 +180,12 @@ pub(in crate::process) fn look_for_strangers() {
 /// How many watchers reap what nobody registered.
 static REAP_STRANGERS: AtomicUsize = AtomicUsize::new(0);
 
-fn count_strangers_reaped(hub: &Hub) {
-    let reap = hub.fast + hub.subreapers.len() + usize::from(!hub.adopted.is_empty());
+fn count_strangers_reaped(roster: &Roster) {
+    let reap = roster.fast + roster.subreapers.len() + usize::from(!roster.adopted.is_empty());
     REAP_STRANGERS.store(reap, Ordering::Release);
 }
 
-impl Hub {
+impl Roster {
     const fn new() -> Self {
         Self {
             children: None,
@@ -314,20 +314,20 @@ fn serve(generation: u64) {
             looks = 0;
         }
         sweep(ask_each, &mut sightings);
-        let mut hub = lock(&HUB);
-        if hub.generation != generation {
+        let mut roster = ROSTER.lock();
+        if roster.generation != generation {
             return;
         }
-        if hub.adopted.forget_gone() {
-            count_strangers_reaped(&hub);
-            hub.release_handler();
+        if roster.adopted.forget_gone() {
+            count_strangers_reaped(&roster);
+            roster.release_handler();
         }
-        if hub.is_needed() {
+        if roster.is_needed() {
             idle_since = None;
             continue;
         }
         if idle_since.get_or_insert_with(Instant::now).elapsed() >= LINGER {
-            hub.has_thread = false;
+            roster.has_thread = false;
             return;
         }
     }
@@ -336,7 +336,7 @@ fn serve(generation: u64) {
 /// How long the thread waits where nothing rings: so long that asking all children takes
 /// a few hundredths of its time.
 fn deaf_pause() -> Duration {
-    let children = lock(&HUB).children.as_ref().map_or(0, HashMap::len);
+    let children = ROSTER.lock().children.as_ref().map_or(0, HashMap::len);
     let pause =
         Duration::from_micros(20).saturating_mul(u32::try_from(children).unwrap_or(u32::MAX));
     pause.clamp(Duration::from_millis(10), WATCHDOG)
@@ -355,10 +355,10 @@ fn sweep(mut ask_each: bool, sightings: &mut Sightings) {
                 break;
             }
         };
-        let known = lock(&HUB).find(exit.pid);
+        let known = ROSTER.lock().find(exit.pid);
         if let Some(record) = known {
             if record.is_over() {
-                lock(&HUB).remove(&record);
+                ROSTER.lock().remove(&record);
             }
             if record.outcome().is_some() {
                 continue;
@@ -372,10 +372,11 @@ fn sweep(mut ask_each: bool, sightings: &mut Sightings) {
         break;
     }
     if ask_each {
-        let all: Vec<_> = lock(&HUB).children.iter().flat_map(HashMap::values).cloned().collect();
+        let all: Vec<_> =
+            ROSTER.lock().children.iter().flat_map(HashMap::values).cloned().collect();
         for record in all {
             if record.is_over() {
-                lock(&HUB).remove(&record);
+                ROSTER.lock().remove(&record);
             }
         }
     }
@@ -385,16 +386,16 @@ fn sweep(mut ask_each: bool, sightings: &mut Sightings) {
 /// if nobody has registered it. Returns false if it is left alone.
 fn take_any(pid: u32, sightings: &mut Sightings) -> bool {
     // Locked all the while: who registers the child now finds it, or its status.
-    let hub = lock(&HUB);
-    if hub.fast == 0 {
+    let roster = ROSTER.lock();
+    if roster.fast == 0 {
         return false;
     }
     if let Some(record) = Record::named(pid) {
-        drop(hub);
+        drop(roster);
         // Another watcher's, which will be told in its own way.
         return record.try_reap().is_some();
     }
-    if hub.find(pid).is_some() || !sightings.is_strange(pid, Duration::ZERO) {
+    if roster.find(pid).is_some() || !sightings.is_strange(pid, Duration::ZERO) {
         return false;
     }
     recent::reap(pid);
@@ -404,16 +405,16 @@ fn take_any(pid: u32, sightings: &mut Sightings) -> bool {
 /// Reaps zombies that nobody has come for, wherever they stand.
 fn reap_orphans(sightings: &mut Sightings) {
     {
-        let hub = lock(&HUB);
-        if hub.subreapers.is_empty() && hub.adopted.is_empty() {
+        let roster = ROSTER.lock();
+        if roster.subreapers.is_empty() && roster.adopted.is_empty() {
             return;
         }
     }
     for pid in sightings.search() {
-        let hub = lock(&HUB);
-        let grace = hub.subreapers.iter().max().copied();
-        let Some(grace) = grace.or_else(|| hub.adopted.grace_of(pid)) else { continue };
-        if hub.find(pid).is_none() && sightings.is_strange(pid, grace) {
+        let roster = ROSTER.lock();
+        let grace = roster.subreapers.iter().max().copied();
+        let Some(grace) = grace.or_else(|| roster.adopted.grace_of(pid)) else { continue };
+        if roster.find(pid).is_none() && sightings.is_strange(pid, grace) {
             recent::reap(pid);
         }
     }
@@ -421,7 +422,9 @@ fn reap_orphans(sightings: &mut Sightings) {
 
 fn warn_if_replaced() {
     static WARNED: AtomicBool = AtomicBool::new(false);
-    if lock(&HUB).watchers > 0 && !sigchld::is_installed() && !WARNED.swap(true, Ordering::Relaxed)
+    if ROSTER.lock().watchers > 0
+        && !sigchld::is_installed()
+        && !WARNED.swap(true, Ordering::Relaxed)
     {
         log::warn!(
             "another handler of SIGCHLD took the place of ours; children are looked for every {} ms instead: let that handler call the one before, or use `PidfdChildWatcher`",

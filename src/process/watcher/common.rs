@@ -1,19 +1,26 @@
 //! What all watchers of this crate have in common.
 
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 
+use policy_core::sync::Mutex;
 use policy_core::{ChildCallback, Error, ErrorKind, EventLoop, ExitFuture};
 
+use super::by_sigchld::{Membership, Strangers};
 use super::exit::{Gate, Watch};
 use super::handlers::Handlers;
 use crate::ambient;
 use crate::process::identity::{Claim, Record};
-use crate::process::wakers::lock;
 
-/// Implements [`policy_core::ChildWatcher`] for a type with a field `common` and the
-/// methods `wait(record)`, `is_ready()` and `release()`.
+/// Implements [`policy_core::ChildWatcher`], and `Default`, for a type with a field `common` and
+/// the methods `new()`, `wait(record)` and, if it is not always ready, one that says so.
 macro_rules! child_watcher {
-    ($name:ident) => {
+    ($name:ident $(, $is_ready:ident)?) => {
+        impl Default for $name {
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+
         impl policy_core::ChildWatcher for $name {
             fn watch(
                 &self,
@@ -44,13 +51,11 @@ macro_rules! child_watcher {
             }
 
             fn is_active(&self) -> bool {
-                !self.common.gate.is_closed() && self.is_ready()
+                !self.common.gate.is_closed() $(&& self.$is_ready())?
             }
 
             fn close(&self) {
-                if self.common.gate.close() {
-                    self.release();
-                }
+                self.common.close();
             }
         }
     };
@@ -64,9 +69,35 @@ pub(super) struct Common {
     handlers: Arc<Handlers>,
     /// Where callbacks are called that were added outside any loop.
     attached: Mutex<Option<Weak<dyn EventLoop>>>,
+    /// Of those that wait by SIGCHLD.
+    membership: Mutex<Option<Membership>>,
 }
 
 impl Common {
+    /// For a watcher that waits by SIGCHLD.
+    pub(super) fn by_sigchld(strangers: Strangers) -> Self {
+        Self { membership: Mutex::new(Some(Membership::new(strangers))), ..Self::default() }
+    }
+
+    /// See [`policy_core::ChildWatcher::close`].
+    pub(super) fn close(&self) {
+        if self.gate.close() {
+            drop(self.membership.lock().take());
+        }
+    }
+
+    /// Waits for what `attend` has somebody else reap, who tells.
+    pub(super) fn told(
+        &self,
+        record: Arc<Record>,
+        attend: impl FnOnce(&Arc<Record>) -> Result<(), Error>,
+    ) -> Result<Watch, Error> {
+        // Claimed first: a child that nobody claims is left alone.
+        let watch = Watch::told(record.clone(), Some(self.gate.clone()));
+        attend(&record)?;
+        Ok(watch)
+    }
+
     /// See [`policy_core::ChildWatcher::add_child_handler`]; `watch` makes the wait.
     pub(super) fn add_child_handler(
         &self,
@@ -106,11 +137,11 @@ impl Common {
         if event_loop.as_ref().is_some_and(|event_loop| event_loop.is_closed()) {
             return Err(ErrorKind::LoopClosed.into());
         }
-        *lock(&self.attached) = event_loop.as_ref().map(Arc::downgrade);
+        *self.attached.lock() = event_loop.as_ref().map(Arc::downgrade);
         Ok(())
     }
 
     pub(super) fn attached(&self) -> Option<Arc<dyn EventLoop>> {
-        lock(&self.attached).as_ref().and_then(Weak::upgrade)
+        self.attached.lock().as_ref().and_then(Weak::upgrade)
     }
 }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use policy_core::sync::wakers::{Seat, Wakers};
 use policy_core::{Error, ErrorKind, ExitFuture, Interest};
 
 use super::threads;
@@ -17,7 +18,6 @@ use crate::process::background;
 use crate::process::background::anchor::Anchor;
 use crate::process::identity::{Claim, Lease, Outcome, Record};
 use crate::process::sys;
-use crate::process::wakers::{Place, Wakers};
 
 /// Waits for one child. Any number may wait for the same; each is woken for itself.
 pub(in crate::process) struct Watch {
@@ -25,8 +25,8 @@ pub(in crate::process) struct Watch {
     how: How,
     /// Ends the wait when the watcher is closed.
     gate: Option<Arc<Gate>>,
-    in_record: Option<Place>,
-    in_gate: Option<Place>,
+    in_record: Option<Seat>,
+    in_gate: Option<Seat>,
 }
 
 enum How {

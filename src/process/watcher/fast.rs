@@ -1,14 +1,13 @@
 //! Reaping every child of the process.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use policy_core::Error;
 
-use super::by_sigchld::{self, Membership, Strangers};
+use super::by_sigchld::{self, Strangers};
 use super::common::{Common, child_watcher};
 use super::exit::Watch;
 use crate::process::identity::Record;
-use crate::process::wakers::lock;
 
 /// Reaps **every child of the process**, whichever code started it.
 ///
@@ -37,7 +36,6 @@ use crate::process::wakers::lock;
 #[derive(Debug)]
 pub struct FastChildWatcher {
     common: Common,
-    membership: Mutex<Option<Membership>>,
 }
 
 impl FastChildWatcher {
@@ -50,31 +48,11 @@ impl FastChildWatcher {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn new() -> Self {
-        Self {
-            common: Common::default(),
-            membership: Mutex::new(Some(Membership::new(Strangers::Reap))),
-        }
-    }
-
-    fn is_ready(&self) -> bool {
-        true
-    }
-
-    fn release(&self) {
-        drop(lock(&self.membership).take());
+        Self { common: Common::by_sigchld(Strangers::Reap) }
     }
 
     fn wait(&self, record: Arc<Record>) -> Result<Watch, Error> {
-        // Claimed first: a child that nobody claims is left alone.
-        let watch = Watch::told(record.clone(), Some(self.common.gate.clone()));
-        by_sigchld::attend(&record)?;
-        Ok(watch)
-    }
-}
-
-impl Default for FastChildWatcher {
-    fn default() -> Self {
-        Self::new()
+        self.common.told(record, by_sigchld::attend)
     }
 }
 

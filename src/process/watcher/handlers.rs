@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
+use policy_core::sync::{Mutex, isolated};
 use policy_core::task::{self, AbortHandle};
 use policy_core::{ChildCallback, Error, EventLoop, ExitFuture};
 
 use crate::process::background;
 use crate::process::identity::{Record, returncode};
-use crate::process::wakers::{isolated, lock};
 
 /// The callbacks of one watcher.
 #[derive(Default)]
@@ -45,7 +45,7 @@ impl Handlers {
         here: Option<Arc<dyn EventLoop>>,
     ) -> Result<(), Error> {
         let pid = record.pid();
-        let mut table = lock(&self.table);
+        let mut table = self.table.lock();
         if let Some(entry) = table.entries.get_mut(&pid) {
             if std::ptr::eq(entry.record.as_ptr(), Arc::as_ptr(record)) {
                 let former = std::mem::replace(&mut entry.callback, callback);
@@ -63,7 +63,7 @@ impl Handlers {
         let delivery = Delivery { exit: Some(exit), handlers: self.clone(), pid, token };
         match delivery.start(here) {
             Ok(abort) => {
-                let mut table = lock(&self.table);
+                let mut table = self.table.lock();
                 if let Some(entry) = table.entries.get_mut(&pid) {
                     if entry.token == token {
                         entry.delivery = Some(abort);
@@ -80,7 +80,7 @@ impl Handlers {
 
     /// Forgets a callback. Returns false if there was none.
     pub(super) fn remove(&self, pid: u32) -> bool {
-        let removed = lock(&self.table).entries.remove(&pid);
+        let removed = self.table.lock().entries.remove(&pid);
         let Some(removed) = removed else { return false };
         if let Some(delivery) = &removed.delivery {
             delivery.abort();
@@ -89,11 +89,11 @@ impl Handlers {
     }
 
     fn is_owed(&self, pid: u32, token: u64) -> bool {
-        lock(&self.table).entries.get(&pid).is_some_and(|entry| entry.token == token)
+        self.table.lock().entries.get(&pid).is_some_and(|entry| entry.token == token)
     }
 
     fn take(&self, pid: u32, token: u64) -> Option<ChildCallback> {
-        let mut table = lock(&self.table);
+        let mut table = self.table.lock();
         if table.entries.get(&pid)?.token != token {
             return None;
         }
@@ -103,7 +103,7 @@ impl Handlers {
 
 impl fmt::Debug for Handlers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let table = lock(&self.table);
+        let table = self.table.lock();
         f.debug_set().entries(table.entries.keys()).finish()
     }
 }

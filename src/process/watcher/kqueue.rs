@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::ptr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use policy_core::sync::Mutex;
 use policy_core::{Error, local::fork_generation};
 use rustix::event::kqueue::{Event, EventFilter, EventFlags, ProcessEvents, kevent, kqueue};
 use rustix::process::Pid;
@@ -16,7 +17,6 @@ use super::exit::Watch;
 use super::threads;
 use crate::process::identity::Record;
 use crate::process::sys::{self, Target};
-use crate::process::wakers::lock;
 
 /// Waits for all children with kqueue (EVFILT_PROC), on one thread.
 ///
@@ -32,7 +32,7 @@ use crate::process::wakers::lock;
 /// # policy::set_child_watcher(None)?;
 /// # Ok::<(), policy::Error>(())
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct KqueueChildWatcher {
     common: Common,
     queue: Arc<Queue>,
@@ -41,20 +41,11 @@ pub struct KqueueChildWatcher {
 impl KqueueChildWatcher {
     /// Makes a watcher. It is ready at once, and needs no attached loop.
     pub fn new() -> Self {
-        Self::default()
+        Self { common: Common::default(), queue: Arc::default() }
     }
-
-    fn is_ready(&self) -> bool {
-        true
-    }
-
-    fn release(&self) {}
 
     fn wait(&self, record: Arc<Record>) -> Result<Watch, Error> {
-        // Claimed first: a child that nobody claims is left alone.
-        let watch = Watch::told(record.clone(), Some(self.common.gate.clone()));
-        self.queue.attend(&record)?;
-        Ok(watch)
+        self.common.told(record, |record| self.queue.attend(record))
     }
 }
 
@@ -89,7 +80,7 @@ impl Queue {
         if record.outcome().is_some() || !record.attend() {
             return Ok(());
         }
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         if state.generation != fork_generation() {
             *state = State { generation: fork_generation(), ..State::default() };
         }
@@ -135,18 +126,18 @@ impl Queue {
             match wait(kqueue) {
                 Ok(tokens) => {
                     for token in tokens {
-                        let record = lock(&self.state).children.remove(&token);
+                        let record = self.state.lock().children.remove(&token);
                         record.iter().for_each(finish);
                     }
                 }
                 Err(error) => {
                     // No event will come.
                     log::error!("a kqueue fails ({error}); its children get threads");
-                    let all = std::mem::take(&mut lock(&self.state).children);
+                    let all = std::mem::take(&mut self.state.lock().children);
                     all.values().for_each(finish);
                 }
             }
-            let mut state = lock(&self.state);
+            let mut state = self.state.lock();
             if state.children.is_empty() {
                 state.kqueue = None;
                 return;

@@ -14,6 +14,7 @@
 //! Except for the last two, each reaps only the children that it was asked to watch. All keep
 //! working after the loop that started a child is gone.
 
+pub(super) mod abandoned;
 mod auto;
 pub(super) mod by_sigchld;
 mod common;
@@ -38,7 +39,6 @@ mod kqueue;
 #[path = "no_kqueue.rs"]
 mod kqueue;
 mod multi_loop;
-pub(super) mod orphans;
 mod pidfd;
 mod safe;
 mod sigchld;

@@ -1,14 +1,13 @@
 //! Waiting by SIGCHLD, for any number of loops.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use policy_core::Error;
 
-use super::by_sigchld::{self, Membership, Strangers};
+use super::by_sigchld::{self, Strangers};
 use super::common::{Common, child_watcher};
 use super::exit::Watch;
 use crate::process::identity::Record;
-use crate::process::wakers::lock;
 
 /// Waits for children by SIGCHLD, for any number of loops and threads.
 ///
@@ -35,7 +34,6 @@ use crate::process::wakers::lock;
 #[derive(Debug)]
 pub struct MultiLoopChildWatcher {
     common: Common,
-    membership: Mutex<Option<Membership>>,
 }
 
 impl MultiLoopChildWatcher {
@@ -48,31 +46,11 @@ impl MultiLoopChildWatcher {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn new() -> Self {
-        Self {
-            common: Common::default(),
-            membership: Mutex::new(Some(Membership::new(Strangers::Leave))),
-        }
-    }
-
-    fn is_ready(&self) -> bool {
-        true
-    }
-
-    fn release(&self) {
-        drop(lock(&self.membership).take());
+        Self { common: Common::by_sigchld(Strangers::Leave) }
     }
 
     fn wait(&self, record: Arc<Record>) -> Result<Watch, Error> {
-        // Claimed first: a child that nobody claims is left alone.
-        let watch = Watch::told(record.clone(), Some(self.common.gate.clone()));
-        by_sigchld::attend(&record)?;
-        Ok(watch)
-    }
-}
-
-impl Default for MultiLoopChildWatcher {
-    fn default() -> Self {
-        Self::new()
+        self.common.told(record, by_sigchld::attend)
     }
 }
 

@@ -27,7 +27,7 @@ use crate::process::identity::pidfd;
 /// }
 /// # Ok::<(), policy::Error>(())
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct PidfdChildWatcher {
     common: Common,
 }
@@ -42,14 +42,12 @@ impl PidfdChildWatcher {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn new() -> Self {
-        Self::default()
+        Self { common: Common::default() }
     }
 
     fn is_ready(&self) -> bool {
         pidfd::pidfds_work()
     }
-
-    fn release(&self) {}
 
     fn wait(&self, record: Arc<Record>) -> Result<Watch, Error> {
         if !self.is_ready() {
@@ -65,4 +63,4 @@ impl PidfdChildWatcher {
     }
 }
 
-child_watcher!(PidfdChildWatcher);
+child_watcher!(PidfdChildWatcher, is_ready);

@@ -1,15 +1,14 @@
 //! Waiting by SIGCHLD, with the main thread's loop.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use policy_core::{Error, ErrorKind, local};
 
-use super::by_sigchld::{self, Membership, Strangers};
+use super::by_sigchld::{self, Strangers};
 use super::common::{Common, child_watcher};
 use super::exit::Watch;
 use crate::ambient;
 use crate::process::identity::Record;
-use crate::process::wakers::lock;
 
 /// Waits for children by SIGCHLD, while a loop runs on the main thread: like asyncio's, for
 /// programs that rely on that. Other programs should use
@@ -35,7 +34,6 @@ use crate::process::wakers::lock;
 #[derive(Debug)]
 pub struct SafeChildWatcher {
     common: Common,
-    membership: Mutex<Option<Membership>>,
 }
 
 impl SafeChildWatcher {
@@ -47,10 +45,7 @@ impl SafeChildWatcher {
     /// assert!(!policy::SafeChildWatcher::new().is_active()); // no loop runs in the main thread
     /// ```
     pub fn new() -> Self {
-        Self {
-            common: Common::default(),
-            membership: Mutex::new(Some(Membership::new(Strangers::Leave))),
-        }
+        Self { common: Common::by_sigchld(Strangers::Leave) }
     }
 
     fn is_ready(&self) -> bool {
@@ -64,10 +59,6 @@ impl SafeChildWatcher {
         }
     }
 
-    fn release(&self) {
-        drop(lock(&self.membership).take());
-    }
-
     fn wait(&self, record: Arc<Record>) -> Result<Watch, Error> {
         // A child that lives already has a right to its status.
         if record.outcome().is_none() && !record.is_attended() && !self.is_ready() {
@@ -76,17 +67,8 @@ impl SafeChildWatcher {
                 "`SafeChildWatcher` needs a loop that runs in the main thread; run one there, or set another watcher with `policy::set_child_watcher`",
             ));
         }
-        // Claimed first: a child that nobody claims is left alone.
-        let watch = Watch::told(record.clone(), Some(self.common.gate.clone()));
-        by_sigchld::attend(&record)?;
-        Ok(watch)
+        self.common.told(record, by_sigchld::attend)
     }
 }
 
-impl Default for SafeChildWatcher {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-child_watcher!(SafeChildWatcher);
+child_watcher!(SafeChildWatcher, is_ready);

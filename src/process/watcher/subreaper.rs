@@ -1,15 +1,14 @@
 //! Reaping orphans, for a process that adopts them.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use policy_core::Error;
 
-use super::by_sigchld::{self, Membership, Strangers};
+use super::by_sigchld::{self, Strangers};
 use super::common::{Common, child_watcher};
 use super::exit::Watch;
 use crate::process::identity::Record;
-use crate::process::wakers::lock;
 
 /// Reaps orphans that this process adopts, like an init process: for PID 1 of a container, and for
 /// supervisors that want to see their descendants end.
@@ -35,7 +34,6 @@ use crate::process::wakers::lock;
 #[derive(Debug)]
 pub struct SubreaperChildWatcher {
     common: Common,
-    membership: Mutex<Option<Membership>>,
 }
 
 /// Long enough for code that waits right after it has started a child, short enough
@@ -50,29 +48,11 @@ impl SubreaperChildWatcher {
 
     /// Makes a watcher that leaves an unregistered zombie alone for `grace` before it reaps it.
     pub fn with_grace(grace: Duration) -> Self {
-        let membership = Membership::new(Strangers::ReapAfter(grace));
-        Self { common: Common::default(), membership: Mutex::new(Some(membership)) }
-    }
-
-    fn is_ready(&self) -> bool {
-        true
-    }
-
-    fn release(&self) {
-        drop(lock(&self.membership).take());
+        Self { common: Common::by_sigchld(Strangers::ReapAfter(grace)) }
     }
 
     fn wait(&self, record: Arc<Record>) -> Result<Watch, Error> {
-        // Claimed first: a child that nobody claims is left alone.
-        let watch = Watch::told(record.clone(), Some(self.common.gate.clone()));
-        by_sigchld::attend(&record)?;
-        Ok(watch)
-    }
-}
-
-impl Default for SubreaperChildWatcher {
-    fn default() -> Self {
-        Self::new()
+        self.common.told(record, by_sigchld::attend)
     }
 }
 

@@ -64,23 +64,8 @@ impl ThreadedChildWatcher {
         self.threads.count()
     }
 
-    fn is_ready(&self) -> bool {
-        true
-    }
-
-    fn release(&self) {}
-
     fn wait(&self, record: Arc<Record>) -> Result<Watch, Error> {
-        // Claimed first: a thread leaves a child alone that nobody claims.
-        let watch = Watch::told(record.clone(), Some(self.common.gate.clone()));
-        self.threads.attend(&record)?;
-        Ok(watch)
-    }
-}
-
-impl Default for ThreadedChildWatcher {
-    fn default() -> Self {
-        Self::new()
+        self.common.told(record, |record| self.threads.attend(record))
     }
 }
 

@@ -2,15 +2,15 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use policy_core::sync::Mutex;
 use policy_core::{Error, local::fork_generation};
 
 use crate::process::identity::thieves;
 use crate::process::identity::{Outcome, Record};
 use crate::process::sys::{self, Take, Target};
-use crate::process::wakers::lock;
 
 /// Enough for most programs, and few enough for a container's limit.
 pub(in crate::process) const DEFAULT_LIMIT: usize = 256;
@@ -55,7 +55,7 @@ impl Threads {
 
     /// Returns how many threads wait now.
     pub(in crate::process) fn count(&self) -> usize {
-        let state = lock(&self.state);
+        let state = self.state.lock();
         state.single + usize::from(state.shared.is_some())
     }
 
@@ -67,7 +67,7 @@ impl Threads {
         if record.outcome().is_some() || !record.attend() {
             return Ok(());
         }
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         if state.generation != fork_generation() {
             *state = State { generation: fork_generation(), ..State::default() };
         }
@@ -107,7 +107,7 @@ impl Threads {
     }
 
     fn ended(&self, change: impl FnOnce(&mut State)) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         if state.generation == fork_generation() {
             change(&mut state);
         }
@@ -125,7 +125,7 @@ impl Threads {
         let mut since_scan = Duration::ZERO;
         loop {
             {
-                let mut state = lock(&self.state);
+                let mut state = self.state.lock();
                 let Some(shared) = &mut state.shared else { return };
                 children.append(&mut shared.new);
                 if children.is_empty() {

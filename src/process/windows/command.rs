@@ -9,9 +9,10 @@ use std::os::windows::io::OwnedHandle;
 use std::os::windows::process::CommandExt;
 use std::path::Path;
 use std::process::{Command as StdCommand, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use policy_core::sync::{Mutex, MutexGuard};
 use policy_core::{Error, ErrorKind};
 use windows_sys::Win32::System::Threading::CREATE_SUSPENDED;
 
@@ -290,7 +291,7 @@ impl Command {
         Starting::new(async move {
             checked?;
             let started = crate::try_spawn_blocking(move || {
-                let mut command = lock(&command);
+                let mut command = command.lock();
                 if collect {
                     set.fill(&mut command, Stdio::null, Stdio::piped);
                 }
@@ -321,7 +322,7 @@ impl Command {
     }
 
     fn std(&self) -> MutexGuard<'_, StdCommand> {
-        lock(&self.inner)
+        self.inner.lock()
     }
 }
 
@@ -426,12 +427,8 @@ impl From<StdCommand> for Command {
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.inner.try_lock() {
-            Ok(command) => command.fmt(f),
-            Err(_) => f.write_str("Command(..)"),
+            Some(command) => command.fmt(f),
+            None => f.write_str("Command(..)"),
         }
     }
-}
-
-fn lock(command: &Mutex<StdCommand>) -> MutexGuard<'_, StdCommand> {
-    command.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,12 +4,13 @@ use std::future::poll_fn;
 use std::os::windows::io::{AsHandle, BorrowedHandle, OwnedHandle};
 use std::os::windows::process::ExitStatusExt;
 use std::process::ExitStatus;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::task::{Poll, Waker};
 
+use policy_core::sync::Mutex;
 use policy_core::{Error, ErrorKind};
 
-use super::sys::{self, Job, Registered};
+use super::sys::{self, ExitWait, Job};
 use crate::process::identity::limit::Permit;
 
 #[derive(Debug)]
@@ -20,7 +21,7 @@ pub(super) struct Record {
     job: Option<Job>,
     state: Mutex<State>,
     /// Given back when the record goes, which is after the call.
-    registered: OnceLock<Registered>,
+    registered: OnceLock<ExitWait>,
 }
 
 #[derive(Debug)]
@@ -73,7 +74,7 @@ impl Record {
         poll_fn(|cx| {
             // Before the lock, and dropped after it: either may run any code.
             let mut waker = Some(cx.waker().clone());
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             if state.exited {
                 return Poll::Ready(());
             }
@@ -111,7 +112,7 @@ impl Record {
 
     fn exited(&self) {
         let (wakers, permit) = {
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             state.exited = true;
             (std::mem::take(&mut state.wakers), state.permit.take())
         };
@@ -122,10 +123,6 @@ impl Record {
 
     fn handle(&self) -> BorrowedHandle<'_> {
         self.handle.as_handle()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

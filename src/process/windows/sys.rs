@@ -4,9 +4,9 @@
 use std::ffi::c_void;
 use std::io;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
+use policy_core::sync::isolated;
 use windows_sys::Win32::Foundation::{HANDLE, INVALID_HANDLE_VALUE, WAIT_OBJECT_0, WAIT_TIMEOUT};
 use windows_sys::Win32::System::Diagnostics::ToolHelp::{
     CreateToolhelp32Snapshot, TH32CS_SNAPTHREAD, THREADENTRY32, Thread32First, Thread32Next,
@@ -27,16 +27,16 @@ type Call = Box<dyn FnOnce() + Send>;
 
 /// A wait that the system's thread pool does for us.
 #[derive(Debug)]
-pub(super) struct Registered(HANDLE);
+pub(super) struct ExitWait(HANDLE);
 
 // SAFETY: a handle is a number, which any thread may give back.
-unsafe impl Send for Registered {}
+unsafe impl Send for ExitWait {}
 // SAFETY: as above; nothing is done by reference.
-unsafe impl Sync for Registered {}
+unsafe impl Sync for ExitWait {}
 
 /// Calls `call` once the process has exited, on a thread of the system's. What `call`
 /// holds must keep the process's handle open.
-pub(super) fn on_exit(process: BorrowedHandle<'_>, call: Call) -> io::Result<Registered> {
+pub(super) fn on_exit(process: BorrowedHandle<'_>, call: Call) -> io::Result<ExitWait> {
     let context = Box::into_raw(Box::new(call)).cast::<c_void>();
     let mut wait = ptr::null_mut();
     // SAFETY: `process` is open, and stays so while `call` is there, as the caller says;
@@ -57,18 +57,16 @@ pub(super) fn on_exit(process: BorrowedHandle<'_>, call: Call) -> io::Result<Reg
         drop(unsafe { Box::from_raw(context.cast::<Call>()) });
         return Err(error);
     }
-    Ok(Registered(wait))
+    Ok(ExitWait(wait))
 }
 
 unsafe extern "system" fn exited(context: *mut c_void, _timed_out: bool) {
     // SAFETY: the box of `on_exit`; the wait is for one call only.
     let call = unsafe { Box::from_raw(context.cast::<Call>()) };
-    if catch_unwind(AssertUnwindSafe(|| call())).is_err() {
-        log::error!("a waker of a child's panicked; others are not concerned");
-    }
+    isolated("a waker of a child's", || call());
 }
 
-impl Drop for Registered {
+impl Drop for ExitWait {
     fn drop(&mut self) {
         // SAFETY: registered and not yet unregistered. Does not wait for the callback, so
         // it may be called from there; a call that is not made any more leaks its box.

@@ -28,13 +28,13 @@ use crate::local::Number;
 
 /// What an operation needs to take place: the port that its socket belongs to.
 #[derive(Debug)]
-pub(super) struct Place(Arc<Port>);
+pub(super) struct Site(Arc<Port>);
 
 /// The runtime that has the port; `None` if it is of no runtime of this loop.
 #[derive(Debug, Default)]
 struct Port(OnceLock<Option<Number>>);
 
-impl Place {
+impl Site {
     pub(super) fn of(resource: &Resource, event_loop: &LoopState) -> Self {
         let Ok(port) = resource.attached(event_loop, || Ok::<_, Infallible>(Port::default()));
         Self(port)

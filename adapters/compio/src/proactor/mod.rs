@@ -24,7 +24,7 @@ use policy_core::{
     Completion, Error, ErrorKind, EventLoop, LoopId, Operation, Proactor, Promise, Resource,
 };
 
-use self::system::Place;
+use self::system::Site;
 use crate::Driver;
 use crate::event_loop::ProactorEventLoop;
 use crate::local::{self, Number};
@@ -33,7 +33,7 @@ use crate::local::{self, Number};
 #[derive(Debug)]
 pub(crate) struct Submission {
     resource: Resource,
-    place: Place,
+    site: Site,
     operation: Operation,
     promise: Promise,
 }
@@ -49,8 +49,8 @@ impl Proactor for ProactorEventLoop {
 
     fn submit(&self, resource: &Resource, operation: Operation) -> Completion {
         let (promise, completion) = Completion::channel();
-        let place = Place::of(resource, self.state());
-        let submission = Submission { resource: resource.clone(), place, operation, promise };
+        let site = Site::of(resource, self.state());
+        let submission = Submission { resource: resource.clone(), site, operation, promise };
         if self.state().is_forked() {
             // The ring is the parent's, and not even mapped here.
             submission.refuse(ErrorKind::Forked);
@@ -112,8 +112,8 @@ impl Submission {
             ));
             return None;
         }
-        let Self { resource, place, operation, promise } = self;
-        let fd = match place.take(&resource, &operation, runtime, alive) {
+        let Self { resource, site, operation, promise } = self;
+        let fd = match site.take(&resource, &operation, runtime, alive) {
             Ok(fd) => fd,
             Err(refusal) => {
                 promise.complete(Err(refusal.into()), operation);

@@ -23,9 +23,9 @@ use crate::local::Number;
 
 /// What an operation needs to take place: of a ring nothing.
 #[derive(Debug)]
-pub(super) struct Place;
+pub(super) struct Site;
 
-impl Place {
+impl Site {
     pub(super) fn of(_resource: &Resource, _event_loop: &LoopState) -> Self {
         Self
     }

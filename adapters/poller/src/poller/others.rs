@@ -4,10 +4,10 @@
 use std::io;
 #[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use policy_core::os::BorrowedIo;
+use policy_core::sync::{Mutex, MutexGuard};
 use polling::{Event, Events, PollMode};
 
 use super::Ready;
@@ -77,7 +77,7 @@ impl Poller {
     }
 
     fn room(&self) -> MutexGuard<'_, Option<Events>> {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+        self.events.lock()
     }
 }
 

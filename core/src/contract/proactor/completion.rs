@@ -4,10 +4,11 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::{Error, ErrorKind, Operation, wakers};
+use crate::sync::{Mutex, wakers};
+use crate::{Error, ErrorKind, Operation};
 
 /// The result of an operation, and the operation: `None` only if the loop broke down and kept it.
 pub type Completed = (io::Result<usize>, Option<Operation>);
@@ -103,7 +104,7 @@ impl Drop for Completion {
     fn drop(&mut self) {
         let Inner::Promised(shared) = &self.0 else { return };
         let (waker, left) = {
-            let mut slot = shared.lock();
+            let mut slot = shared.0.lock();
             slot.abandoned = true;
             (slot.promise_waker.take(), (slot.completed.take(), slot.completion_waker.take()))
         };
@@ -156,7 +157,7 @@ impl Promise {
     /// assert!(!promise.is_abandoned());
     /// ```
     pub fn is_abandoned(&self) -> bool {
-        self.0.lock().abandoned
+        self.0.0.lock().abandoned
     }
 
     /// Returns `Ready` once the completion was dropped: then the operation should be cancelled.
@@ -174,7 +175,7 @@ impl Promise {
     pub fn poll_abandoned(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut clone = None;
         loop {
-            let slot = self.0.lock();
+            let slot = self.0.0.lock();
             if slot.abandoned {
                 return Poll::Ready(());
             }
@@ -188,7 +189,7 @@ impl Promise {
 impl Drop for Promise {
     fn drop(&mut self) {
         // Looked at first: the error is three allocations, which every operation would make.
-        if !self.0.lock().told {
+        if !self.0.0.lock().told {
             self.0.complete((Err(Error::from(ErrorKind::LoopClosed).into()), None));
         }
     }
@@ -207,13 +208,9 @@ struct Slot {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Slot> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn complete(&self, completed: Completed) {
         let (wakers, late) = {
-            let mut slot = self.lock();
+            let mut slot = self.0.lock();
             if slot.told {
                 return drop((slot, completed));
             }
@@ -237,7 +234,7 @@ impl Shared {
     fn poll(&self, cx: &mut Context<'_>) -> Poll<Completed> {
         let mut clone = None;
         loop {
-            let mut slot = self.lock();
+            let mut slot = self.0.lock();
             if let Some(completed) = slot.completed.take() {
                 return Poll::Ready(completed);
             }
@@ -253,7 +250,7 @@ impl Shared {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let slot = self.lock();
+        let slot = self.0.lock();
         f.debug_struct("Shared")
             .field("told", &slot.told)
             .field("abandoned", &slot.abandoned)

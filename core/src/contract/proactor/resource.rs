@@ -11,13 +11,14 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 #[cfg(windows)]
 use std::os::windows::io::{OwnedHandle, OwnedSocket};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use socket2::{Domain, SockRef, Socket, Type};
 
-#[cfg(unix)]
 use crate::os;
 use crate::os::OwnedIo;
+#[cfg(unix)]
+use crate::sync::Mutex;
 use crate::{Address, LoopId, LoopState};
 
 /// An open file, socket or pipe that a proactor works on; its clones are cheap and mean the same
@@ -45,10 +46,10 @@ struct Inner {
     io: Io,
     kind: OnceLock<ResourceKind>,
     /// What loops keep with it, one each: a vector, for there is seldom a second.
-    attached: Mutex<Vec<Attached>>,
+    attached: Mutex<Vec<Attachment>>,
 }
 
-struct Attached {
+struct Attachment {
     owner: LoopId,
     /// Is dead when the loop has gone.
     alive: Weak<()>,
@@ -180,8 +181,8 @@ impl Resource {
         }
         // Outside the lock: it may take a while. Who comes second uses the first's.
         let part = Arc::new(make()?);
-        let gone: Vec<Attached> = {
-            let mut attached = self.lock_attached();
+        let gone: Vec<Attachment> = {
+            let mut attached = self.0.attached.lock();
             if let Some(first) = find(&attached, event_loop.id()) {
                 drop(attached);
                 return Ok(first);
@@ -191,7 +192,7 @@ impl Resource {
                 .partition(|part| part.alive.strong_count() > 0);
             *attached = alive;
             let alive = event_loop.alive();
-            attached.push(Attached { owner: event_loop.id(), alive, part: part.clone() });
+            attached.push(Attachment { owner: event_loop.id(), alive, part: part.clone() });
             gone
         };
         drop(gone);
@@ -217,11 +218,7 @@ impl Resource {
     }
 
     fn find_attached<T: Any + Send + Sync>(&self, owner: LoopId) -> Option<Arc<T>> {
-        find(&self.lock_attached(), owner)
-    }
-
-    fn lock_attached(&self) -> MutexGuard<'_, Vec<Attached>> {
-        self.0.attached.lock().unwrap_or_else(PoisonError::into_inner)
+        find(&self.0.attached.lock(), owner)
     }
 
     /// Shuts down one direction of a connected socket, or both: the peer reads an end.
@@ -290,7 +287,7 @@ impl Resource {
 }
 
 /// What a loop has of this type: its selector and its proactor have one each.
-fn find<T: Any + Send + Sync>(attached: &[Attached], owner: LoopId) -> Option<Arc<T>> {
+fn find<T: Any + Send + Sync>(attached: &[Attachment], owner: LoopId) -> Option<Arc<T>> {
     let mut of_loop = attached.iter().filter(|known| known.owner == owner);
     of_loop.find_map(|known| known.part.clone().downcast().ok())
 }

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{EventLoop, ExceptionContext, ExceptionHandler, task};
+use crate::{EventLoop, ExceptionContext, ExceptionHandler, sync};
 
 /// Failures that nobody waits for, and debug mode.
 impl dyn EventLoop {
@@ -70,10 +70,10 @@ impl dyn EventLoop {
             self.default_exception_handler(&unhandled);
             self.default_exception_handler(context);
             // Its payload may panic when it is dropped.
-            task::quietly(|| drop(unhandled));
+            sync::quietly(|| drop(unhandled));
         }
         // It may be the last to hold it.
-        task::quietly(|| drop(handler));
+        sync::quietly(|| drop(handler));
     }
 
     /// Logs a failure, as the exception handler does if none was set. A handler may call it for
@@ -93,7 +93,7 @@ impl dyn EventLoop {
     /// ```
     pub fn default_exception_handler(&self, context: &ExceptionContext) {
         // A logger, and the message of an error, are foreign code.
-        task::quietly(|| log::error!("event loop {}: {context}", self.name()));
+        sync::quietly(|| log::error!("event loop {}: {context}", self.name()));
     }
 
     /// Returns true if the loop is in debug mode.

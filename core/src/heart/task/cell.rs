@@ -24,10 +24,11 @@ use std::task::{Context, Poll};
 
 use super::current::{self, Id};
 use super::error::JoinError;
-use super::header::{Header, quietly};
+use super::header::Header;
 use super::scheduled::Home;
 use super::sync::UnsafeCell;
 use crate::budget;
+use crate::sync::quietly;
 
 enum Stage<F: Future> {
     Running(F),

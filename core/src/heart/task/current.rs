@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
 
-use super::header::quietly;
+use crate::sync::{Mutex, quietly};
 
 /// The identity of a task, never reused within a process.
 ///
@@ -113,7 +112,7 @@ static HOOKS: Mutex<Option<HashMap<Id, Vec<Hook>>>> = Mutex::new(None);
 
 /// Calls `hook` when the task `id`, which is the current one, has ended.
 pub(crate) fn on_end(id: Id, hook: Hook) {
-    let mut hooks = HOOKS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut hooks = HOOKS.lock();
     let of_task = hooks.get_or_insert_default().entry(id).or_insert_with(|| {
         HOOKED.fetch_add(1, Relaxed);
         Vec::new()
@@ -131,7 +130,7 @@ pub(super) fn ended(id: Id) {
 #[cold]
 fn call_hooks(id: Id) {
     let of_task = {
-        let mut hooks = HOOKS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hooks = HOOKS.lock();
         let of_task = hooks.as_mut().and_then(|hooks| hooks.remove(&id));
         if of_task.is_some() {
             HOOKED.fetch_sub(1, Relaxed);

@@ -3,10 +3,11 @@
 use std::any::Any;
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use super::Id;
 use crate::heart::exception::message_of;
+use crate::sync::Mutex;
 use crate::{Error, ErrorKind, EventLoop, ExceptionContext, context, foreign};
 
 /// Explains why awaiting a [`JoinHandle`](super::JoinHandle) returned no output.
@@ -68,7 +69,7 @@ impl JoinError {
             "the panic of a task was never retrieved; await its handle before it is dropped",
         )
         .with_task(id)
-        .with_panic(payload.into_inner().unwrap_or_else(PoisonError::into_inner));
+        .with_panic(payload.into_inner());
         match origin.and_then(|origin| origin.upgrade()) {
             Some(event_loop) => event_loop.call_exception_handler(&context),
             // Its loop has gone, or it never had one.
@@ -199,9 +200,7 @@ impl JoinError {
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, Self> {
         let Inner { id, repr } = *self.inner;
         match repr {
-            Repr::Panicked(payload, _) => {
-                Ok(payload.into_inner().unwrap_or_else(PoisonError::into_inner))
-            }
+            Repr::Panicked(payload, _) => Ok(payload.into_inner()),
             repr => Err(Self::new(id, repr)),
         }
     }
@@ -252,7 +251,7 @@ impl fmt::Display for JoinError {
                 self.inner.id
             ),
             Repr::Panicked(payload, _) => {
-                let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);
+                let payload = payload.lock();
                 let said = message_of(&**payload).unwrap_or("a payload that is no string");
                 write!(f, "task {} panicked: {said}; see `into_panic`", self.inner.id)
             }

@@ -13,8 +13,9 @@ use std::task::{Context, Poll};
 use super::cell::{Cell, Join, Run, let_go};
 use super::current::Id;
 use super::error::JoinError;
-use super::header::{Completed, Header, Registered, quietly, wake};
+use super::header::{Completed, Header};
 use super::scheduled::{Home, with_waker};
+use crate::sync::{quietly, wake, wakers::WakerId};
 
 /// Makes the two halves of a task that may move between threads.
 pub(super) fn split_send<F>(future: F) -> (Runner<dyn Run + Send>, Joiner<F::Output>)
@@ -229,7 +230,7 @@ impl<R: Run + ?Sized> Drop for Runner<R> {
 /// The half that takes the result. There is one per cell.
 pub(super) struct Joiner<T> {
     half: Half<dyn Join<T>>,
-    registered: Registered,
+    registered: WakerId,
 }
 
 // SAFETY: a joiner touches the header, which is `Sync`, and the result: nothing
@@ -242,7 +243,7 @@ unsafe impl<T: Send> Sync for Joiner<T> {}
 
 impl<T> Joiner<T> {
     fn new(cell: NonNull<dyn Join<T>>) -> Self {
-        Self { half: Half::Here(Ref { cell }), registered: Registered::default() }
+        Self { half: Half::Here(Ref { cell }), registered: WakerId::default() }
     }
 
     pub(super) fn id(&self) -> Id {

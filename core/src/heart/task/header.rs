@@ -16,7 +16,7 @@
 //!   writer, for good. What the bit says after that means nothing.
 //!
 //! So nobody ever looks into a slot that another may touch. The writer keeps in
-//! mind which waker it left there ([`Registered`]) instead of looking.
+//! mind which waker it left there ([`WakerId`]) instead of looking.
 //!
 //! A cell is run in one of two ways, for life. One that an executor polls keeps the
 //! executor's waker, in the run slot. One that is *homed* runs from the ready queue of
@@ -25,7 +25,6 @@
 #![allow(unsafe_code, reason = "the slots of the wakers change hands by the state word")]
 
 use std::mem::ManuallyDrop;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -36,6 +35,7 @@ use super::current::Id;
 use super::scheduled::{Home, Scheduled};
 use super::sync::{AtomicUsize, UnsafeCell};
 use crate::heart::executors;
+use crate::sync::{quietly, wake, wakers::WakerId};
 
 /// The result is in the stage, and the future is gone.
 const COMPLETE: usize = 1;
@@ -77,7 +77,7 @@ struct Polled {
     run_waker: UnsafeCell<Option<Waker>>,
     /// The runner's alone. Here and not in the runner, so that what an executor
     /// carries about is two words.
-    run_registered: UnsafeCell<Registered>,
+    run_registered: UnsafeCell<WakerId>,
 }
 
 /// Run from a queue.
@@ -136,39 +136,13 @@ pub(super) enum Completed {
     },
 }
 
-/// Which waker a writer left in its slot, by the two addresses of the one that it
-/// was cloned from. Not by those of the clone, as [`Waker::will_wake`] does:
-/// executors lend wakers whose clones have another table.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Registered {
-    data: usize,
-    /// 0: none was left.
-    table: usize,
-}
-
-impl Registered {
-    /// A waker that is never recognised: no table is at 1.
-    const UNKNOWN: Self = Self { data: 0, table: 1 };
-
-    fn of(lent: &Waker) -> Self {
-        let table = std::ptr::from_ref(lent.vtable()) as usize;
-        Self { data: lent.data() as usize, table }
-    }
-
-    /// The clone in the slot keeps its data, so if `lent` has the same, the
-    /// addresses mean this waker for as long. Else they may come to mean another.
-    fn cloned(lent: &Waker, clone: &Waker) -> Self {
-        if lent.data() == clone.data() { Self::of(lent) } else { Self::UNKNOWN }
-    }
-}
-
 impl Header {
     /// Makes the header of a cell with a runner and a joiner, which `free` frees.
     #[inline]
     pub(super) fn polled(free: unsafe fn(NonNull<Self>)) -> Self {
         let polled = Polled {
             run_waker: UnsafeCell::new(None),
-            run_registered: UnsafeCell::new(Registered::default()),
+            run_registered: UnsafeCell::new(WakerId::default()),
         };
         Self::new(free, 2 * REFERENCE, Mode { polled: ManuallyDrop::new(polled) })
     }
@@ -352,7 +326,7 @@ impl Header {
     /// # Safety
     /// By the only joiner of this cell, with its own `registered`.
     #[inline]
-    pub(super) unsafe fn register_join(&self, waker: &Waker, registered: &mut Registered) -> bool {
+    pub(super) unsafe fn register_join(&self, waker: &Waker, registered: &mut WakerId) -> bool {
         // SAFETY: the joiner is the writer of this slot.
         unsafe { self.register(&self.join_waker, JOIN_WAKER, COMPLETE, waker, registered) }
     }
@@ -363,8 +337,8 @@ impl Header {
     /// # Safety
     /// By the only joiner of this cell, with its own `registered`.
     #[inline]
-    pub(super) unsafe fn unregister_join(&self, registered: &mut Registered) {
-        if std::mem::take(registered) == Registered::default() {
+    pub(super) unsafe fn unregister_join(&self, registered: &mut WakerId) {
+        if std::mem::take(registered) == WakerId::default() {
             return;
         }
         let before = self.state.fetch_and(!JOIN_WAKER, AcqRel);
@@ -444,14 +418,14 @@ impl Header {
         bit: usize,
         closed: usize,
         waker: &Waker,
-        registered: &mut Registered,
+        registered: &mut WakerId,
     ) -> bool {
         let now = self.state.load(Acquire);
         if now & closed != 0 {
             return true;
         }
         if now & bit != 0 {
-            if *registered == Registered::of(waker) {
+            if *registered == WakerId::of(waker) {
                 return false;
             }
             if self.state.fetch_and(!bit, AcqRel) & closed != 0 {
@@ -460,7 +434,7 @@ impl Header {
         }
         // Before the slot is touched: cloning a waker may run anything.
         let clone = waker.clone();
-        *registered = Registered::cloned(waker, &clone);
+        *registered = WakerId::kept(waker, &clone);
         // SAFETY: the bit is clear and was so before it was closed: the slot is ours.
         let old = slot.with_mut(|slot| unsafe { (*slot).replace(clone) });
         let closed = self.state.fetch_or(bit, AcqRel) & closed != 0;
@@ -483,22 +457,4 @@ impl Header {
 unsafe fn take(slot: &UnsafeCell<Option<Waker>>) -> Option<Waker> {
     // SAFETY: by contract.
     slot.with_mut(|slot| unsafe { (*slot).take() })
-}
-
-#[inline]
-pub(super) fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        // A waker is foreign code: one that panics harms nobody else.
-        quietly(|| waker.wake());
-    }
-}
-
-/// Runs foreign code whose panic has nowhere to go. The panic hook has told.
-pub(crate) fn quietly(f: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-        // A payload may panic when dropped. It is leaked then, by `forget`.
-        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-            std::mem::forget(second);
-        }
-    }
 }

@@ -29,7 +29,6 @@ pub use current::{Id, try_id};
 pub(crate) use current::{on_end, outside};
 pub use error::JoinError;
 pub use handle::{AbortHandle, JoinHandle};
-pub(crate) use header::quietly;
 pub(crate) use scheduled::{Home, Scheduled, is_cells};
 
 use crate::heart::lane;

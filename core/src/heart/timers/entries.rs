@@ -36,7 +36,7 @@ pub(super) struct Entry<T> {
     /// What the key of this timer, or of the next one here, has to show. `None`: there is
     /// no next one.
     generation: Option<NonZeroU32>,
-    pub(super) place: Place,
+    pub(super) place: Position,
     /// Neighbours in the list of a slot.
     pub(super) previous: u32,
     pub(super) next: u32,
@@ -44,7 +44,7 @@ pub(super) struct Entry<T> {
 
 /// Where a timer waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Position {
     Nowhere,
     /// At this position of the heap.
     Near(u32),
@@ -87,7 +87,7 @@ impl<T> Entries<T> {
             number,
             payload: Some(payload),
             generation: Some(generation),
-            place: Place::Nowhere,
+            place: Position::Nowhere,
             previous: NONE,
             next: NONE,
         });
@@ -117,7 +117,7 @@ impl<T> Entries<T> {
     pub(super) fn release(&mut self, index: u32) -> Option<T> {
         let entry = self.all.get_mut(index as usize)?;
         let payload = entry.payload.take()?;
-        entry.place = Place::Nowhere;
+        entry.place = Position::Nowhere;
         entry.generation = entry.generation.and_then(|generation| generation.checked_add(1));
         // An entry without a next generation is given up, and not used again from the first
         // one on: the keys of four billion timers are about. It is one cache line of memory

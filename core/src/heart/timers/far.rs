@@ -13,7 +13,7 @@
 
 use std::time::Instant;
 
-use super::entries::{Entries, NONE, Place};
+use super::entries::{Entries, NONE, Position};
 
 /// The bits of a digit: the occupied slots of a level are the bits of one word.
 const DIGIT: u32 = 6;
@@ -73,7 +73,7 @@ impl Far {
     pub(super) fn push<T>(&mut self, slot: u16, index: u32, entries: &mut Entries<T>) {
         let Some(list) = self.lists.get_mut(slot as usize) else { return };
         let Some(entry) = entries.get_mut(index) else { return };
-        entry.place = Place::Far(slot);
+        entry.place = Position::Far(slot);
         entry.next = NONE;
         entry.previous = list.last;
         match entries.get_mut(list.last) {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::entries::{Entries, Place};
+use super::entries::{Entries, Position};
 
 #[derive(Debug, Default)]
 pub(super) struct Near {
@@ -96,7 +96,7 @@ impl Near {
         }
         if let Some(entry) = entries.get_mut(item.index) {
             // No more items than entries, which a `u32` counts.
-            entry.place = Place::Near(position as u32);
+            entry.place = Position::Near(position as u32);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::entries::{Entries, Key, NONE, Place};
+use super::entries::{Entries, Key, NONE, Position};
 use super::far::{Far, LAST_TICK, TICK};
 use super::near::Near;
 
@@ -77,7 +77,7 @@ impl<T> Wheel<T> {
         // A time-out that begins anew with each packet mostly stays in its slot, where the
         // order does not matter.
         let place = entry.place;
-        if tick <= self.front || place != Place::Far(Far::slot_of(tick, self.front)) {
+        if tick <= self.front || place != Position::Far(Far::slot_of(tick, self.front)) {
             self.detach(index, place);
             self.attach(index, tick);
         }
@@ -188,11 +188,11 @@ impl<T> Wheel<T> {
         }
     }
 
-    fn detach(&mut self, index: u32, place: Place) {
+    fn detach(&mut self, index: u32, place: Position) {
         match place {
-            Place::Nowhere => {}
-            Place::Near(position) => self.near.remove(position, &mut self.entries),
-            Place::Far(slot) => self.far.remove(slot, index, &mut self.entries),
+            Position::Nowhere => {}
+            Position::Near(position) => self.near.remove(position, &mut self.entries),
+            Position::Far(slot) => self.far.remove(slot, index, &mut self.entries),
         }
     }
 

@@ -6,12 +6,15 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
+
+use socket2::SockRef;
 
 use super::attached::Attached;
 use super::{blocking, sockets};
 use crate::os::{self, OwnedIo};
+use crate::sync::Mutex;
 use crate::{
     Address, Completed, Error, ErrorKind, EventLoop, Operation, Resource, ResourceKind, Source,
     budget, peer,
@@ -122,7 +125,7 @@ async fn connect(
     sockets::set_non_blocking(io)?;
     let mut pause = Duration::from_millis(1);
     loop {
-        match sockets::begin_connect(io, to) {
+        match peer::begin_connect(&SockRef::from(&**io), &to.to_system()?) {
             Ok(true) => return Ok(0),
             Ok(false) => break,
             // The queue of a Unix listener is full, and nobody tells when it has room.
@@ -136,7 +139,7 @@ async fn connect(
     }
     let source = register(event_loop, io)?;
     let interest = Operation::Connect { to: to.clone() }.interest();
-    poll_fn(|cx| source.poll_io(cx, interest, &mut |io| sockets::is_connected(io))).await
+    poll_fn(|cx| source.poll_io(cx, interest, &mut |io| peer::is_connected(&io).map(|()| 0))).await
 }
 
 fn attach(
@@ -168,14 +171,12 @@ async fn in_blocking_job(
 ) -> Completed {
     // Shared, so that the buffer is not lost with a job that never runs.
     let shared = Arc::new(Mutex::new(Some(operation)));
-    let take = |shared: &Mutex<Option<Operation>>| {
-        shared.lock().unwrap_or_else(PoisonError::into_inner).take()
-    };
+    let take = |shared: &Mutex<Option<Operation>>| shared.lock().take();
     let (resource, theirs) = (resource.clone(), shared.clone());
     let job = event_loop.try_spawn_blocking(move || {
         let mut operation = take(&theirs).ok_or(io::ErrorKind::Other)?;
         let result = blocking::perform(&resource, &mut operation);
-        *theirs.lock().unwrap_or_else(PoisonError::into_inner) = Some(operation);
+        *theirs.lock() = Some(operation);
         result
     });
     let result = match job {

@@ -71,7 +71,7 @@ pub(super) fn attempt(operation: &mut Operation, io: BorrowedIo<'_>) -> io::Resu
             *accepted = Some((connection.into(), Address::from_system(&peer)));
             Ok(0)
         }
-        Operation::Connect { to } => match begin_connect(&io, to)? {
+        Operation::Connect { to } => match peer::begin_connect(&socket, &to.to_system()?)? {
             true => Ok(0),
             false => Err(io::ErrorKind::WouldBlock.into()),
         },
@@ -80,41 +80,6 @@ pub(super) fn attempt(operation: &mut Operation, io: BorrowedIo<'_>) -> io::Resu
 
 pub(super) fn set_non_blocking(io: &OwnedIo) -> io::Result<()> {
     SockRef::from(io).set_nonblocking(true)
-}
-
-/// Begins to connect, and returns true if that was all.
-pub(super) fn begin_connect<'a, S>(io: &'a S, to: &Address) -> io::Result<bool>
-where
-    SockRef<'a>: From<&'a S>,
-{
-    match SockRef::from(io).connect(&to.to_system()?) {
-        Ok(()) => Ok(true),
-        Err(error) if is_in_progress(&error) => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// Returns true for an attempt that goes on by itself.
-fn is_in_progress(error: &io::Error) -> bool {
-    #[cfg(unix)]
-    return matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EALREADY | libc::EINTR));
-    #[cfg(windows)]
-    return error.kind() == io::ErrorKind::WouldBlock;
-}
-
-/// Says how a connection came out; would block if it has not.
-pub(super) fn is_connected(io: BorrowedIo<'_>) -> io::Result<usize> {
-    let socket = SockRef::from(&io);
-    if let Some(error) = socket.take_error()? {
-        return Err(error);
-    }
-    match socket.peer_addr() {
-        Ok(_) => Ok(0),
-        Err(error) if error.kind() == io::ErrorKind::NotConnected => {
-            Err(io::ErrorKind::WouldBlock.into())
-        }
-        Err(error) => Err(error),
-    }
 }
 
 fn fill(

@@ -9,12 +9,12 @@ use tokio::runtime::Handle;
 /// A part of a runtime that may be missing. tokio has no way to ask, and panics: so
 /// the first use finds out, once per loop.
 #[derive(Debug)]
-pub(crate) struct Driver {
+pub(crate) struct Facility {
     missing: AtomicBool,
     remedy: &'static str,
 }
 
-impl Driver {
+impl Facility {
     pub(crate) fn time() -> Self {
         Self::new(
             "the tokio runtime behind this event loop has no timers; build it with `enable_time` or `enable_all`",

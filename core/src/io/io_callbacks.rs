@@ -5,29 +5,30 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use crate::heart::Kept;
 use crate::os::{self, RawIo};
-use crate::task::{AbortHandle, quietly};
+use crate::sync::{Mutex, quietly};
+use crate::task::AbortHandle;
 use crate::{Error, ErrorKind, EventLoop, ExceptionContext, Interest, Source};
 
 pub(super) type Callback = Box<dyn FnMut() + Send>;
 
 /// What a loop watches, by the numbers that it was asked to.
 #[derive(Default)]
-pub(super) struct Watches(Mutex<Table>);
+pub(super) struct IoCallbacks(Mutex<Table>);
 
 #[derive(Default)]
 struct Table {
-    watches: HashMap<(RawIo, Interest), Arc<Watch>>,
+    watches: HashMap<(RawIo, Interest), Arc<IoCallback>>,
     closed: bool,
 }
 
 /// One of them; lives in its task, too.
-pub(super) struct Watch {
+pub(super) struct IoCallback {
     state: Mutex<State>,
     /// `None` until it was spawned.
     task: OnceLock<AbortHandle>,
@@ -45,10 +46,10 @@ enum State {
     Removed,
 }
 
-impl Kept for Watches {
+impl Kept for IoCallbacks {
     fn close(&self) {
         let watches = {
-            let mut table = self.lock();
+            let mut table = self.0.lock();
             table.closed = true;
             std::mem::take(&mut table.watches)
         };
@@ -60,7 +61,7 @@ impl Kept for Watches {
     }
 }
 
-impl Watches {
+impl IoCallbacks {
     /// # Errors
     /// [`ErrorKind::LoopClosed`] if the loop was closed before it had any.
     pub(super) fn of(event_loop: &Arc<dyn EventLoop>) -> Result<&Self, Error> {
@@ -68,8 +69,8 @@ impl Watches {
     }
 
     /// Puts a watch in the place of the former, which is removed.
-    pub(super) fn insert(&self, key: (RawIo, Interest), watch: Arc<Watch>) {
-        let mut table = self.lock();
+    pub(super) fn insert(&self, key: (RawIo, Interest), watch: Arc<IoCallback>) {
+        let mut table = self.0.lock();
         let former = if table.closed { Some(watch) } else { table.watches.insert(key, watch) };
         drop(table);
         former.into_iter().for_each(remove);
@@ -77,34 +78,30 @@ impl Watches {
 
     /// Returns true if there was one.
     pub(super) fn remove(&self, key: (RawIo, Interest)) -> bool {
-        let removed = self.lock().watches.remove(&key);
+        let removed = self.0.lock().watches.remove(&key);
         let found = removed.is_some();
         removed.into_iter().for_each(remove);
         found
     }
 
     /// Removes one that has ended by itself, unless another has its place.
-    pub(super) fn forget(&self, key: (RawIo, Interest), watch: &Arc<Watch>) {
-        let mut table = self.lock();
+    pub(super) fn forget(&self, key: (RawIo, Interest), watch: &Arc<IoCallback>) {
+        let mut table = self.0.lock();
         let is_it = table.watches.get(&key).is_some_and(|known| Arc::ptr_eq(known, watch));
         let ended = if is_it { table.watches.remove(&key) } else { None };
         drop(table);
         ended.into_iter().for_each(remove);
     }
-
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// Outside any lock: the callback is dropped, which may run anything.
-fn remove(watch: Arc<Watch>) {
-    let removed = std::mem::replace(&mut *watch.lock(), State::Removed);
+fn remove(watch: Arc<IoCallback>) {
+    let removed = std::mem::replace(&mut *watch.state.lock(), State::Removed);
     drop(removed);
     watch.end();
 }
 
-impl Watch {
+impl IoCallback {
     pub(super) fn new(
         source: Box<dyn Source>,
         callback: Callback,
@@ -118,7 +115,7 @@ impl Watch {
     pub(super) fn spawned(&self, task: AbortHandle) {
         // It is spawned once.
         let _first = self.task.set(task);
-        if matches!(*self.lock(), State::Removed) {
+        if matches!(*self.state.lock(), State::Removed) {
             self.end();
         }
     }
@@ -156,7 +153,7 @@ impl Watch {
     }
 
     fn poll_ready(&self, cx: &mut Context<'_>, interest: Interest) -> Poll<Next> {
-        let source = match &*self.lock() {
+        let source = match &*self.state.lock() {
             State::Watching { source, .. } => source.clone(),
             State::Removed => return Poll::Ready(Next::Removed),
         };
@@ -164,7 +161,7 @@ impl Watch {
         match source.poll_io(cx, interest, &mut |io| os::is_ready(io, interest)) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(error)) => Poll::Ready(Next::Failed(error)),
-            Poll::Ready(Ok(_)) => Poll::Ready(match &mut *self.lock() {
+            Poll::Ready(Ok(_)) => Poll::Ready(match &mut *self.state.lock() {
                 // Nobody else takes it out.
                 State::Watching { callback, .. } => {
                     callback.take().map_or(Next::Removed, Next::Call)
@@ -194,13 +191,9 @@ impl Watch {
             // Its payload may panic when it is dropped.
             quietly(|| drop(context));
         }
-        if let State::Watching { callback: place, .. } = &mut *self.lock() {
+        if let State::Watching { callback: place, .. } = &mut *self.state.lock() {
             *place = Some(callback);
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -217,8 +210,8 @@ fn name(interest: Interest) -> &'static str {
     }
 }
 
-impl fmt::Debug for Watches {
+impl fmt::Debug for IoCallbacks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.lock().watches.keys()).finish()
+        f.debug_set().entries(self.0.lock().watches.keys()).finish()
     }
 }

@@ -1,16 +1,16 @@
 //! Children whose handles were dropped before they exited: reaped here, so that no
 //! zombie stays, whether or not a loop is left.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 use policy_core::Error;
+use policy_core::sync::Mutex;
 
 use super::exit::Watch;
 use super::threads;
 use crate::process::background;
 use crate::process::identity::{Claim, Record};
-use crate::process::wakers::lock;
 
 /// Children for whom no thread could be had, to be tried again.
 static WAITING: Mutex<Vec<Claim>> = Mutex::new(Vec::new());
@@ -30,7 +30,7 @@ pub(in crate::process) fn adopt(record: &Arc<Record>) {
     sweep();
     if let Err(error) = take_over(record) {
         log::warn!("process {} can't be waited for now: {error}", record.pid());
-        let mut waiting = lock(&WAITING);
+        let mut waiting = WAITING.lock();
         waiting.push(Claim::new(record.clone()));
         WAITING_COUNT.store(waiting.len(), Ordering::Release);
     }
@@ -60,7 +60,7 @@ pub(in crate::process) fn sweep() {
         return;
     }
     let waiting = {
-        let mut waiting = lock(&WAITING);
+        let mut waiting = WAITING.lock();
         WAITING_COUNT.store(0, Ordering::Release);
         std::mem::take(&mut *waiting)
     };

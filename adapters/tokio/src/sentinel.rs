@@ -15,7 +15,7 @@ use crate::fair;
 
 /// A task that only waits to be dropped. A runtime drops its tasks before its timers
 /// and its reactor, so nothing of them is touched too late.
-struct Keeper {
+struct Sentinel {
     gone: Arc<AtomicBool>,
     event_loop: Weak<TokioLoop>,
     _kept: Option<Arc<TokioLoop>>,
@@ -38,15 +38,15 @@ fn spawn(
     kept: Option<Arc<TokioLoop>>,
 ) -> AbortHandle {
     fair::learn(handle);
-    let keeper = Keeper {
+    let sentinel = Sentinel {
         gone: event_loop.gone().clone(),
         event_loop: Arc::downgrade(event_loop),
         _kept: kept,
     };
-    handle.spawn(keeper).abort_handle()
+    handle.spawn(sentinel).abort_handle()
 }
 
-impl Future for Keeper {
+impl Future for Sentinel {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
@@ -54,7 +54,7 @@ impl Future for Keeper {
     }
 }
 
-impl Drop for Keeper {
+impl Drop for Sentinel {
     fn drop(&mut self) {
         self.gone.store(true, Ordering::Release);
         if let Some(event_loop) = self.event_loop.upgrade() {
