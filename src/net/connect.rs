@@ -8,12 +8,11 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use policy_core::Interest;
+use policy_core::{Interest, peer};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
 
 use super::socket::Socket;
 use super::sys;
-use crate::io::BorrowedIo;
 use crate::io::anchor::served_loop;
 use crate::task::yield_now;
 use crate::time::{Sleep, sleep};
@@ -137,7 +136,7 @@ impl Race {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Socket>> {
         let mut at = 0;
         while let Some((address, socket)) = self.running.get(at) {
-            match socket.poll_with(cx, Interest::Writable, is_connected) {
+            match socket.poll_with(cx, Interest::Writable, peer::is_connected) {
                 Poll::Pending => at += 1,
                 Poll::Ready(Ok(())) => return Poll::Ready(Some(self.running.swap_remove(at).1)),
                 Poll::Ready(Err(error)) => {
@@ -176,47 +175,15 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<Socket> {
     Ok(Socket::nonblocking(socket))
 }
 
-/// Begins to connect; see [`is_connected`].
+/// Begins to connect; see [`peer::is_connected`].
 pub(super) fn begin(
     domain: Domain,
     protocol: Option<Protocol>,
     address: &SockAddr,
 ) -> io::Result<Socket> {
     let socket = sys::nonblocking(domain, Type::STREAM, protocol)?;
-    start(&SockRef::from(&socket), address)?;
+    peer::begin_connect(&SockRef::from(&socket), address)?;
     Ok(Socket::nonblocking(socket))
-}
-
-/// Begins to connect a socket that is non-blocking.
-pub(super) fn start(socket: &SockRef<'_>, address: &SockAddr) -> io::Result<()> {
-    match socket.connect(address) {
-        Err(error) if !is_under_way(&error) => Err(error),
-        _ => Ok(()),
-    }
-}
-
-fn is_under_way(error: &io::Error) -> bool {
-    #[cfg(unix)]
-    return error.raw_os_error() == Some(libc::EINPROGRESS)
-        || error.kind() == io::ErrorKind::Interrupted;
-    #[cfg(windows)]
-    return error.kind() == io::ErrorKind::WouldBlock;
-}
-
-/// Finds out whether the connection is made.
-pub(super) fn is_connected(io: &BorrowedIo<'_>) -> io::Result<()> {
-    let socket = SockRef::from(io);
-    if let Some(error) = socket.take_error()? {
-        return Err(error);
-    }
-    match socket.peer_addr() {
-        Ok(_) => Ok(()),
-        // Readiness that comes too early is told apart by this.
-        Err(error) if error.kind() == io::ErrorKind::NotConnected => {
-            Err(io::ErrorKind::WouldBlock.into())
-        }
-        Err(error) => Err(error),
-    }
 }
 
 /// Puts the families in turn, beginning with that of the first: in each, the order of

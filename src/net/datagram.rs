@@ -79,12 +79,135 @@ pub(super) fn append<T>(
 }
 
 /// Makes the methods that sockets of datagrams have. `$from_peer` calls a function of socket2
-/// that receives, and makes of the sender's address what `$address` is.
+/// that receives, and makes of the sender's address what `$address` is; `$std` is std's type. They
+/// have a field `socket` and a method `local_addr`.
 macro_rules! datagram_calls {
-    ($type:ident, $path:literal, $address:ty, $from_peer:path) => {
+    ($type:ident, $path:literal, $std:ty, $address:ty, $from_peer:path) => {
         wait_calls!($type, $path);
 
         impl $type {
+            /// Converts a std socket and makes it non-blocking.
+            ///
+            /// # Errors
+            /// Returns an error if the system refuses.
+            ///
+            /// ```
+            #[doc = concat!("# fn example(socket: ", stringify!($std), ") -> std::io::Result<()> {")]
+            #[doc = concat!("let socket = policy::net::", $path, "::from_std(socket)?;")]
+            /// # let _socket = socket;
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub fn from_std(socket: $std) -> ::std::io::Result<Self> {
+                Ok(Self { socket: $crate::net::socket::Socket::new(socket)? })
+            }
+
+            /// Converts into a std socket, which blocks and belongs to no loop.
+            ///
+            /// # Errors
+            /// Returns an error if the system refuses to make it blocking.
+            ///
+            /// ```
+            #[doc = concat!("# fn example(socket: policy::net::", $path, ") -> std::io::Result<()> {")]
+            #[doc = concat!("let socket: ", stringify!($std), " = socket.into_std()?;")]
+            /// # let _socket = socket;
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub fn into_std(self) -> ::std::io::Result<$std> {
+                self.socket.into_std()
+            }
+
+            fn socket(&self) -> &$crate::net::socket::Socket {
+                &self.socket
+            }
+
+            /// Like [`recv`](Self::recv), but leaves the datagram in the queue.
+            ///
+            /// # Errors
+            /// Returns the errors of [`recv`](Self::recv).
+            ///
+            /// ```
+            #[doc = net_example!($path)]
+            /// let (mut first, mut same) = ([0; 4], [0; 4]);
+            /// stream.peek(&mut first).await?;
+            /// stream.recv(&mut same).await?;
+            /// assert_eq!(first, same);
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub async fn peek(&self, buf: &mut [u8]) -> ::std::io::Result<usize> {
+                self.socket()
+                    .with(::policy_core::Interest::Readable, |io| $crate::net::socket::peek(io, buf))
+                    .await
+            }
+
+            /// Like [`recv_from`](Self::recv_from), but leaves the datagram in the queue.
+            ///
+            /// # Errors
+            /// Returns the errors of [`recv_from`](Self::recv_from).
+            ///
+            /// ```
+            #[doc = net_example!($path)]
+            /// let (len, peer) = stream.peek_from(&mut [0; 1024]).await?;
+            /// println!("{len} bytes of {peer:?} are next");
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub async fn peek_from(&self, buf: &mut [u8]) -> ::std::io::Result<(usize, $address)> {
+                self.socket()
+                    .with(::policy_core::Interest::Readable, |io| {
+                        $from_peer(io, buf, |io, room| io.peek_from(room))
+                    })
+                    .await
+            }
+
+            /// Waits until a datagram has arrived.
+            ///
+            /// # Errors
+            /// Returns the errors of [`ready`](Self::ready).
+            ///
+            /// ```
+            #[doc = net_example!($path)]
+            /// stream.readable().await?;
+            /// println!("{:?}", stream.try_recv_from(&mut [0; 1024]));
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub async fn readable(&self) -> ::std::io::Result<()> {
+                self.socket().ready($crate::net::Interests::READABLE).await.map(drop)
+            }
+
+            /// Waits until there is room to send, to the peer if there is one.
+            ///
+            /// # Errors
+            /// Returns the errors of [`ready`](Self::ready).
+            ///
+            /// ```
+            #[doc = net_example!($path)]
+            /// stream.writable().await?;
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub async fn writable(&self) -> ::std::io::Result<()> {
+                self.socket().ready($crate::net::Interests::WRITABLE).await.map(drop)
+            }
+
+            /// Takes the pending error of the socket.
+            ///
+            /// # Errors
+            /// Returns the error of the system if it refuses.
+            ///
+            /// ```
+            #[doc = net_example!($path)]
+            /// assert!(stream.take_error()?.is_none());
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub fn take_error(&self) -> ::std::io::Result<Option<::std::io::Error>> {
+                self.socket().as_ref().take_error()
+            }
+
             /// Polls for a datagram; see [`recv`](Self::recv).
             ///
             /// # Errors
@@ -286,5 +409,32 @@ macro_rules! datagram_calls {
                     .map(|(_, sender)| sender)
             }
         }
+
+        impl TryFrom<$std> for $type {
+            type Error = ::std::io::Error;
+
+            fn try_from(socket: $std) -> ::std::io::Result<Self> {
+                Self::from_std(socket)
+            }
+        }
+
+        impl TryFrom<$type> for $std {
+            type Error = ::std::io::Error;
+
+            fn try_from(socket: $type) -> ::std::io::Result<Self> {
+                socket.into_std()
+            }
+        }
+
+        impl ::std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.debug_struct($path)
+                    .field("local", &self.local_addr().ok())
+                    .field("io", &self.socket)
+                    .finish()
+            }
+        }
+
+        has_descriptor!($type);
     };
 }

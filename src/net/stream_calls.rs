@@ -323,3 +323,114 @@ macro_rules! stream_calls {
         }
     };
 }
+
+/// Makes what streams have in common. They have a field `socket`, and methods `local_addr` and
+/// `peer_addr`; `$std` is std's type.
+macro_rules! stream {
+    ($stream:ident, $path:literal, $std:ty) => {
+        impl $stream {
+            /// Converts a std stream and makes it non-blocking.
+            ///
+            /// # Errors
+            /// Returns an error if the system refuses.
+            ///
+            /// ```
+            #[doc = concat!("# fn example(stream: ", stringify!($std), ") -> std::io::Result<()> {")]
+            #[doc = concat!("let stream = policy::net::", $path, "::from_std(stream)?;")]
+            /// # let _stream = stream;
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub fn from_std(stream: $std) -> io::Result<Self> {
+                Ok(Self { socket: Socket::new(stream)? })
+            }
+
+            /// Converts into a std stream, which blocks and belongs to no loop. Use it to move the
+            /// connection to another loop.
+            ///
+            /// # Errors
+            /// Returns an error if the system refuses to make it blocking.
+            ///
+            /// ```
+            /// use std::io::Write;
+            ///
+            #[doc = concat!("# fn example(stream: policy::net::", $path, ") -> std::io::Result<()> {")]
+            /// stream.into_std()?.write_all(b"hello")?;
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub fn into_std(self) -> io::Result<$std> {
+                self.socket.into_std()
+            }
+
+            pub(super) fn of(socket: Socket) -> Self {
+                Self { socket }
+            }
+
+            pub(super) fn socket(&self) -> &Socket {
+                &self.socket
+            }
+
+            /// Borrows the two directions for two parts of one task, at no cost.
+            ///
+            /// ```
+            #[doc = concat!("# async fn example(stream: &mut policy::net::", $path, ") -> std::io::Result<u64> {")]
+            /// let (reader, writer) = stream.split();
+            /// policy::io::copy(reader, writer).await // an echo
+            /// # }
+            /// ```
+            pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
+                split::borrowed(self)
+            }
+
+            /// Splits the stream into its two directions, for a task each.
+            ///
+            /// ```
+            #[doc = concat!("# async fn example(stream: policy::net::", $path, ") -> Result<(), Box<dyn std::error::Error>> {")]
+            /// use futures_lite::AsyncWriteExt;
+            ///
+            /// let (reader, mut writer) = stream.into_split();
+            /// let task = policy::spawn(async move { writer.write_all(b"ping").await.map(|()| writer) });
+            /// let writer = task.await??;
+            /// let stream = reader.reunite(writer)?;
+            /// # let _stream = stream;
+            /// # Ok(())
+            /// # }
+            /// ```
+            pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+                split::owned(self)
+            }
+        }
+
+        impl TryFrom<$std> for $stream {
+            type Error = io::Error;
+
+            fn try_from(stream: $std) -> io::Result<Self> {
+                Self::from_std(stream)
+            }
+        }
+
+        impl TryFrom<$stream> for $std {
+            type Error = io::Error;
+
+            fn try_from(stream: $stream) -> io::Result<Self> {
+                stream.into_std()
+            }
+        }
+
+        impl fmt::Debug for $stream {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct($path)
+                    .field("local", &self.local_addr().ok())
+                    .field("peer", &self.peer_addr().ok())
+                    .field("io", &self.socket)
+                    .finish()
+            }
+        }
+
+        stream_calls!($stream, $path);
+        reads!($stream, &$stream);
+        writes!($stream, &$stream);
+        has_descriptor!($stream);
+    };
+}

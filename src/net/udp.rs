@@ -1,6 +1,5 @@
 //! Datagrams.
 
-use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,7 +9,6 @@ use policy_core::{Interest, peer};
 use socket2::{SockAddr, SockRef};
 
 use super::addr::ToSocketAddrs;
-use super::ready::Interests;
 use super::socket::{self, Socket};
 use super::{buffer, sys};
 use crate::io::BorrowedIo;
@@ -61,42 +59,6 @@ impl UdpSocket {
         let target = address.target()?;
         drop(address);
         Self::from_std(net::UdpSocket::bind(&*target.resolve().await?)?)
-    }
-
-    /// Converts a std socket and makes it non-blocking.
-    ///
-    /// # Errors
-    /// Returns an error if the system refuses.
-    ///
-    /// ```
-    /// let socket = policy::net::UdpSocket::from_std(std::net::UdpSocket::bind("127.0.0.1:0")?)?;
-    /// assert!(socket.local_addr()?.ip().is_loopback());
-    /// # std::io::Result::Ok(())
-    /// ```
-    pub fn from_std(socket: net::UdpSocket) -> io::Result<Self> {
-        Ok(Self { socket: Socket::new(socket)? })
-    }
-
-    /// Converts into a std socket, which blocks and belongs to no loop.
-    ///
-    /// # Errors
-    /// Returns an error if the system refuses to make it blocking.
-    ///
-    /// ```
-    /// # policy::run(async {
-    /// let socket = policy::net::UdpSocket::bind("127.0.0.1:0").await?;
-    /// let socket: std::net::UdpSocket = socket.into_std()?;
-    /// # let _socket = socket;
-    /// # std::io::Result::Ok(())
-    /// # })?;
-    /// # std::io::Result::Ok(())
-    /// ```
-    pub fn into_std(self) -> io::Result<net::UdpSocket> {
-        self.socket.into_std()
-    }
-
-    fn socket(&self) -> &Socket {
-        &self.socket
     }
 
     /// Sets the peer for [`send`](Self::send) and [`recv`](Self::recv): the first address that the
@@ -207,73 +169,6 @@ impl UdpSocket {
         self.socket.with(Interest::Readable, |io| recv_from(io, buf)).await
     }
 
-    /// Like [`recv`](Self::recv), but leaves the datagram in the queue.
-    ///
-    /// # Errors
-    /// Returns the errors of [`recv`](Self::recv).
-    ///
-    /// ```
-    /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
-    /// let (mut first, mut same) = ([0; 4], [0; 4]);
-    /// socket.peek(&mut first).await?;
-    /// socket.recv(&mut same).await?;
-    /// assert_eq!(first, same);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.socket.with(Interest::Readable, |io| socket::peek(io, buf)).await
-    }
-
-    /// Like [`recv_from`](Self::recv_from), but leaves the datagram in the queue.
-    ///
-    /// # Errors
-    /// Returns the errors of [`recv_from`](Self::recv_from).
-    ///
-    /// ```
-    /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
-    /// let (len, peer) = socket.peek_from(&mut [0; 1500]).await?;
-    /// println!("{len} bytes of {peer} are next");
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.socket
-            .with(Interest::Readable, |io| from_peer(io, buf, |io, room| io.peek_from(room)))
-            .await
-    }
-
-    /// Waits until a datagram has arrived.
-    ///
-    /// # Errors
-    /// Returns the errors of [`ready`](Self::ready).
-    ///
-    /// ```
-    /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
-    /// socket.readable().await?;
-    /// println!("{:?}", socket.try_recv_from(&mut [0; 1500]));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn readable(&self) -> io::Result<()> {
-        self.socket.ready(Interests::READABLE).await.map(drop)
-    }
-
-    /// Waits until there is room to send.
-    ///
-    /// # Errors
-    /// Returns the errors of [`ready`](Self::ready).
-    ///
-    /// ```
-    /// # async fn example(socket: &policy::net::UdpSocket) -> std::io::Result<()> {
-    /// socket.writable().await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn writable(&self) -> io::Result<()> {
-        self.socket.ready(Interests::WRITABLE).await.map(drop)
-    }
-
     /// Receives a datagram that has arrived, without waiting.
     ///
     /// # Errors
@@ -369,23 +264,6 @@ impl UdpSocket {
         self.socket.peer_addr()
     }
 
-    /// Takes the pending error of the socket.
-    ///
-    /// # Errors
-    /// Returns the error of the system if it refuses.
-    ///
-    /// ```
-    /// # policy::run(async {
-    /// let socket = policy::net::UdpSocket::bind("127.0.0.1:0").await?;
-    /// assert!(socket.take_error()?.is_none());
-    /// # std::io::Result::Ok(())
-    /// # })?;
-    /// # std::io::Result::Ok(())
-    /// ```
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.socket.as_ref().take_error()
-    }
-
     /// Joins an IPv4 multicast group, on the interface with this address (0.0.0.0: the system
     /// chooses).
     ///
@@ -456,7 +334,7 @@ impl UdpSocket {
     }
 }
 
-datagram_calls!(UdpSocket, "UdpSocket", SocketAddr, from_peer);
+datagram_calls!(UdpSocket, "UdpSocket", std::net::UdpSocket, SocketAddr, from_peer);
 
 options! {
     UdpSocket {
@@ -502,30 +380,3 @@ fn from_peer(
         }
     }
 }
-
-impl TryFrom<net::UdpSocket> for UdpSocket {
-    type Error = io::Error;
-
-    fn try_from(socket: net::UdpSocket) -> io::Result<Self> {
-        Self::from_std(socket)
-    }
-}
-
-impl TryFrom<UdpSocket> for net::UdpSocket {
-    type Error = io::Error;
-
-    fn try_from(socket: UdpSocket) -> io::Result<Self> {
-        socket.into_std()
-    }
-}
-
-impl fmt::Debug for UdpSocket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UdpSocket")
-            .field("local", &self.local_addr().ok())
-            .field("io", &self.socket)
-            .finish()
-    }
-}
-
-has_descriptor!(UdpSocket);

@@ -5,12 +5,12 @@ use std::io;
 use std::net::{self, SocketAddr};
 use std::time::Duration;
 
-use policy_core::Interest;
+use policy_core::{Interest, peer};
 use socket2::{Domain, Protocol, SockAddr, Type};
 
 use super::{TcpListener, TcpStream};
 use crate::io::anchor::served_loop;
-use crate::net::connect::{ConnectError, is_connected, start};
+use crate::net::connect::ConnectError;
 use crate::net::socket::Socket;
 use crate::net::sys;
 
@@ -136,8 +136,8 @@ impl TcpSocket {
     /// ```
     pub async fn connect(self, address: SocketAddr) -> io::Result<TcpStream> {
         drop(served_loop()?);
-        let connected = match start(&self.socket.as_ref(), &SockAddr::from(address)) {
-            Ok(()) => self.socket.with(Interest::Writable, is_connected).await,
+        let connected = match peer::begin_connect(&self.socket.as_ref(), &SockAddr::from(address)) {
+            Ok(_) => self.socket.with(Interest::Writable, peer::is_connected).await,
             Err(error) => Err(error),
         };
         match connected {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{self, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
@@ -70,78 +70,6 @@ impl TcpStream {
         Ok(Self { socket })
     }
 
-    /// Converts a std stream and makes it non-blocking.
-    ///
-    /// # Errors
-    /// Returns an error if the system refuses.
-    ///
-    /// ```
-    /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-    /// let stream = std::net::TcpStream::connect(listener.local_addr()?)?;
-    /// let stream = policy::net::TcpStream::from_std(stream)?;
-    /// assert_eq!(stream.peer_addr()?, listener.local_addr()?);
-    /// # std::io::Result::Ok(())
-    /// ```
-    pub fn from_std(stream: net::TcpStream) -> io::Result<Self> {
-        Ok(Self { socket: Socket::new(stream)? })
-    }
-
-    /// Converts into a std stream, which blocks and belongs to no loop. Use it to move the
-    /// connection to another loop.
-    ///
-    /// # Errors
-    /// Returns an error if the system refuses to make it blocking.
-    ///
-    /// ```
-    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-    /// use std::io::Write;
-    ///
-    /// let stream = policy::net::TcpStream::from_std(std::net::TcpStream::connect(listener.local_addr()?)?)?;
-    /// stream.into_std()?.write_all(b"hello")?;
-    /// # std::io::Result::Ok(())
-    /// ```
-    pub fn into_std(self) -> io::Result<net::TcpStream> {
-        self.socket.into_std()
-    }
-
-    pub(super) fn of(socket: Socket) -> Self {
-        Self { socket }
-    }
-
-    pub(super) fn socket(&self) -> &Socket {
-        &self.socket
-    }
-
-    /// Borrows the two directions for two parts of one task, at no cost.
-    ///
-    /// ```
-    /// # async fn example(stream: &mut policy::net::TcpStream) -> std::io::Result<u64> {
-    /// let (reader, writer) = stream.split();
-    /// policy::io::copy(reader, writer).await // an echo
-    /// # }
-    /// ```
-    pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
-        split::borrowed(self)
-    }
-
-    /// Splits the stream into its two directions, for a task each.
-    ///
-    /// ```
-    /// # async fn example(stream: policy::net::TcpStream) -> Result<(), Box<dyn std::error::Error>> {
-    /// use futures_lite::AsyncWriteExt;
-    ///
-    /// let (reader, mut writer) = stream.into_split();
-    /// let task = policy::spawn(async move { writer.write_all(b"ping").await.map(|()| writer) });
-    /// let writer = task.await??;
-    /// let stream = reader.reunite(writer)?;
-    /// # let _stream = stream;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
-        split::owned(self)
-    }
-
     /// Returns the local address.
     ///
     /// # Errors
@@ -173,7 +101,7 @@ impl TcpStream {
     }
 }
 
-stream_calls!(TcpStream, "TcpStream");
+stream!(TcpStream, "TcpStream", std::net::TcpStream);
 
 options! {
     TcpStream {
@@ -209,33 +137,3 @@ options! {
             bool;
     }
 }
-
-impl TryFrom<net::TcpStream> for TcpStream {
-    type Error = io::Error;
-
-    fn try_from(stream: net::TcpStream) -> io::Result<Self> {
-        Self::from_std(stream)
-    }
-}
-
-impl TryFrom<TcpStream> for net::TcpStream {
-    type Error = io::Error;
-
-    fn try_from(stream: TcpStream) -> io::Result<Self> {
-        stream.into_std()
-    }
-}
-
-impl fmt::Debug for TcpStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TcpStream")
-            .field("local", &self.local_addr().ok())
-            .field("peer", &self.peer_addr().ok())
-            .field("io", &self.socket)
-            .finish()
-    }
-}
-
-reads!(TcpStream, &TcpStream);
-writes!(TcpStream, &TcpStream);
-has_descriptor!(TcpStream);

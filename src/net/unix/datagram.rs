@@ -1,6 +1,5 @@
 //! Datagrams between processes of one machine.
 
-use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
@@ -15,7 +14,6 @@ use super::addr;
 use super::error::ConnectError;
 use crate::io::BorrowedIo;
 use crate::io::anchor::served_loop;
-use crate::net::ready::Interests;
 use crate::net::socket::{self, Socket};
 use crate::net::{buffer, sys};
 use crate::time::sleep;
@@ -125,40 +123,6 @@ impl UnixDatagram {
     /// ```
     pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
         Self::from_std(net::UnixDatagram::bind_addr(address)?)
-    }
-
-    /// Converts a std socket and makes it non-blocking.
-    ///
-    /// # Errors
-    /// Returns an error if the system refuses.
-    ///
-    /// ```
-    /// let (ours, _theirs) = std::os::unix::net::UnixDatagram::pair()?;
-    /// let ours = policy::net::UnixDatagram::from_std(ours)?;
-    /// # let _ours = ours;
-    /// # std::io::Result::Ok(())
-    /// ```
-    pub fn from_std(socket: net::UnixDatagram) -> io::Result<Self> {
-        Ok(Self { socket: Socket::new(socket)? })
-    }
-
-    /// Converts into a std socket, which blocks and belongs to no loop.
-    ///
-    /// # Errors
-    /// Returns an error if the system refuses to make it blocking.
-    ///
-    /// ```
-    /// let socket = policy::net::UnixDatagram::unbound()?;
-    /// let socket: std::os::unix::net::UnixDatagram = socket.into_std()?;
-    /// # let _socket = socket;
-    /// # std::io::Result::Ok(())
-    /// ```
-    pub fn into_std(self) -> io::Result<net::UnixDatagram> {
-        self.socket.into_std()
-    }
-
-    fn socket(&self) -> &Socket {
-        &self.socket
     }
 
     /// Sets the peer for [`send`](Self::send) and [`recv`](Self::recv).
@@ -304,70 +268,6 @@ impl UnixDatagram {
         self.socket.with(Interest::Readable, receive).await
     }
 
-    /// Like [`recv`](Self::recv), but leaves the datagram in the queue.
-    ///
-    /// # Errors
-    /// Returns the errors of [`recv`](Self::recv).
-    ///
-    /// ```
-    /// # async fn example(socket: &policy::net::UnixDatagram) -> std::io::Result<()> {
-    /// let mut first = [0; 4];
-    /// socket.peek(&mut first).await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.socket.with(Interest::Readable, |io| socket::peek(io, buf)).await
-    }
-
-    /// Like [`recv_from`](Self::recv_from), but leaves the datagram in the queue.
-    ///
-    /// # Errors
-    /// Returns the errors of [`recv_from`](Self::recv_from).
-    ///
-    /// ```
-    /// # async fn example(socket: &policy::net::UnixDatagram) -> std::io::Result<()> {
-    /// let (len, peer) = socket.peek_from(&mut [0; 1024]).await?;
-    /// println!("{len} bytes of {peer:?} are next");
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        let peek = |io: &BorrowedIo<'_>| from_peer(io, buf, |io, room| io.peek_from(room));
-        self.socket.with(Interest::Readable, peek).await
-    }
-
-    /// Waits until a datagram has arrived.
-    ///
-    /// # Errors
-    /// Returns the errors of [`ready`](Self::ready).
-    ///
-    /// ```
-    /// # async fn example(socket: &policy::net::UnixDatagram) -> std::io::Result<()> {
-    /// socket.readable().await?;
-    /// println!("{:?}", socket.try_recv_from(&mut [0; 1024]));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn readable(&self) -> io::Result<()> {
-        self.socket.ready(Interests::READABLE).await.map(drop)
-    }
-
-    /// Waits until there is room to send, to the peer if there is one.
-    ///
-    /// # Errors
-    /// Returns the errors of [`ready`](Self::ready).
-    ///
-    /// ```
-    /// # async fn example(socket: &policy::net::UnixDatagram) -> std::io::Result<()> {
-    /// socket.writable().await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn writable(&self) -> io::Result<()> {
-        self.socket.ready(Interests::WRITABLE).await.map(drop)
-    }
-
     /// Receives a datagram that has arrived, without waiting.
     ///
     /// # Errors
@@ -460,22 +360,15 @@ impl UnixDatagram {
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         addr::to_std(&self.socket.as_ref().peer_addr()?)
     }
-
-    /// Takes the pending error of the socket.
-    ///
-    /// # Errors
-    /// Returns the error of the system if it refuses.
-    ///
-    /// ```
-    /// assert!(policy::net::UnixDatagram::unbound()?.take_error()?.is_none());
-    /// # std::io::Result::Ok(())
-    /// ```
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.socket.as_ref().take_error()
-    }
 }
 
-datagram_calls!(UnixDatagram, "UnixDatagram", SocketAddr, from_peer);
+datagram_calls!(
+    UnixDatagram,
+    "UnixDatagram",
+    std::os::unix::net::UnixDatagram,
+    SocketAddr,
+    from_peer
+);
 
 fn from_peer(
     io: &BorrowedIo<'_>,
@@ -485,30 +378,3 @@ fn from_peer(
     let (len, peer) = receive(&SockRef::from(io), buffer::uninit(buf))?;
     Ok((len, addr::to_std(&peer)?))
 }
-
-impl TryFrom<net::UnixDatagram> for UnixDatagram {
-    type Error = io::Error;
-
-    fn try_from(socket: net::UnixDatagram) -> io::Result<Self> {
-        Self::from_std(socket)
-    }
-}
-
-impl TryFrom<UnixDatagram> for net::UnixDatagram {
-    type Error = io::Error;
-
-    fn try_from(socket: UnixDatagram) -> io::Result<Self> {
-        socket.into_std()
-    }
-}
-
-impl fmt::Debug for UnixDatagram {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UnixDatagram")
-            .field("local", &self.local_addr().ok())
-            .field("io", &self.socket)
-            .finish()
-    }
-}
-
-has_descriptor!(UnixDatagram);

@@ -12,7 +12,7 @@ use policy_core::peer;
 
 use super::{UnixStream, addr};
 use crate::io::{BorrowedIo, OwnedIo};
-use crate::net::accept::{Acceptor, Pause};
+use crate::net::accept::{Acceptor, Pause, listener};
 use crate::net::socket::Socket;
 
 /// A Unix socket that listens for connections.
@@ -83,42 +83,6 @@ impl UnixListener {
         Self::from_std(net::UnixListener::bind_addr(address)?)
     }
 
-    /// Converts a std listener and makes it non-blocking.
-    ///
-    /// # Errors
-    /// Returns an error if the system refuses.
-    ///
-    /// ```
-    /// # let folder = tempfile::tempdir()?;
-    /// let listener = std::os::unix::net::UnixListener::bind(folder.path().join("socket"))?;
-    /// let listener = policy::net::UnixListener::from_std(listener)?;
-    /// # let _listener = listener;
-    /// # std::io::Result::Ok(())
-    /// ```
-    pub fn from_std(listener: net::UnixListener) -> io::Result<Self> {
-        Ok(Self { acceptor: Acceptor::new(Socket::new(listener)?) })
-    }
-
-    /// Converts into a std listener, which blocks and belongs to no loop.
-    ///
-    /// # Errors
-    /// Returns an error if the system refuses to make it blocking.
-    ///
-    /// ```
-    /// # let folder = tempfile::tempdir()?;
-    /// let listener = policy::net::UnixListener::bind(folder.path().join("socket"))?;
-    /// let listener: std::os::unix::net::UnixListener = listener.into_std()?;
-    /// # let _listener = listener;
-    /// # std::io::Result::Ok(())
-    /// ```
-    pub fn into_std(self) -> io::Result<net::UnixListener> {
-        self.acceptor.socket.into_std()
-    }
-
-    fn socket(&self) -> &Socket {
-        &self.acceptor.socket
-    }
-
     /// Waits for a connection, and returns it with the peer's address, which usually has no name.
     /// Otherwise like [`TcpListener::accept`](crate::net::TcpListener::accept).
     ///
@@ -138,55 +102,6 @@ impl UnixListener {
         std::future::poll_fn(|cx| self.poll_with(cx, &mut pause)).await
     }
 
-    /// Polls for a connection; see [`accept`](Self::accept). If several tasks poll, each is woken
-    /// when a connection arrives; while the listener pauses because no descriptors are left, only
-    /// the task that polled last.
-    ///
-    /// # Errors
-    /// Returns the errors of [`accept`](Self::accept).
-    ///
-    /// ```
-    /// # async fn example(listener: &policy::net::UnixListener) -> std::io::Result<()> {
-    /// let (stream, _) = std::future::poll_fn(|cx| listener.poll_accept(cx)).await?;
-    /// # drop(stream);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(UnixStream, SocketAddr)>> {
-        let mut pause = self.acceptor.take_pause();
-        let polled = self.poll_with(cx, &mut pause);
-        self.acceptor.keep_pause(pause);
-        polled
-    }
-
-    fn poll_with(
-        &self,
-        cx: &mut Context<'_>,
-        pause: &mut Pause,
-    ) -> Poll<io::Result<(UnixStream, SocketAddr)>> {
-        self.acceptor
-            .poll(cx, pause, accept)
-            .map_ok(|(io, peer)| (UnixStream::of(Socket::nonblocking(io)), peer))
-    }
-
-    /// Returns the connections as a stream, which never ends. An error is an item, and the stream
-    /// continues after it; see [`accept`](Self::accept).
-    ///
-    /// ```
-    /// # async fn example(listener: &policy::net::UnixListener) -> std::io::Result<()> {
-    /// use futures_lite::StreamExt;
-    ///
-    /// let mut incoming = listener.incoming();
-    /// while let Some(stream) = incoming.next().await {
-    ///     println!("{:?}", stream?);
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn incoming(&self) -> Incoming<'_> {
-        Incoming { listener: self, pause: Pause::default() }
-    }
-
     /// Returns the address that it listens on.
     ///
     /// # Errors
@@ -202,21 +117,6 @@ impl UnixListener {
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         addr::to_std(&self.socket().as_ref().local_addr()?)
     }
-
-    /// Takes the pending error of the socket.
-    ///
-    /// # Errors
-    /// Returns the error of the system if it refuses.
-    ///
-    /// ```
-    /// # fn example(listener: &policy::net::UnixListener) -> std::io::Result<()> {
-    /// assert!(listener.take_error()?.is_none());
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.socket().as_ref().take_error()
-    }
 }
 
 fn accept(io: &BorrowedIo<'_>) -> io::Result<(OwnedIo, SocketAddr)> {
@@ -225,47 +125,4 @@ fn accept(io: &BorrowedIo<'_>) -> io::Result<(OwnedIo, SocketAddr)> {
     Ok((socket.into(), addr::to_std(&address)?))
 }
 
-impl TryFrom<net::UnixListener> for UnixListener {
-    type Error = io::Error;
-
-    fn try_from(listener: net::UnixListener) -> io::Result<Self> {
-        Self::from_std(listener)
-    }
-}
-
-impl fmt::Debug for UnixListener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UnixListener")
-            .field("local", &self.local_addr().ok())
-            .field("io", self.socket())
-            .finish()
-    }
-}
-
-has_descriptor!(UnixListener);
-
-/// The connections of a listener; see [`UnixListener::incoming`].
-///
-/// ```
-/// fn connections(listener: &policy::net::UnixListener) -> policy::net::unix::Incoming<'_> {
-///     listener.incoming()
-/// }
-/// # let _connections = connections;
-/// ```
-#[derive(Debug)]
-#[must_use = "streams do nothing unless they are polled"]
-pub struct Incoming<'a> {
-    listener: &'a UnixListener,
-    pause: Pause,
-}
-
-impl Stream for Incoming<'_> {
-    type Item = io::Result<UnixStream>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        this.listener
-            .poll_with(cx, &mut this.pause)
-            .map(|accepted| Some(accepted.map(|(stream, _)| stream)))
-    }
-}
+listener!(UnixListener, std::os::unix::net::UnixListener, accept => (UnixStream, SocketAddr));

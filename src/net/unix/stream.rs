@@ -6,7 +6,7 @@ use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use policy_core::Interest;
+use policy_core::{Interest, peer};
 use socket2::{Domain, SockAddr};
 
 use super::addr;
@@ -14,7 +14,7 @@ use super::cred::{self, UCred};
 use super::error::ConnectError;
 use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::io::anchor::served_loop;
-use crate::net::connect::{begin, is_connected};
+use crate::net::connect::begin;
 use crate::net::socket::Socket;
 use crate::time::sleep;
 
@@ -123,7 +123,7 @@ impl UnixStream {
             match begin(Domain::UNIX, None, address) {
                 Ok(socket) => {
                     // An error of ours (no loop) is not the address's fault.
-                    let connected = socket.with(Interest::Writable, is_connected).await;
+                    let connected = socket.with(Interest::Writable, peer::is_connected).await;
                     return match connected {
                         Ok(()) => Ok(Self { socket }),
                         Err(error) if error.raw_os_error().is_some() => {
@@ -140,70 +140,6 @@ impl UnixStream {
                 Err(error) => return Err(ConnectError::wrap(address, error)),
             }
         }
-    }
-
-    /// Converts a std stream and makes it non-blocking.
-    ///
-    /// # Errors
-    /// Returns an error if the system refuses.
-    ///
-    /// ```
-    /// let (ours, _theirs) = std::os::unix::net::UnixStream::pair()?;
-    /// let ours = policy::net::UnixStream::from_std(ours)?;
-    /// # let _ours = ours;
-    /// # std::io::Result::Ok(())
-    /// ```
-    pub fn from_std(stream: net::UnixStream) -> io::Result<Self> {
-        Ok(Self { socket: Socket::new(stream)? })
-    }
-
-    /// Converts into a std stream, which blocks and belongs to no loop. Use it to move the
-    /// connection to another loop.
-    ///
-    /// # Errors
-    /// Returns an error if the system refuses to make it blocking.
-    ///
-    /// ```
-    /// let (ours, _theirs) = policy::net::UnixStream::pair()?;
-    /// let ours: std::os::unix::net::UnixStream = ours.into_std()?;
-    /// # let _ours = ours;
-    /// # std::io::Result::Ok(())
-    /// ```
-    pub fn into_std(self) -> io::Result<net::UnixStream> {
-        self.socket.into_std()
-    }
-
-    pub(super) fn of(socket: Socket) -> Self {
-        Self { socket }
-    }
-
-    pub(super) fn socket(&self) -> &Socket {
-        &self.socket
-    }
-
-    /// Borrows the two directions for two parts of one task, at no cost.
-    ///
-    /// ```
-    /// # async fn example(stream: &mut policy::net::UnixStream) -> std::io::Result<u64> {
-    /// let (reader, writer) = stream.split();
-    /// policy::io::copy(reader, writer).await // an echo
-    /// # }
-    /// ```
-    pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
-        split::borrowed(self)
-    }
-
-    /// Splits the stream into its two directions, for a task each.
-    ///
-    /// ```
-    /// let (stream, _peer) = policy::net::UnixStream::pair()?;
-    /// let (reader, writer) = stream.into_split();
-    /// let stream = reader.reunite(writer).expect("they belong together");
-    /// # let _stream = stream;
-    /// # std::io::Result::Ok(())
-    /// ```
-    pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
-        split::owned(self)
     }
 
     /// Returns the credentials of the peer.
@@ -249,34 +185,4 @@ impl UnixStream {
     }
 }
 
-stream_calls!(UnixStream, "UnixStream");
-
-impl TryFrom<net::UnixStream> for UnixStream {
-    type Error = io::Error;
-
-    fn try_from(stream: net::UnixStream) -> io::Result<Self> {
-        Self::from_std(stream)
-    }
-}
-
-impl TryFrom<UnixStream> for net::UnixStream {
-    type Error = io::Error;
-
-    fn try_from(stream: UnixStream) -> io::Result<Self> {
-        stream.into_std()
-    }
-}
-
-impl fmt::Debug for UnixStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UnixStream")
-            .field("local", &self.local_addr().ok())
-            .field("peer", &self.peer_addr().ok())
-            .field("io", &self.socket)
-            .finish()
-    }
-}
-
-reads!(UnixStream, &UnixStream);
-writes!(UnixStream, &UnixStream);
-has_descriptor!(UnixStream);
+stream!(UnixStream, "UnixStream", std::os::unix::net::UnixStream);
