@@ -5,9 +5,10 @@ mod lock;
 mod quiet;
 pub mod wakers;
 
-use std::time::Duration;
-
-pub(crate) use std::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
+pub(crate) use std::sync::atomic::Ordering::SeqCst;
+#[cfg(unix)]
+pub(crate) use std::sync::atomic::Ordering::{AcqRel, Acquire};
+#[cfg(any(unix, windows))]
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 pub(crate) use lock::whole;
@@ -21,6 +22,6 @@ pub(crate) fn pause(looks: u32) {
         std::thread::yield_now();
     } else {
         // It may have less priority than this one, and no processor of its own.
-        std::thread::sleep(Duration::from_micros(50));
+        std::thread::sleep(std::time::Duration::from_micros(50));
     }
 }

@@ -14,7 +14,7 @@ use std::thread;
 
 use futures_io::{AsyncRead, AsyncWrite};
 use policy_core::budget;
-use policy_core::sync::{Condvar, Mutex};
+use policy_core::sync::{Condvar, Mutex, wake};
 
 use crate::io::bridge::{PollRead, initialised};
 
@@ -50,9 +50,7 @@ impl Lane {
             state.waker.take()
         };
         // Outside the lock: a waker is user code.
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wake(waker);
     }
 
     fn close(&self) {
@@ -62,9 +60,7 @@ impl Lane {
             state.waker.take()
         };
         self.changed.notify_all();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wake(waker);
     }
 
     /// Waits until the task has taken the piece; false if it has gone.

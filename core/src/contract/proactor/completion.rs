@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::sync::{Mutex, wakers};
+use crate::sync::{Mutex, wake, wakers};
 use crate::{Error, ErrorKind, Operation};
 
 /// The result of an operation, and the operation: `None` only if the loop broke down and kept it.
@@ -110,9 +110,7 @@ impl Drop for Completion {
         };
         // Outside the lock: wakers and buffers may run anything.
         drop(left);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wake(waker);
     }
 }
 
@@ -226,9 +224,7 @@ impl Shared {
         };
         // Outside the lock: wakers and buffers may run anything.
         drop(late);
-        if let Some(waker) = wakers.0 {
-            waker.wake();
-        }
+        wake(wakers.0);
     }
 
     fn poll(&self, cx: &mut Context<'_>) -> Poll<Completed> {

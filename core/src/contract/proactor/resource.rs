@@ -15,9 +15,9 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use socket2::{Domain, SockRef, Socket, Type};
 
+#[cfg(unix)]
 use crate::os;
 use crate::os::OwnedIo;
-#[cfg(unix)]
 use crate::sync::Mutex;
 use crate::{Address, LoopId, LoopState};
 
