@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use policy_core::task::{self, JoinHandle};
 use policy_core::{
     Error, ErrorKind, EventLoop, Job, LoopKind, LoopState, Timer, blocking::Gauge, context,
-    local::LocalTable, tracker::Tracker,
+    tracker::Tracker,
 };
 
 use common::{OnDrop, TinyLoop};
@@ -388,20 +388,6 @@ fn a_tracked_task_may_abort_all() {
     let event_loop = TinyLoop::new();
     event_loop.run_until_complete(tracked).unwrap();
     assert_eq!(event_loop.run_until_complete(handle).unwrap().unwrap(), 1);
-}
-
-#[test]
-fn a_table_whose_maker_asks_again_has_one_part() {
-    let table = LocalTable::new();
-    let id = TinyLoop::new().state().id();
-    let inner = Cell::new(None);
-    let part = table.get_or_insert_with(id, || {
-        inner.set(Some(table.get_or_insert_with(id, || "inner")));
-        "outer"
-    });
-    assert_eq!((*part, *inner.take().unwrap()), ("inner", "inner"));
-    assert!(table.remove(id).is_some());
-    assert!(table.get(id).is_none());
 }
 
 /// A loop whose executor misbehaves as told.

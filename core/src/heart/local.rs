@@ -1,110 +1,13 @@
-//! What belongs to one thread or one process: the parts of loops that can't be sent, which thread
-//! is the main one, and whether this process was forked.
+//! What belongs to one thread or one process: the tasks that stay on a thread, which thread is the
+//! main one, and whether this process was forked.
 #![allow(unsafe_code, reason = "calls of libc without pointers, but for one to a constant")]
 
-use std::cell::RefCell;
-use std::rc::Rc;
 #[cfg(unix)]
 use std::sync::Once;
 #[cfg(unix)]
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::LoopId;
-
-/// The `!Send` parts of loops, keyed by loop, for one thread: an adapter keeps one in a
-/// `thread_local!`.
-///
-/// ```
-/// use policy_core::local::LocalTable;
-///
-/// thread_local! {
-///     static LOCAL_SETS: LocalTable<String> = const { LocalTable::new() };
-/// }
-/// # let state = policy_core::LoopState::new("example", policy_core::LoopKind::Selector);
-/// let part = LOCAL_SETS.with(|table| table.get_or_insert_with(state.id(), || "mine".to_string()));
-/// assert_eq!(*part, "mine");
-/// ```
-#[derive(Debug)]
-pub struct LocalTable<T> {
-    // A vector: a thread has one loop, seldom two.
-    parts: RefCell<Vec<(LoopId, Rc<T>)>>,
-}
-
-impl<T> LocalTable<T> {
-    /// Makes an empty table.
-    ///
-    /// ```
-    /// use policy_core::local::LocalTable;
-    ///
-    /// thread_local!(static PARTS: LocalTable<String> = const { LocalTable::new() });
-    /// # PARTS.with(|_| ());
-    /// ```
-    pub const fn new() -> Self {
-        Self { parts: RefCell::new(Vec::new()) }
-    }
-
-    /// Returns this thread's part of a loop, if any.
-    ///
-    /// ```
-    /// use policy_core::{LoopKind, LoopState, local::LocalTable};
-    ///
-    /// let table = LocalTable::new();
-    /// let id = LoopState::new("my-executor", LoopKind::Selector).id();
-    /// assert!(table.get(id).is_none());
-    /// table.get_or_insert_with(id, || 1);
-    /// assert_eq!(table.get(id).as_deref(), Some(&1));
-    /// ```
-    pub fn get(&self, id: LoopId) -> Option<Rc<T>> {
-        self.parts.borrow().iter().find(|(owner, _)| *owner == id).map(|(_, part)| part.clone())
-    }
-
-    /// Returns this thread's part of a loop; calls `make` if there is none.
-    ///
-    /// ```
-    /// use policy_core::{LoopKind, LoopState, local::LocalTable};
-    ///
-    /// let table = LocalTable::new();
-    /// let id = LoopState::new("my-executor", LoopKind::Selector).id();
-    /// assert_eq!(*table.get_or_insert_with(id, || 1), 1);
-    /// assert_eq!(*table.get_or_insert_with(id, || 2), 1);
-    /// ```
-    pub fn get_or_insert_with(&self, id: LoopId, make: impl FnOnce() -> T) -> Rc<T> {
-        if let Some(part) = self.get(id) {
-            return part;
-        }
-        // Outside the borrow: making it may ask again, and then the inner call's
-        // part is the one that others have seen.
-        let part = Rc::new(make());
-        if let Some(first) = self.get(id) {
-            return first;
-        }
-        self.parts.borrow_mut().push((id, part.clone()));
-        part
-    }
-
-    /// Removes this thread's part of a loop and returns it. Dropping it may run user code.
-    ///
-    /// ```
-    /// use policy_core::{LoopKind, LoopState, local::LocalTable};
-    ///
-    /// let table = LocalTable::new();
-    /// let id = LoopState::new("my-executor", LoopKind::Selector).id();
-    /// table.get_or_insert_with(id, || 1);
-    /// assert_eq!(table.remove(id).as_deref(), Some(&1));
-    /// assert!(table.remove(id).is_none());
-    /// ```
-    pub fn remove(&self, id: LoopId) -> Option<Rc<T>> {
-        let mut parts = self.parts.borrow_mut();
-        let at = parts.iter().position(|(owner, _)| *owner == id)?;
-        Some(parts.swap_remove(at).1)
-    }
-}
-
-impl<T> Default for LocalTable<T> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
 
 /// Cancels the tasks of a loop that are bound to this thread. Only for an adapter that must drop
 /// its tasks before something of its own; otherwise the loop does it when it closes, and the thread

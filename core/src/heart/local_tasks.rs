@@ -14,12 +14,12 @@ use slab::Slab;
 
 use super::lane::{self, Lane};
 use super::ready::Ready;
-use crate::local::LocalTable;
 use crate::task::{HomedLocal, JoinHandle};
 use crate::{Error, ErrorKind, LoopId, LoopState};
 
 thread_local! {
-    static PARTS: LocalTable<Part> = const { LocalTable::new() };
+    // A vector: a thread has one loop, seldom two.
+    static PARTS: RefCell<Vec<(LoopId, Rc<Part>)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The tasks of one loop on one thread.
@@ -68,7 +68,10 @@ impl Part {
 
 /// Returns the part of this thread, if it has one.
 pub(super) fn find(id: LoopId) -> Option<Rc<Part>> {
-    PARTS.try_with(|parts| parts.get(id)).ok().flatten()
+    let find = |parts: &RefCell<Vec<(LoopId, Rc<Part>)>>| {
+        parts.borrow().iter().find(|(of, _)| *of == id).map(|(_, part)| part.clone())
+    };
+    PARTS.try_with(find).ok().flatten()
 }
 
 /// Lets go of this thread's part, if no task is left there.
@@ -80,8 +83,12 @@ pub(super) fn leave(id: LoopId, part: &Part) {
 
 /// Cancels the tasks of the loop that stay on this thread.
 pub(crate) fn close(id: LoopId) {
-    let part = PARTS.try_with(|parts| parts.remove(id)).ok().flatten();
-    if let Some(part) = part {
+    let removed = PARTS.try_with(|parts| {
+        let mut parts = parts.borrow_mut();
+        let at = parts.iter().position(|(of, _)| *of == id)?;
+        Some(parts.swap_remove(at).1)
+    });
+    if let Ok(Some(part)) = removed {
         cancel(&part);
     }
 }
@@ -142,8 +149,15 @@ fn part_of(lane: &Lane, id: LoopId) -> Option<Rc<Part>> {
     if let Some(part) = &*lane.part.borrow() {
         return Some(part.clone());
     }
-    // On a thread that is ending there is none.
-    let part = PARTS.try_with(|parts| parts.get_or_insert_with(id, Part::new)).ok()?;
+    let part = match find(id) {
+        Some(part) => part,
+        None => {
+            let part = Rc::new(Part::new());
+            // On a thread that is ending there is none.
+            PARTS.try_with(|parts| parts.borrow_mut().push((id, part.clone()))).ok()?;
+            part
+        }
+    };
     *lane.part.borrow_mut() = Some(part.clone());
     Some(part)
 }
