@@ -150,10 +150,14 @@ fn a_socket_is_not_given_a_time_that_it_can_not_keep() {
     policy::run(async {
         let listener = policy::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = policy::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        // So it was of a socket that has no connection yet, longer than of one that has.
+        let socket = policy::net::TcpSocket::new_v4().unwrap();
         for long in [Duration::MAX, Duration::from_secs(1 << 32), Duration::from_secs(65_536)] {
-            let refused = stream.set_linger(Some(long)).unwrap_err();
-            assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput);
-            assert!(refused.to_string().contains("65535"), "{refused}");
+            for refused in [stream.set_linger(Some(long)), socket.set_linger(Some(long))] {
+                let refused = refused.unwrap_err();
+                assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput);
+                assert!(refused.to_string().contains("65535"), "{refused}");
+            }
         }
         let most = Duration::from_secs(65_535);
         stream.set_linger(Some(most)).unwrap();

@@ -198,6 +198,8 @@ impl TcpSocket {
     }
 }
 
+connection_options!(TcpSocket);
+
 /// The options that are an integer or a yes for the system.
 macro_rules! buffer_size {
     ($get:ident) => {
@@ -230,20 +232,6 @@ options! {
             /// connection. Linux doubles it, within limits of its own.
             set_recv_buffer_size = buffer_size!(set set_recv_buffer_size),
             u32;
-        "true if small writes are sent at once (`TCP_NODELAY`), and not collected":
-            nodelay = |socket| socket.as_ref().tcp_nodelay(),
-            set_nodelay = |socket, at_once| socket.as_ref().set_tcp_nodelay(at_once),
-            bool;
-        "how long closing goes on sending what was written (`SO_LINGER`)":
-            linger = |socket| socket.as_ref().linger(),
-            /// Zero resets the connection instead; `None` leaves unsent bytes to the system, in the
-            /// background. Any other value makes dropping the stream block its thread.
-            set_linger = |socket, limit| socket.as_ref().set_linger(limit),
-            Option<Duration>;
-        "how long the connection is idle before the peer is asked whether it is still there (`SO_KEEPALIVE`); `None` is never":
-            keepalive = Socket::keepalive,
-            set_keepalive = Socket::set_keepalive,
-            Option<Duration>;
     }
 }
 

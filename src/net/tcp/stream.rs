@@ -102,24 +102,10 @@ impl TcpStream {
 }
 
 stream!(TcpStream, "TcpStream", std::net::TcpStream);
+connection_options!(TcpStream);
 
 options! {
     TcpStream {
-        "true if small writes are sent at once (`TCP_NODELAY`), and not collected":
-            nodelay = |socket| socket.as_ref().tcp_nodelay(),
-            set_nodelay = |socket, at_once| socket.as_ref().set_tcp_nodelay(at_once),
-            bool;
-        "how long closing goes on sending what was written (`SO_LINGER`)":
-            linger = |socket| socket.as_ref().linger(),
-            /// Zero resets the connection instead; `None` leaves unsent bytes to the system, in the
-            /// background. Any other value makes dropping the stream block its thread. More than
-            /// 65,535 seconds are refused: the system would truncate the value.
-            set_linger = Socket::set_linger,
-            Option<Duration>;
-        "how long the connection is idle before the peer is asked whether it is still there (`SO_KEEPALIVE`); `None` is never":
-            keepalive = Socket::keepalive,
-            set_keepalive = Socket::set_keepalive,
-            Option<Duration>;
         "the hops that a packet may take":
             ttl = Socket::ttl,
             set_ttl = Socket::set_ttl,
