@@ -1,7 +1,12 @@
 //! What is asked for by a number: from a name, a variable, a configuration. Too much is a
 //! typed error that says the limit, and no number ends the process.
 #![cfg(all(unix, feature = "default-loop"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails panics")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that fails panics"
+)]
 
 use std::env;
 use std::future::Future;
@@ -142,6 +147,25 @@ fn no_capacity_is_reserved_before_it_is_used() {
     let mut runner = Runner::with_policy(policy);
     let status = runner.run(async { policy::process::Command::new("true").status().await });
     assert!(status.unwrap().unwrap().success());
+}
+
+// It would grow for as long as its writer is the quicker one.
+#[test]
+fn a_duplex_holds_no_more_than_it_was_made_for() {
+    for size in [1, 7, 4096] {
+        let (mut a, mut b) = policy::io::duplex(size);
+        let more = vec![1; 2 * size + 1];
+        let Poll::Ready(Ok(written)) = poll(a.write(&more)) else { panic!("there is room") };
+        assert_eq!(written, size);
+        let slices = [std::io::IoSlice::new(&more), std::io::IoSlice::new(&more)];
+        assert!(poll(a.write(&more)).is_pending(), "it is full");
+        assert!(poll(a.write_vectored(&slices)).is_pending(), "it is full");
+        // Room for as much as is read, and no more; the other way has room of its own.
+        assert!(matches!(poll(b.write(&more)), Poll::Ready(Ok(written)) if written == size));
+        assert!(matches!(poll(b.read(&mut [0])), Poll::Ready(Ok(1))));
+        assert!(matches!(poll(a.write_vectored(&slices)), Poll::Ready(Ok(1))));
+        assert!(poll(a.write(&more)).is_pending(), "it is full again");
+    }
 }
 
 // 2^32 seconds came out as none at all: a reset.

@@ -18,6 +18,7 @@ pub const SKIPPED: i32 = 77;
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 
 /// Where a row runs.
+#[derive(Clone)]
 pub struct Place {
     pub row: &'static str,
     pub on_loop: String,

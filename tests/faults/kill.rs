@@ -10,6 +10,7 @@ use policy::{Error, ErrorKind};
 
 use crate::causes::{self, Call, recycle, refuse, steal};
 use crate::inside::Place;
+use crate::pace::Pace;
 use crate::table::{
     AUTO, DEFAULT_LOOP, LOOPS, Needs, Outcome, Row, Skip, TWO_LOOPS, WATCHERS, WITHOUT_PIDFD,
 };
@@ -61,6 +62,13 @@ pub const ROWS: &[Row] = &[
         k3_by_number,
     )
     .needs(Needs::PidNamespace),
+    Row::new(
+        "K4 without kill",
+        "kill(2) is refused: a child that has a pidfd is signalled by that, and never by number",
+        &[(TWO_LOOPS, WATCHERS)],
+        k4_without_kill,
+    )
+    .once("a seccomp filter stays until the process ends"),
     Row::new("K4", "killed twice, after the wait, before the wait", EACH_WATCHER_AND_LOOP, k4),
     Row::new(
         "K5",
@@ -209,6 +217,16 @@ fn k4(place: &Place) -> Outcome {
     Ok(())
 }
 
+/// Who looks by the pidfd and then kills by number kills whoever has got the number in between.
+fn k4_without_kill(place: &Place) -> Outcome {
+    if policy_opens_no_pidfds() {
+        return Err(Skip::because("no pidfds here"));
+    }
+    refuse(&[Call(libc::SYS_kill, None)], libc::EPERM)?;
+    assert!(!causes::signal(std::process::id(), 0), "this is how it would be seen");
+    k4(place)
+}
+
 fn sleeper() -> Child {
     Command::new("sleep").arg("1000").spawn().unwrap()
 }
@@ -274,18 +292,22 @@ fn all_gone(group: u32) {
 
 fn k7(place: &Place) -> Outcome {
     const GRACE: Duration = Duration::from_millis(200);
+    let pace = Pace::take();
     place.run(async {
-        let mut command = sh("trap '' TERM; echo ready; exec sleep 1000");
-        let mut child = command.stdout(policy::process::Stdio::piped()).spawn().unwrap();
-        let mut said = String::new();
-        let stdout = futures_lite::io::BufReader::new(child.stdout.take().unwrap());
-        futures_lite::AsyncBufReadExt::read_line(&mut { stdout }, &mut said).await.unwrap();
-        assert_eq!(said, "ready\n");
-        let begun = Instant::now();
-        let status = child.terminate(GRACE).await.unwrap();
-        assert_eq!(status.signal(), Some(libc::SIGKILL));
-        assert!(begun.elapsed() >= GRACE, "no grace");
-        println!("dead after {:?}", begun.elapsed());
+        pace.check_best("the end after the grace", Duration::from_millis(100), async || {
+            let mut command = sh("trap '' TERM; echo ready; exec sleep 1000");
+            let mut child = command.stdout(policy::process::Stdio::piped()).spawn().unwrap();
+            let mut said = String::new();
+            let stdout = futures_lite::io::BufReader::new(child.stdout.take().unwrap());
+            futures_lite::AsyncBufReadExt::read_line(&mut { stdout }, &mut said).await.unwrap();
+            assert_eq!(said, "ready\n");
+            let begun = Instant::now();
+            let status = child.terminate(GRACE).await.unwrap();
+            assert_eq!(status.signal(), Some(libc::SIGKILL));
+            assert!(begun.elapsed() >= GRACE, "no grace");
+            begun.elapsed() - GRACE
+        })
+        .await;
 
         // One that obeys needs no grace.
         let child = sleeper();

@@ -1,15 +1,20 @@
 //! Lifecycle: handles that are dropped, watchers that go, orphans that come.
 
-use std::sync::Arc;
-use std::sync::mpsc;
+use std::fs::File;
+use std::future::poll_fn;
+use std::io::{Read, Write};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Wake, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use policy::process::{Child, Command};
 use policy::{ChildId, ErrorKind, ExitFuture};
+use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::causes;
 use crate::inside::Place;
+use crate::pace::Pace;
 use crate::table::{AUTO, DEFAULT_LOOP, LOOPS, Needs, Outcome, POLITE, Row, TWO_LOOPS, WATCHERS};
 use crate::tools::{
     Barrier, LONG, check_code, children, code_of, eventually, processes, sh, state_of,
@@ -46,6 +51,13 @@ pub const ROWS: &[Row] = &[
         "the watcher is swapped with 100 children pending",
         EACH_WATCHER_AND_LOOP,
         c9_watcher,
+    ),
+    Row::new(
+        "F9 watcher",
+        "a copy of the process, by fork, has the watcher and not its threads",
+        // Not `safe`: its loop is the main thread's, which runs the parent's.
+        &[(DEFAULT_LOOP, &["auto", "pidfd", "threaded", "shared", "multi-loop", "fast"])],
+        f9_watcher,
     ),
     Row::new(
         "C9 policy",
@@ -218,15 +230,32 @@ fn c7(place: &Place) -> Outcome {
 }
 
 fn c8_watcher(place: &Place) -> Outcome {
+    let pace = Pace::take();
     place.run(async {
         let watcher = policy::get_child_watcher().unwrap();
         let barrier = Barrier::new();
         let children: Vec<Child> =
             (0..100).map(|number| barrier.child(code_of(number)).spawn().unwrap()).collect();
+        let polled = Arc::new(AtomicUsize::new(0));
+        let wait = |child: &Child| {
+            let mut wait = watcher.watch(&ChildId::from_pid(child.id())).unwrap();
+            let polled = polled.clone();
+            policy::spawn(poll_fn(move |cx| {
+                let ended = std::pin::Pin::new(&mut wait).poll(cx);
+                polled.fetch_add(1, SeqCst);
+                ended
+            }))
+        };
+        // Half of them have a waker when it happens, half of them have none.
+        let waiting: Vec<_> = children.iter().step_by(2).map(wait).collect();
         let waits: Vec<ExitFuture> = children
             .iter()
             .map(|child| watcher.watch(&ChildId::from_pid(child.id())).unwrap())
             .collect();
+        while polled.load(SeqCst) < waiting.len() {
+            policy::time::sleep(Duration::from_millis(1)).await;
+        }
+        let begun = Instant::now();
         watcher.close();
         watcher.close();
         assert!(!watcher.is_active());
@@ -237,6 +266,11 @@ fn c8_watcher(place: &Place) -> Outcome {
         let handler = watcher.add_child_handler(children[0].id(), Box::new(|_, _| ()));
         assert_eq!(handler.unwrap_err().kind(), ErrorKind::WatcherClosed);
         assert!(!watcher.remove_child_handler(children[0].id()));
+        for wait in waiting {
+            let ended = policy::time::timeout(LONG, wait).await.expect("nobody was woken");
+            assert_eq!(ended.unwrap().unwrap_err().kind(), ErrorKind::WatcherClosed);
+        }
+        pace.check("to end the waits", Duration::from_secs(1), begun.elapsed());
         for wait in waits {
             assert_eq!(wait.await.unwrap_err().kind(), ErrorKind::WatcherClosed);
         }
@@ -262,6 +296,44 @@ fn c9_policy(place: &Place) -> Outcome {
     swapped(place, || place.set_up());
     swapped(place, || policy::set_event_loop_policy(None));
     Ok(())
+}
+
+fn f9_watcher(place: &Place) -> Outcome {
+    place.run(async {
+        let barrier = Barrier::new();
+        let child = barrier.child(4).spawn().unwrap();
+        assert!(futures_lite::future::poll_once(child.wait()).await.is_none());
+        // Not by its status, which a watcher that reaps everything may take.
+        let (hears, says) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+        // Whatever thread the watcher has, it has now.
+        let copy = unsafe { libc::fork() };
+        if copy == 0 {
+            // What hangs here ends here.
+            unsafe { libc::alarm(LONG.as_secs() as u32) };
+            let place = place.clone();
+            if std::thread::spawn(move || in_the_copy(&place)).join().is_ok() {
+                File::from(says).write_all(b"right").unwrap();
+            }
+            unsafe { libc::_exit(0) };
+        }
+        drop(says);
+        let mut said = String::new();
+        File::from(hears).read_to_string(&mut said).unwrap();
+        assert_eq!(said, "right", "what the copy says");
+        causes::steal(copy as u32);
+        barrier.open();
+        check_code(child.wait().await, 4, true);
+    });
+    Ok(())
+}
+
+/// On a thread of its own: the loop of this one is its parent's.
+fn in_the_copy(place: &Place) {
+    // By the watcher that came along, then by one of its own.
+    for _ in 0..2 {
+        check_code(place.run(sh("exit 7").status()), 7, true);
+        place.set_up();
+    }
 }
 
 /// Half of the children are being waited for while it happens.

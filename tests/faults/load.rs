@@ -3,13 +3,14 @@
 use std::os::unix::process::ExitStatusExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use policy::process::{Child, Command};
 use policy::{ChildWatcher, ThreadedChildWatcher};
 
 use crate::causes::{self, many_descriptors};
 use crate::inside::{Place, settle};
+use crate::pace::Pace;
 use crate::table::{AUTO, DEFAULT_LOOP, LOOPS, Outcome, Row, TWO_LOOPS, WATCHERS};
 use crate::tools::{Barrier, belongings, census, check_code, code_of, fds, sh, threads};
 use crate::{exhaustion, kill, lifecycle, loops, spawn, status};
@@ -54,6 +55,7 @@ pub const ROWS: &[Row] = &[
 
 fn l1(place: &Place) -> Outcome {
     let count = place.count(1000, 10_000);
+    let pace = Pace::take();
     many_descriptors();
     place.run(async {
         let before = fds();
@@ -70,6 +72,7 @@ fn l1(place: &Place) -> Outcome {
             assert_eq!(child.wait().await.unwrap().signal(), Some(libc::SIGKILL));
         }
         println!("reaped after {:?}", begun.elapsed());
+        pace.check("to reap them", Duration::from_secs(2), begun.elapsed());
     });
     Ok(())
 }
@@ -147,11 +150,14 @@ fn l3(place: &Place) -> Outcome {
 
 fn l4(place: &Place) -> Outcome {
     let (out, err) = (place.count(32, 200) << 20, place.count(16, 100) << 20);
+    let pace = Pace::take();
     place.run(async {
+        let begun = Instant::now();
         let line = format!("head -c {out} /dev/zero & head -c {err} /dev/zero >&2; wait");
         let output = sh(line).output().await.unwrap();
         assert!(output.status.success());
         assert_eq!((output.stdout.len(), output.stderr.len()), (out, err));
+        pace.check("to collect them", Duration::from_secs(3), begun.elapsed());
     });
     Ok(())
 }

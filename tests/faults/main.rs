@@ -49,6 +49,8 @@ mod load;
 #[cfg(target_os = "linux")]
 mod loops;
 #[cfg(target_os = "linux")]
+mod pace;
+#[cfg(target_os = "linux")]
 mod spawn;
 #[cfg(target_os = "linux")]
 mod start;

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{ErrorKind as IoKind, Write};
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::process::ExitStatusExt;
+use std::time::{Duration, Instant};
 
 use futures_lite::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use policy::process::{Child, Command, Stdio};
@@ -12,6 +13,7 @@ use policy::{Error, ErrorKind};
 use crate::causes::{self, Scratch, Thieves, program};
 use crate::helpers::helper;
 use crate::inside::Place;
+use crate::pace::Pace;
 use crate::table::{AUTO, DEFAULT_LOOP, LOOPS, Outcome, POLITE, Row, Skip, TWO_LOOPS, WATCHERS};
 use crate::tools::{Barrier, check_code, children, eventually, fds, is_alive, sh, stat};
 
@@ -190,17 +192,24 @@ fn i4(place: &Place) -> Outcome {
 }
 
 fn i5(place: &Place) -> Outcome {
+    let pace = Pace::take();
     place.run(async {
-        let mut command = sh("sleep 1000 & echo $!; exit 5");
-        let delay = std::time::Duration::from_millis(200);
-        let output = command.wait_delay(delay).output().await.unwrap();
-        // The grandchild would have kept it for longer than anybody waits.
-        assert!(output.truncated);
-        assert_eq!(output.status.code(), Some(5));
-        let grandchild: u32 = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
-        assert!(is_alive(grandchild));
-        causes::signal(grandchild, libc::SIGKILL);
-        eventually("it is gone", || !is_alive(grandchild));
+        let delay = Duration::from_millis(200);
+        pace.check_best("the end after the delay", Duration::from_millis(100), async || {
+            let mut command = sh("sleep 1000 & echo $!; exit 5");
+            let begun = Instant::now();
+            let output = command.wait_delay(delay).output().await.unwrap();
+            let late = begun.elapsed() - delay;
+            // The grandchild would have kept it for longer than anybody waits.
+            assert!(output.truncated);
+            assert_eq!(output.status.code(), Some(5));
+            let grandchild: u32 = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
+            assert!(is_alive(grandchild));
+            causes::signal(grandchild, libc::SIGKILL);
+            eventually("it is gone", || !is_alive(grandchild));
+            late
+        })
+        .await;
         let output = sh("echo all").wait_delay(delay).output().await.unwrap();
         assert!(!output.truncated);
         assert_eq!(output.stdout, b"all\n");

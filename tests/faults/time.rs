@@ -8,6 +8,7 @@ use policy::process::Command;
 
 use crate::causes;
 use crate::inside::Place;
+use crate::pace::Pace;
 use crate::table::{AUTO, DEFAULT_LOOP, LOOPS, Needs, Outcome, Row, WATCHERS};
 use crate::tools::{eventually, is_alive, sh};
 
@@ -75,10 +76,16 @@ fn t1_wall_clock(place: &Place) -> Outcome {
 
 fn t1(place: &Place) -> Outcome {
     const SOME: Duration = Duration::from_millis(200);
+    const LATE: Duration = Duration::from_millis(50);
+    let pace = Pace::take();
     place.run(async {
-        let begun = Instant::now();
-        policy::time::sleep(SOME).await;
-        assert!(begun.elapsed() >= SOME, "too early");
+        pace.check_best("the end of a sleep", LATE, async || {
+            let begun = Instant::now();
+            policy::time::sleep(SOME).await;
+            assert!(begun.elapsed() >= SOME, "too early");
+            begun.elapsed() - SOME
+        })
+        .await;
 
         let child = sh("trap '' TERM; while :; do sleep 0.01; done");
         let child = { child }.kill_tree(true).spawn().unwrap();
@@ -97,7 +104,12 @@ fn t1(place: &Place) -> Outcome {
         eventually("it is gone", || !is_alive(grandchild));
 
         let child = Command::new("sleep").arg("1000").spawn().unwrap();
-        assert!(policy::time::timeout(SOME, child.wait()).await.is_err());
+        pace.check_best("the end of a timeout", LATE, async || {
+            let begun = Instant::now();
+            assert!(policy::time::timeout(SOME, child.wait()).await.is_err());
+            begun.elapsed() - SOME
+        })
+        .await;
         child.kill().await.unwrap();
     });
     Ok(())

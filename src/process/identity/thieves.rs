@@ -60,3 +60,27 @@ static LATELY: Mutex<VecDeque<Weak<Record>>> = Mutex::new(VecDeque::new());
 
 /// Enough for one of them to have had the time to exit.
 const A_FEW: usize = 4;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::zombie_processes, reason = "a test that fails panics")]
+mod tests {
+    use super::*;
+    use crate::process::identity::pidfd::open_pidfd;
+
+    #[test]
+    fn once_a_child_was_stolen_the_next_are_to_be_safe() {
+        let started = std::process::Command::new("true").spawn().unwrap();
+        let Ok(pidfd) = open_pidfd(started.id()) else {
+            return println!("skipped: no pidfds here");
+        };
+        let record = Record::new(started.id(), Some(Arc::new(pidfd)));
+        started_lately(&record);
+        watch_for_thieves();
+        let before = needs_race_free();
+        // Behind the record's back.
+        { started }.wait().unwrap();
+        watch_for_thieves();
+        assert!(!before, "nothing was stolen, and SIGCHLD is not ignored");
+        assert!(needs_race_free());
+    }
+}
