@@ -2,10 +2,14 @@
 #![cfg(all(target_os = "linux", feature = "default-loop"))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails panics")]
 
+mod process_support;
+
 use std::time::Duration;
 
 use policy::process::{Child, Command, Stdio};
 use policy::time::{sleep, timeout};
+
+use process_support::{groups_in, with_cgroup2};
 
 /// A shell whose grandchild is the leader of a session of its own. Returns the shell
 /// and the pid of the grandchild.
@@ -148,23 +152,13 @@ fn a_tree_whose_root_has_ended_is_still_killed_by_its_group() {
     });
 }
 
-/// The control groups of trees that there are, where this process may make some.
-fn groups_in(mount: &std::path::Path) -> Vec<String> {
-    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap();
-    let own = own.lines().find_map(|line| line.strip_prefix("0::/")).unwrap();
-    let entries = std::fs::read_dir(mount.join(own)).unwrap().flatten();
-    let names = entries.map(|entry| entry.file_name().into_string().unwrap());
-    let ours = format!("policy-tree-{}-", std::process::id());
-    names.filter(|name| name.starts_with(&ours)).collect()
-}
-
 #[test]
 fn a_tree_with_a_control_group_ends_to_the_last_daemon_and_leaves_no_group() {
     const ME: &str = "a_tree_with_a_control_group_ends_to_the_last_daemon_and_leaves_no_group";
-    const INSIDE: &str = "POLICY_TEST_CGROUP2";
-    if let Some(mount) = std::env::var_os(INSIDE) {
-        let mount = std::path::PathBuf::from(mount);
-        return on_every_loop(async || {
+    with_cgroup2(ME, |mount| {
+        let own = std::fs::read_to_string("/proc/self/cgroup").unwrap();
+        let own = mount.join(own.lines().find_map(|line| line.strip_prefix("0::/")).unwrap());
+        on_every_loop(async || {
             // Forked twice, so that nobody is its parent, and in a session of its own.
             let line = "(setsid sh -c 'echo $$; exec sleep 1000' & ); exec sleep 1000";
             let mut child = Command::shell(line);
@@ -173,32 +167,31 @@ fn a_tree_with_a_control_group_ends_to_the_last_daemon_and_leaves_no_group() {
             let mut stdout = futures_lite::io::BufReader::new(child.stdout.take().unwrap());
             futures_lite::AsyncBufReadExt::read_line(&mut stdout, &mut said).await.unwrap();
             assert_eq!(child.tree_reach(), policy::process::TreeReach::Cgroup);
-            assert_eq!(groups_in(&mount).len(), 1);
+            assert_eq!(groups_in(&own).len(), 1);
             child.kill().await.unwrap();
             is_gone(said.trim().parse().unwrap()).await;
             drop(child);
-            while !groups_in(&mount).is_empty() {
+            while !groups_in(&own).is_empty() {
                 sleep(Duration::from_millis(5)).await;
             }
         });
-    }
-    let mount = std::env::temp_dir().join(format!("policy-cgroup2-{}", std::process::id()));
-    std::fs::create_dir(&mount).unwrap();
-    let output = std::process::Command::new("unshare")
-        .args(["--mount", "sh", "-c", "mount -t cgroup2 none \"$0\" && exec \"$@\""])
-        .arg(&mount)
-        .arg(std::env::current_exe().unwrap())
-        .args([ME, "--exact", "--nocapture", "--test-threads=1"])
-        .env(INSIDE, &mount)
-        .output();
-    std::fs::remove_dir(&mount).unwrap();
-    match output {
-        Ok(output) if String::from_utf8_lossy(&output.stdout).contains("1 passed") => {}
-        Ok(output) if output.stdout.is_empty() => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            println!("skipped: no mount of cgroup2 here: {said}");
+    });
+}
+
+#[test]
+fn a_stopped_tree_is_asked_to_end_and_not_killed() {
+    on_every_loop(async || {
+        // It used to take no notice until its grace was over.
+        let line = "trap 'exit 3' TERM; echo ready; kill -STOP $$; sleep 1000";
+        let mut child = Command::shell(line);
+        let mut child = child.kill_tree(true).stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = String::new();
+        let mut stdout = futures_lite::io::BufReader::new(child.stdout.take().unwrap());
+        futures_lite::AsyncBufReadExt::read_line(&mut stdout, &mut said).await.unwrap();
+        while process_support::state_of(child.id()) != Some('T') {
+            sleep(Duration::from_millis(2)).await;
         }
-        Ok(output) => panic!("{output:?}"),
-        Err(error) => println!("skipped: no program `unshare` here: {error}"),
-    }
+        let status = child.terminate(Duration::from_secs(30)).await.unwrap();
+        assert_eq!(status.code(), Some(3), "{status}");
+    });
 }

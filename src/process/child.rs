@@ -15,6 +15,7 @@ pub use starting::Starting;
 use held::{Held, is_gone};
 
 use super::background::delay::within;
+use super::cgroup::OwnCgroup;
 use super::identity::{Claim, Outcome, Record, returncode};
 use super::reach::TreeReach;
 use super::start::Setup;
@@ -75,6 +76,7 @@ impl Child {
         watcher: Arc<dyn ChildWatcher>,
         exit: ExitFuture,
         tree: Option<Box<Tree>>,
+        cgroup: Option<Box<OwnCgroup>>,
         setup: &Setup,
     ) -> Self {
         let Pipes { stdin, stdout, stderr, pty } = pipes;
@@ -85,6 +87,7 @@ impl Child {
             kill_on_drop: setup.kill_on_drop,
             reap_on_drop: setup.reap_on_drop,
             tree,
+            _cgroup: cgroup,
             bounds: setup.bounds().map(Box::new),
         };
         Self { stdin, stdout, stderr, pty, talk: None, held }
@@ -399,7 +402,7 @@ impl Child {
         self.held.tree.as_ref().map_or(TreeReach::Child, |tree| tree.reach())
     }
 
-    /// Asks the child to end (SIGTERM), and kills it after `grace`. Returns how it ended, even if
+    /// Asks the child to end (SIGTERM, then SIGCONT), and kills it after `grace`. Returns how it ended, even if
     /// it had ended before.
     ///
     /// With [`kill_tree`](super::Command::kill_tree) it asks the whole tree, and `grace` applies to

@@ -71,6 +71,7 @@ impl Command {
             kill_on_drop: false,
             reap_on_drop: true,
             kill_tree: false,
+            cgroup: None,
             pty: false,
             foreground: false,
             wait_delay: None,

@@ -19,6 +19,10 @@
     unix,
     doc = "| run a program in a terminal | [`Command::pty`], [`Command::foreground`] |"
 )]
+#![cfg_attr(
+    unix,
+    doc = "| limit the memory, processes and processor time of a child and all that it starts | [`Command::cgroup`] |"
+)]
 #![cfg_attr(unix, doc = "| wait for a child that other code started | [`watch`] |")]
 #![cfg_attr(
     unix,
@@ -38,6 +42,8 @@
 //! [`Command::arg`] instead. What waits for other code's children, and terminals, is for Unix.
 
 mod background;
+#[cfg(unix)]
+mod cgroup;
 #[cfg(unix)]
 mod child;
 #[cfg(unix)]
@@ -75,6 +81,8 @@ pub use std::process::ExitStatus;
 #[cfg(windows)]
 pub use std::process::Stdio;
 
+#[cfg(unix)]
+pub use cgroup::Cgroup;
 #[cfg(unix)]
 pub use child::{Child, Starting, watch};
 #[cfg(unix)]

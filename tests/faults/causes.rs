@@ -337,3 +337,12 @@ fn usage(whose: libc::c_int) -> libc::rusage {
     );
     usage
 }
+
+/// Where the cgroup v2 of a process lies.
+pub fn cgroup_of(pid: u32) -> Option<PathBuf> {
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?.to_owned();
+    let mounts = fs::read_to_string("/proc/mounts").ok()?;
+    let mount = mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2"))?;
+    Some(PathBuf::from(mount.split(' ').nth(1)?).join(path))
+}

@@ -20,6 +20,7 @@ pub fn main(name: &str, args: &[OsString]) -> ExitCode {
         "tracer" => tracer(args),
         "echo" => echo(args),
         "descriptors" => descriptors(),
+        "starts" => crate::places::starts(args[0].to_str().unwrap()),
         other => panic!("no helper is called {other}"),
     }
     ExitCode::SUCCESS

@@ -1,7 +1,7 @@
 //! The start of a child: what it gets, what it does to itself, and what fails.
 
 use std::fs::File;
-use std::io::{ErrorKind as IoKind, Read};
+use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use policy::ErrorKind;
-use policy::process::{Command, Stdio};
+use policy::process::{Cgroup, Command, Stdio};
 
-use crate::causes::{self, Call, Thieves, refuse};
+use crate::causes::{self, Call, Thieves};
 use crate::inside::Place;
 use crate::table::{AUTO, DEFAULT_LOOP, Outcome, Row, TWO_LOOPS, WATCHERS};
 use crate::tools::{Barrier, census, check_code, children, code_of, eventually, fds, sh};
@@ -43,10 +43,9 @@ pub const ROWS: &[Row] = &[
     ),
     Row::new("F5", "starts from threads that block every signal", EACH_WATCHER, f5),
     Row::new("F6", "0 to 2 are closed, in all combinations", TWO, f6),
-    // Both start the keeper, which stays, and compare what there is after that by themselves.
+    // It starts the keeper, which stays, and compares what there is after that by itself.
     Row::new("F10", "every pair of options", TWO, f10).cold(),
-    Row::new("F13", "every step of a start is refused, one at a time", TWO, f13).limit(120).cold(),
-    Row::new("F14", "16 threads start 10 children each (full: 64, 50), among noise", TWO, f14),
+    Row::new("F14", "64 threads start 10 children each (full: 50), among noise", TWO, f14),
     Row::new("F15", "descriptors that are not close-on-exec", TWO, f15),
     Row::new("F16", "a child that is killed before it is its program", EACH_WATCHER, f16),
 ];
@@ -321,6 +320,14 @@ fn high_pipe() -> (File, OwnedFd) {
 
 type Change = (&'static str, fn(&mut Command) -> &mut Command);
 
+/// In one where that is possible.
+fn in_a_group(command: &mut Command) -> &mut Command {
+    match causes::cgroup_of(std::process::id()) {
+        Some(_) => command.cgroup(Cgroup::new()),
+        None => command,
+    }
+}
+
 fn f10(place: &Place) -> Outcome {
     const OPTIONS: &[Change] = &[
         ("kill_tree", |command| command.kill_tree(true)),
@@ -347,6 +354,7 @@ fn f10(place: &Place) -> Outcome {
         ("foreground", |command| command.foreground(true)),
         ("stdin of std's", |command| command.stdin(std::process::Stdio::null())),
         ("kill_on_drop", |command| command.kill_on_drop(true)),
+        ("cgroup", in_a_group),
     ];
     place.set_up();
     place.run(async {
@@ -386,201 +394,6 @@ fn f10(place: &Place) -> Outcome {
     Ok(())
 }
 
-/// One step: what is refused, what needs it, and whether the start can do without.
-struct Step {
-    name: &'static str,
-    call: Call,
-    change: fn(&mut Command),
-    is_needed: bool,
-}
-
-fn steps() -> Vec<Step> {
-    let step = |name, number, condition, change, is_needed| Step {
-        name,
-        call: Call(number, condition),
-        change,
-        is_needed,
-    };
-    vec![
-        step(
-            "dup3",
-            libc::SYS_dup3,
-            None,
-            |command| {
-                command.stdout(Stdio::piped());
-            },
-            true,
-        ),
-        step(
-            "fcntl",
-            libc::SYS_fcntl,
-            Some((1, libc::F_SETFD as u64)),
-            |command| {
-                command.pass_fd(high(2));
-            },
-            true,
-        ),
-        step("close_range", libc::SYS_close_range, None, |_| (), false),
-        step(
-            "setsid",
-            libc::SYS_setsid,
-            None,
-            |command| {
-                command.session();
-            },
-            true,
-        ),
-        step(
-            "setpgid",
-            libc::SYS_setpgid,
-            None,
-            |command| {
-                command.process_group(0);
-            },
-            true,
-        ),
-        step(
-            "prlimit64",
-            libc::SYS_prlimit64,
-            Some((1, u64::from(libc::RLIMIT_CORE))),
-            |command| {
-                command.rlimit(libc::RLIMIT_CORE, 0, 0);
-            },
-            true,
-        ),
-        step(
-            "setpriority",
-            libc::SYS_setpriority,
-            None,
-            |command| {
-                command.nice(19);
-            },
-            true,
-        ),
-        step(
-            "umask",
-            libc::SYS_umask,
-            None,
-            |command| {
-                command.umask(0o22);
-            },
-            true,
-        ),
-        step(
-            "setgid",
-            libc::SYS_setgid,
-            None,
-            |command| {
-                command.gid(unsafe { libc::getgid() });
-            },
-            true,
-        ),
-        step(
-            "setgroups",
-            libc::SYS_setgroups,
-            None,
-            |command| {
-                command.groups([0]);
-            },
-            true,
-        ),
-        step(
-            "setuid",
-            libc::SYS_setuid,
-            None,
-            |command| {
-                command.uid(unsafe { libc::getuid() });
-            },
-            true,
-        ),
-        step(
-            "chdir",
-            libc::SYS_chdir,
-            None,
-            |command| {
-                command.current_dir("/");
-            },
-            true,
-        ),
-        step(
-            "fchdir",
-            libc::SYS_fchdir,
-            None,
-            |command| {
-                command.current_dir_fd(File::open("/").unwrap());
-            },
-            true,
-        ),
-        step(
-            "prctl",
-            libc::SYS_prctl,
-            Some((0, libc::PR_SET_PDEATHSIG as u64)),
-            |command| {
-                command.pdeathsig(libc::SIGTERM);
-            },
-            true,
-        ),
-        step("rt_sigaction", libc::SYS_rt_sigaction, Some((0, libc::SIGPIPE as u64)), |_| (), true),
-        step("execve", libc::SYS_execve, None, |_| (), true),
-        step("clone3", libc::SYS_clone3, None, |_| (), false),
-    ]
-}
-
-fn f13(place: &Place) -> Outcome {
-    const REFUSED: i32 = libc::ENOSYS;
-    place.set_up();
-    let Some(part) = place.part else {
-        for (part, step) in (0..).zip(steps()) {
-            let status = place.again(part).status().unwrap();
-            assert!(
-                status.success() || status.code() == Some(crate::inside::SKIPPED),
-                "{}",
-                step.name
-            );
-        }
-        return Ok(());
-    };
-    let Step { name, call, change, is_needed } = steps().swap_remove(part as usize);
-    println!("-- {name}");
-    let make = || {
-        let mut command = Command::new("/bin/true");
-        change(&mut command);
-        command
-    };
-    place.run(async {
-        // What is kept for later starts is there by now.
-        assert!(make().status().await.unwrap().success());
-        assert!(make().spawn().unwrap().wait().await.unwrap().success());
-        eventually("helper threads end", || {
-            crate::tools::helpers().iter().all(|name| name == "policy-keeper")
-        });
-        let before = census();
-        refuse(&[call], REFUSED)?;
-        for _ in 0..20 {
-            let outcome = make().spawn();
-            match outcome {
-                Ok(child) => {
-                    // std starts what is refused here, and does not mind some of it.
-                    assert!(!is_needed || cfg!(policy_force_std_start), "{name} was refused");
-                    assert!(child.wait().await.unwrap().success());
-                }
-                Err(error) => {
-                    assert!(is_needed, "{name}: {error:?}");
-                    let errno = error.io_error().and_then(std::io::Error::raw_os_error);
-                    assert_eq!(errno, Some(REFUSED), "{name}: {error:?}");
-                    assert_eq!(error.io_kind(), Some(IoKind::Unsupported), "{name}: {error:?}");
-                }
-            }
-        }
-        assert!(children().is_empty(), "{name}: {:?}", children());
-        eventually(&format!("{name}: nothing is left beside {before:?}"), || {
-            let after = census();
-            after.fds <= before.fds && after.threads <= before.threads
-        });
-        Ok(())
-    })
-}
-
 static HEARD: AtomicBool = AtomicBool::new(false);
 
 fn f14(place: &Place) -> Outcome {
@@ -588,7 +401,7 @@ fn f14(place: &Place) -> Outcome {
         HEARD.store(true, SeqCst);
     }
     unsafe { libc::signal(libc::SIGUSR1, hear as extern "C" fn(i32) as libc::sighandler_t) };
-    let (threads, each) = (place.count(16, 64), place.count(10, 50));
+    let (threads, each) = (64, place.count(10, 50));
     let is_over = AtomicBool::new(false);
     let before = fds();
     std::thread::scope(|scope| {

@@ -2,7 +2,8 @@
 
 use crate::inside::Place;
 use crate::{
-    busy, exhaustion, input, kill, lifecycle, load, loops, spawn, start, status, time, trees,
+    busy, exhaustion, input, kill, lifecycle, load, loops, places, spawn, start, status, steps,
+    time, trees,
 };
 
 /// A fault, and what must survive it.
@@ -121,6 +122,8 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
         loops::ROWS,
         spawn::ROWS,
         start::ROWS,
+        steps::ROWS,
+        places::ROWS,
         input::ROWS,
         load::ROWS,
         time::ROWS,

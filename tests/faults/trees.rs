@@ -1,8 +1,6 @@
 //! Trees that end.
 
-use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use futures_lite::AsyncBufReadExt;
@@ -101,7 +99,7 @@ fn f11_daemon(place: &Place, cause: fn() -> Outcome) -> Outcome {
             eventually("its parent has left it", || parent() != Some(child.id()));
             let reach = child.tree_reach();
             println!("{end}: {reach:?}");
-            let folder = cgroup_of(daemon);
+            let folder = causes::cgroup_of(daemon);
             match end {
                 "kill" => child.kill().await.unwrap(),
                 "terminate" => drop(child.terminate(Duration::from_secs(20)).await.unwrap()),
@@ -134,13 +132,4 @@ fn f11_daemon(place: &Place, cause: fn() -> Outcome) -> Outcome {
         child.wait().await.unwrap();
     });
     Ok(())
-}
-
-/// Where the cgroup v2 of a process lies.
-fn cgroup_of(pid: u32) -> Option<PathBuf> {
-    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
-    let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?.to_owned();
-    let mounts = fs::read_to_string("/proc/mounts").ok()?;
-    let mount = mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2"))?;
-    Some(PathBuf::from(mount.split(' ').nth(1)?).join(path))
 }

@@ -12,6 +12,7 @@
 use std::fmt::Display;
 use std::fs;
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -158,6 +159,49 @@ pub fn alone(test: &str, story: impl FnOnce()) {
     for line in said.lines().filter(|line| line.starts_with("skipped")) {
         println!("{line}");
     }
+}
+
+/// Runs a story in a process of its own that sees control groups of version 2: in a mount
+/// namespace of its own, since another version may be mounted here. It gets where they are.
+pub fn with_cgroup2(test: &str, story: impl FnOnce(&Path)) {
+    const INSIDE: &str = "POLICY_TEST_CGROUP2";
+    if let Some(mount) = std::env::var_os(INSIDE) {
+        return story(Path::new(&mount));
+    }
+    let mount = std::env::temp_dir().join(format!("policy-{}-{test}", std::process::id()));
+    fs::create_dir(&mount).unwrap();
+    let output = std::process::Command::new("unshare")
+        .args(["--mount", "sh", "-c", "mount -t cgroup2 none \"$0\" && exec \"$@\""])
+        .arg(&mount)
+        .arg(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture", "--test-threads=1"])
+        .env(INSIDE, &mount)
+        .output();
+    fs::remove_dir(&mount).unwrap();
+    match output {
+        Ok(output) if String::from_utf8_lossy(&output.stdout).contains("1 passed") => {
+            print!("{}", String::from_utf8_lossy(&output.stdout));
+        }
+        Ok(output) if output.stdout.is_empty() => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            println!("skipped: no mount of cgroup2 here: {said}");
+        }
+        Ok(output) => panic!(
+            "{test}, alone: {}\n{}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        ),
+        Err(error) => println!("skipped: no program `unshare` here: {error}"),
+    }
+}
+
+/// The control groups that this process has made here, for trees and for limits.
+pub fn groups_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap().flatten();
+    let names = entries.map(|entry| entry.file_name().into_string().unwrap());
+    let ours = format!("policy-tree-{}-", std::process::id());
+    names.filter(|name| name.starts_with(&ours)).collect()
 }
 
 /// A test that runs [`alone`].

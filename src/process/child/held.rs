@@ -8,6 +8,7 @@ use policy_core::sync::Mutex;
 use policy_core::{ChildWatcher, Error, ErrorKind, ExitFuture};
 
 use crate::ambient;
+use crate::process::cgroup::OwnCgroup;
 use crate::process::identity::{Claim, Outcome};
 use crate::process::sys::Whom;
 use crate::process::talk::output::Bounds;
@@ -27,6 +28,8 @@ pub(super) struct Held {
     pub(super) reap_on_drop: bool,
     /// What ends with it.
     pub(super) tree: Option<Box<Tree>>,
+    /// The group that was made for it, if it has no tree.
+    pub(super) _cgroup: Option<Box<OwnCgroup>>,
     /// Boxed: most have none.
     pub(super) bounds: Option<Box<Bounds>>,
 }
@@ -45,7 +48,8 @@ impl Held {
         }
     }
 
-    /// Sends a signal to the child, or to all of its tree. Returns what was found of that.
+    /// Sends a signal to the child, or to all of its tree, and lets go on what is stopped.
+    /// Returns what was found of the tree.
     pub(super) fn ask(&self, signal: i32) -> Result<Descendants, Error> {
         let record = self.claim.record();
         let tree = self.tree.as_ref().filter(|_| !record.is_forked());
@@ -57,6 +61,9 @@ impl Held {
             _ => {}
         }
         members.signal_outside(signal);
+        // What is stopped would take no notice of it, and its grace would pass.
+        let _gone = record.signal(libc::SIGCONT, whom);
+        members.signal_outside(libc::SIGCONT);
         Ok(members)
     }
 

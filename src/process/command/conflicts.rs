@@ -1,5 +1,6 @@
 //! Options of which a child can have only one. Each of them is right by itself, so what is
-//! refused is the pair, by name, before anything is started.
+//! refused is the pair, by name, before anything is started; and a control group that can be
+//! right nowhere.
 
 use policy_core::{Error, ErrorKind};
 
@@ -35,7 +36,7 @@ pub(super) fn check(setup: &Setup) -> Result<(), Error> {
             return Err(exclude(one, other, why));
         }
     }
-    Ok(())
+    setup.cgroup.as_ref().map_or(Ok(()), |cgroup| cgroup.check())
 }
 
 fn exclude(one: &str, other: &str, why: &str) -> Error {

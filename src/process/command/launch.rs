@@ -3,17 +3,19 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use policy_core::{ChildWatcher, Error, ErrorKind};
 
 use crate::ambient;
+use crate::process::cgroup::{Home, OwnCgroup, WayIn};
 use crate::process::child::Child;
 use crate::process::identity::limit::Permit;
 use crate::process::identity::starts::Start;
 use crate::process::identity::terminal::Handover;
 use crate::process::identity::{Claim, Record};
 use crate::process::start::starter::{self, Where};
-use crate::process::start::{self, Defaults, Lent, Setup, Started};
+use crate::process::start::{self, Defaults, Failure, Lent, Setup, Started};
 use crate::process::sys::Whom;
 use crate::process::talk::Pipes;
 use crate::process::talk::pipe::{ChildStderr, ChildStdin, ChildStdout};
@@ -44,21 +46,17 @@ pub(in crate::process) fn launch(
 ) -> Result<Child, Error> {
     abandoned::sweep();
     let permit = Permit::take()?;
-    let mut tree = setup.kill_tree.then(Tree::new);
+    let Household { mut tree, cgroup, way_in } = Household::of(setup)?;
     let pty = setup.pty.then(Pty::open).transpose().map_err(start::no_terminal)?;
     let (pty, terminal) = pty.unzip();
     let mut handover = if setup.foreground { Handover::prepare() } else { None };
     let lent = Lent {
-        cgroup: tree.as_ref().and_then(|tree| tree.way_in()),
+        cgroup: way_in,
         terminal,
         foreground: handover.as_ref().and_then(|handover| handover.way().ok()),
     };
     let starting = UnderWay::begin();
-    let mark = tree.as_ref().and_then(|tree| tree.mark());
-    let Started { record, ends } = start::begin(setup, defaults, &lent, mark)?;
-    if let Some(tree) = &mut tree {
-        tree.begin(record.pid());
-    }
+    let Started { record, ends } = begin(setup, defaults, lent, &mut tree)?;
     let fresh = Fresh::new(record, tree);
     drop(starting);
     fresh.record().count(permit);
@@ -79,7 +77,60 @@ pub(in crate::process) fn launch(
     };
     let exit = watcher.watch(&fresh.record().id())?;
     let (claim, tree) = fresh.keep();
-    Ok(Child::new(claim, pipes, watcher, exit, tree, setup))
+    Ok(Child::new(claim, pipes, watcher, exit, tree, cgroup, setup))
+}
+
+/// Starts the process, again where that may help.
+fn begin(
+    setup: &Setup,
+    defaults: Defaults,
+    mut lent: Lent,
+    tree: &mut Option<Box<Tree>>,
+) -> Result<Started, Error> {
+    // Who has just written a program and closed it may find it busy: a child that somebody was
+    // starting meanwhile holds it open until it is a program itself.
+    let mut pauses = [1, 2, 4, 8, 16].into_iter().map(Duration::from_millis);
+    loop {
+        let mark = tree.as_ref().and_then(|tree| tree.mark());
+        let Failure { error, is_cgroup } = match start::begin(setup, defaults, &lent, mark) {
+            Ok(started) => return Ok(started),
+            Err(failure) => failure,
+        };
+        let errno = error.io_error().and_then(io::Error::raw_os_error);
+        if is_cgroup && setup.cgroup.is_none() && lent.cgroup.take().is_some() {
+            // Nobody has asked for one: the tree is reached in other ways.
+            *tree = Some(Tree::new(None));
+        } else if let (Some(libc::ETXTBSY), Some(pause)) = (errno, pauses.next()) {
+            std::thread::sleep(pause);
+        } else {
+            return Err(error);
+        }
+    }
+}
+
+/// What is made ready for a child that is not there yet.
+struct Household {
+    tree: Option<Box<Tree>>,
+    /// A group that was made for a child without a tree.
+    cgroup: Option<Box<OwnCgroup>>,
+    way_in: Option<WayIn>,
+}
+
+impl Household {
+    fn of(setup: &Setup) -> Result<Self, Error> {
+        let kills = setup.kill_tree;
+        let Some(asked) = &setup.cgroup else {
+            let mut tree = kills.then(|| Tree::new(OwnCgroup::for_tree()));
+            let way_in = tree.as_mut().and_then(|tree| tree.way_in());
+            return Ok(Self { tree, cgroup: None, way_in });
+        };
+        let Home { own, way_in } = asked.open(kills)?;
+        let (tree, cgroup) = match (kills, own) {
+            (true, own) => (Some(Tree::new(own)), None),
+            (false, own) => (None, own.map(Box::new)),
+        };
+        Ok(Self { tree, cgroup, way_in: Some(way_in) })
+    }
 }
 
 /// As [`launch`], on a starter thread.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Command, Folder, Stdio};
+use crate::process::cgroup::Cgroup;
 use crate::process::sys::{Limit, Resource};
 
 impl Command {
@@ -76,6 +77,35 @@ impl Command {
     /// ```
     pub fn kill_tree(&mut self, tree: bool) -> &mut Self {
         self.setup.kill_tree = tree;
+        self
+    }
+
+    /// Starts the child in a control group (Linux, cgroup v2), with limits on what it and all
+    /// that it starts use together, or in one that exists.
+    ///
+    /// The child is born there (Linux 5.7), so that its limits hold from its first instruction;
+    /// what it starts can't leave the group. [`kill_tree`](Self::kill_tree) then kills by this
+    /// group.
+    ///
+    /// To start the child returns an error if it can't be in the group: of the kind
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) if there are no control groups of version 2
+    /// or not the controllers for its limits, [`InvalidInput`](crate::ErrorKind::InvalidInput) for a
+    /// setting that the kernel does not take or a group that is frozen, else
+    /// [`Io`](crate::ErrorKind::Io). It says what would help.
+    ///
+    /// ```
+    /// use policy::process::{Cgroup, Command};
+    ///
+    /// policy::run(async {
+    ///     let mut command = Command::shell("echo built");
+    ///     match command.cgroup(Cgroup::new().pids_max(100)).output().await {
+    ///         Ok(output) => assert_eq!(output.stdout, b"built\n"),
+    ///         Err(error) => eprintln!("no limits here: {error}"),
+    ///     }
+    /// });
+    /// ```
+    pub fn cgroup(&mut self, cgroup: Cgroup) -> &mut Self {
+        self.setup.cgroup = Some(Arc::new(cgroup));
         self
     }
 

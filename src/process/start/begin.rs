@@ -23,19 +23,37 @@ pub(in crate::process) struct Started {
     pub(in crate::process) ends: [Option<OwnedFd>; 3],
 }
 
+/// Why there is no process.
+#[derive(Debug)]
+pub(in crate::process) struct Failure {
+    pub(in crate::process) error: Error,
+    /// It can't be in its control group.
+    pub(in crate::process) is_cgroup: bool,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, is_cgroup: false }
+    }
+}
+
 /// Starts a process on this thread, which blocks until the program is executed.
 pub(in crate::process) fn begin(
     setup: &Setup,
     defaults: Defaults,
     lent: &Lent,
     mark: Option<&Mark>,
-) -> Result<Started, Error> {
+) -> Result<Started, Failure> {
     let recipe = &*setup.recipe;
     let placing = recipe.own.placing(setup.kill_tree || setup.foreground);
-    let refused = |plan: Option<&Plan>, refusal: Refusal| refusal.into_error(recipe, plan);
+    let refused = |plan: Option<&Plan>, refusal: Refusal| Failure {
+        is_cgroup: refusal.is_cgroup(plan),
+        error: refusal.into_error(recipe, plan),
+    };
     let input = setup.input.as_deref().map(input::open).transpose().map_err(no_input)?;
     if let Some(taken) = &setup.taken {
-        let plan = Arc::new(Plan::own(recipe, placing, lent));
+        let plan = Plan::own(recipe, placing, lent).map_err(|error| refused(None, error.into()))?;
+        let plan = Arc::new(plan);
         thieves::watch_for_thieves();
         let terminal = lent.terminal.as_ref();
         let begun = taken.start(recipe, defaults, input, terminal, mark, plan.clone());

@@ -17,8 +17,9 @@ use super::Defaults;
 use super::calls;
 use super::pass_fd::{self, Received};
 use super::pipes::Ends;
-use super::plan::{Failed, Lent, Plan};
+use super::plan::{BornIn, Failed, Lent, Plan};
 use super::recipe::{Folder, Placing, Recipe};
+use super::vfork;
 use crate::process::identity::thieves;
 use crate::process::sys;
 use crate::process::talk::stdio::Stream;
@@ -63,7 +64,7 @@ pub(super) fn start(
         && !recipe.looks_in_own_path()
         && sys::blocks_no_signal()
         && !sys::any_standard_closed()
-        && !thieves::needs_race_free();
+        && !needs_hook();
     if is_plain {
         let mut command = recipe.to_std();
         if let Placing::Group(group) = placing {
@@ -84,6 +85,11 @@ pub(super) fn start(
     // Its end of the way as well.
     drop(command);
     finish(child, &ours)
+}
+
+/// Returns true if `posix_spawn`, which std takes where nothing is hooked in, will not do.
+fn needs_hook() -> bool {
+    thieves::needs_race_free() || vfork::only_fork_goes()
 }
 
 /// A command that std made, or that has something of std's.
@@ -173,7 +179,7 @@ impl Taken {
 
 impl Hooked {
     fn start(&mut self, plan: Arc<Plan>) -> Result<Begun, Unbegun> {
-        let is_plain = plan.is_empty() && sys::blocks_no_signal() && !thieves::needs_race_free();
+        let is_plain = plan.is_empty() && sys::blocks_no_signal() && !needs_hook();
         if is_plain {
             return Ok(Begun { child: spawn(&mut self.command)?, pidfd: None });
         }
@@ -231,7 +237,7 @@ fn carry_out(plan: &Plan, theirs: &OwnedFd) -> io::Result<()> {
     if let Ok(own) = sys::pidfd_open(std::process::id()) {
         pass_fd::send(theirs, &own)?;
     }
-    match plan.run() {
+    match plan.run(BornIn::Place) {
         Ok(()) => Ok(()),
         Err(failed) => {
             // Told to us, and not to std.

@@ -7,7 +7,7 @@
 //! | [`recipe`] | what does a command say? |
 //! | [`input`] | what does it find on its standard input? |
 //! | [`starter`] | which thread starts it? |
-//! | [`plan`], [`calls`] | what does the child do before it is its program? |
+//! | [`plan`], [`exec`], [`calls`] | what does the child do before it is its program? |
 //! | [`vfork`] | how is it started on Linux? |
 //! | [`by_std`], [`pass_fd`] | how is it started elsewhere? |
 //! | [`refusal`] | how does an error say what failed? |
@@ -15,6 +15,7 @@
 mod begin;
 mod by_std;
 mod calls;
+mod exec;
 mod input;
 // Others number a signal set, or `clone3`'s registers, differently. Android's sandbox kills
 // who asks for a call that it does not know.
@@ -47,7 +48,7 @@ mod vfork;
 
 use super::talk::stdio::Stream;
 
-pub(super) use begin::{Started, begin, no_terminal};
+pub(super) use begin::{Failure, Started, begin, no_terminal};
 pub(super) use by_std::Taken;
 pub(super) use plan::Lent;
 pub(super) use recipe::{Folder, Recipe};

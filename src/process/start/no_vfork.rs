@@ -24,6 +24,10 @@ pub(in crate::process) fn works() -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+pub(super) fn only_fork_goes() -> bool {
+    false
+}
+
 pub(super) fn start(_: &Plan) -> Result<Born, Stillborn> {
     Err(Stillborn::Unsupported)
 }

@@ -3,17 +3,16 @@
 //! Made before the process is: from then on nothing is allocated, locked or asked of
 //! libc, in a copy of the process or in one that shares its memory.
 
-use std::ffi::{CString, OsStr, c_char};
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-use std::ptr;
 use std::sync::Arc;
 
 use super::calls::{self, Errno};
+use super::exec::{Exec, string};
 use super::recipe::{Folder, Placing, Recipe};
-use crate::process::sys::{Limit, Resource};
+use crate::process::cgroup::WayIn;
+use crate::process::sys::{self, Limit, Resource};
 
 /// What a child does, in this order, and nothing else.
 #[derive(Debug)]
@@ -21,6 +20,8 @@ pub(super) struct Plan {
     streams: [Source; 3],
     steps: Vec<Step>,
     exec: Option<Exec>,
+    /// Copies of descriptors whose own numbers are those of standard streams.
+    _copies: Vec<OwnedFd>,
 }
 
 /// Where a standard stream comes from.
@@ -34,7 +35,7 @@ pub(super) enum Source {
 /// Descriptors that a child makes use of before it is its program, which does not get them.
 #[derive(Debug, Default)]
 pub(in crate::process) struct Lent {
-    pub(in crate::process) cgroup: Option<OwnedFd>,
+    pub(in crate::process) cgroup: Option<WayIn>,
     pub(in crate::process) terminal: Option<OwnedFd>,
     pub(in crate::process) foreground: Option<OwnedFd>,
 }
@@ -49,9 +50,11 @@ impl Lent {
 /// Something that a child does to itself.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// Into the control group whose `cgroup.procs` this is. Refused, the child stays where
-    /// it is: the parent looks.
-    Cgroup(RawFd),
+    /// Into this control group, unless the child was born there.
+    Cgroup {
+        folder: RawFd,
+        needs_copy: bool,
+    },
     Session,
     Group(i32),
     /// The terminal of the new session.
@@ -73,6 +76,24 @@ pub(super) enum Step {
         signal: i32,
         parent: u32,
     },
+}
+
+/// Where a child is when its life begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BornIn {
+    /// Where its parent is.
+    Place,
+    /// In the control group that it is to be in.
+    #[cfg_attr(
+        any(
+            policy_force_std_start,
+            not(target_os = "linux"),
+            not(target_pointer_width = "64"),
+            not(any(target_arch = "x86_64", target_arch = "aarch64"))
+        ),
+        allow(dead_code, reason = "std's children are not")
+    )]
+    Cgroup,
 }
 
 /// Where a child failed, and why.
@@ -120,21 +141,29 @@ impl Plan {
         lent: &Lent,
         streams: [Source; 3],
     ) -> io::Result<Self> {
+        let Self { steps: own, _copies, .. } = Self::own(recipe, placing, lent)?;
         let mut steps = vec![Step::KeepNone];
-        steps.extend(Self::own(recipe, placing, lent).steps);
+        steps.extend(own);
         if let Some(Folder::At(path)) = &recipe.folder {
             steps.push(Step::Enter(string(path.as_os_str())?));
         }
-        Ok(Self { streams, steps, exec: Some(Exec::new(recipe)?) })
+        Ok(Self { streams, steps, exec: Some(Exec::new(recipe)?), _copies })
     }
 
     /// What std's command can't say, for a child that std starts.
-    pub(super) fn own(recipe: &Recipe, placing: Placing, lent: &Lent) -> Self {
+    ///
+    /// # Errors
+    /// If there are no descriptors left.
+    pub(super) fn own(recipe: &Recipe, placing: Placing, lent: &Lent) -> io::Result<Self> {
         let own = &recipe.own;
+        let mut copies = Vec::new();
         let number = |fd: &Option<OwnedFd>| fd.as_ref().map(AsRawFd::as_raw_fd);
         let mut steps: Vec<_> = own.passed.iter().map(|fd| Step::Keep(fd.as_raw_fd())).collect();
         // First: whatever it does from then on counts there.
-        steps.extend(number(&lent.cgroup).map(Step::Cgroup));
+        steps.extend(lent.cgroup.as_ref().map(|way_in| Step::Cgroup {
+            folder: way_in.folder.as_raw_fd(),
+            needs_copy: way_in.needs_copy,
+        }));
         match placing {
             Placing::Same => {}
             Placing::Group(group) => steps.push(Step::Group(group)),
@@ -157,18 +186,21 @@ impl Plan {
         }
         steps.extend(own.uid.map(Step::Uid));
         if let Some(Folder::Open(fd)) = &recipe.folder {
-            steps.push(Step::EnterOpen(fd.as_raw_fd()));
+            steps.push(Step::EnterOpen(above_standard(fd, &mut copies)?));
         }
         // The kernel forgets it when the child becomes another user: after that.
         let parent = std::process::id();
         steps.extend(own.death_signal.map(|signal| Step::DeathSignal { signal, parent }));
-        Self { streams: [Source::Inherit; 3], steps, exec: None }
+        Ok(Self { streams: [Source::Inherit; 3], steps, exec: None, _copies: copies })
     }
 
     /// Returns true if the child may share this process's memory until it is its program.
     ///
     /// One that becomes another user may not: the kernel would note that of the memory, so
-    /// of us (no core dumps, `/proc/self` is root's), and that user could look into it.
+    /// of us (no core dumps, `/proc/self` is root's), and that user could look into it. Nor may
+    /// one in a control group that may have no memory left. The kernel kills nobody there who
+    /// shares his parent's memory for a moment, so such a child would ask for a page for ever;
+    /// but in a group that is killed as one (`memory.oom.group`) it kills even the parent.
     #[cfg_attr(
         any(
             policy_force_std_start,
@@ -179,14 +211,42 @@ impl Plan {
         allow(dead_code, reason = "std's children have copies")
     )]
     pub(super) fn may_share_memory(&self) -> bool {
-        !self.steps.iter().any(|step| matches!(step, Step::Uid(_) | Step::Gid(_) | Step::Groups(_)))
+        !self.steps.iter().any(|step| {
+            matches!(
+                step,
+                Step::Uid(_)
+                    | Step::Gid(_)
+                    | Step::Groups(_)
+                    | Step::Cgroup { needs_copy: true, .. }
+            )
+        })
+    }
+
+    /// Returns the control group that the child is to be in.
+    #[cfg_attr(
+        any(
+            policy_force_std_start,
+            not(target_os = "linux"),
+            not(target_pointer_width = "64"),
+            not(any(target_arch = "x86_64", target_arch = "aarch64"))
+        ),
+        allow(dead_code, reason = "std's children join one later")
+    )]
+    pub(super) fn cgroup(&self) -> Option<RawFd> {
+        self.steps.iter().find_map(|step| match step {
+            Step::Cgroup { folder, .. } => Some(*folder),
+            _ => None,
+        })
     }
 
     /// Runs in the child. Returns only if a step fails, or if there is no program.
-    pub(super) fn run(&self) -> Result<(), Failed> {
+    pub(super) fn run(&self, born: BornIn) -> Result<(), Failed> {
         let failed = |at| move |errno| Failed { at, errno };
         wire(&self.streams).map_err(failed(STREAMS))?;
         for (at, step) in (0..).zip(&self.steps) {
+            if born == BornIn::Cgroup && matches!(step, Step::Cgroup { .. }) {
+                continue;
+            }
             step.run().map_err(failed(at))?;
         }
         calls::reset_sigpipe().map_err(failed(SIGNALS))?;
@@ -210,6 +270,17 @@ impl Plan {
             at => self.steps.get(at as usize).map_or(At::Exec, At::Step),
         }
     }
+}
+
+/// Returns the number of a descriptor that the standard streams do not replace.
+fn above_standard(fd: &OwnedFd, copies: &mut Vec<OwnedFd>) -> io::Result<RawFd> {
+    if fd.as_raw_fd() > libc::STDERR_FILENO {
+        return Ok(fd.as_raw_fd());
+    }
+    let copy = sys::above_standard(fd.try_clone()?)?;
+    let number = copy.as_raw_fd();
+    copies.push(copy);
+    Ok(number)
 }
 
 /// Gives the standard streams their numbers.
@@ -252,16 +323,13 @@ impl Step {
                 // of std's may have made it one. Back in the group of its parent it can; the
                 // session's leader then leads a group of the same number.
                 Err(libc::EPERM) => {
-                    calls::join_group(calls::group_of(calls::parent())?)?;
+                    calls::join_group(calls::group_of(calls::parent()?)?)?;
                     calls::new_session()
                 }
                 result => result,
             },
             Self::Group(group) => calls::join_group(*group),
-            Self::Cgroup(procs) => {
-                let _refused = calls::write(*procs, b"0");
-                Ok(())
-            }
+            Self::Cgroup { folder, .. } => calls::join_cgroup(*folder),
             Self::Terminal(terminal) => calls::control(*terminal),
             Self::Foreground(terminal) => calls::come_forward(*terminal),
             // Linux 5.11. All that Rust opens is closed by itself.
@@ -281,130 +349,14 @@ impl Step {
             Self::EnterOpen(folder) => calls::enter_open(*folder),
             Self::DeathSignal { signal, parent } => {
                 calls::set_death_signal(*signal)?;
-                // The parent may have gone before that; then nobody would send it.
-                if calls::parent() == *parent { Ok(()) } else { Err(libc::ESRCH) }
+                match calls::parent()? {
+                    // In another pid namespace, where it has no number.
+                    0 => Ok(()),
+                    now if now == *parent => Ok(()),
+                    // It has gone before that; then nobody would send it.
+                    _ => Err(libc::ESRCH),
+                }
             }
         }
-    }
-}
-
-/// A program with its arguments and its environment, as `execve` takes them.
-#[derive(Debug)]
-struct Exec {
-    /// Where it may be.
-    programs: Vec<CString>,
-    // The pointers are into the strings beside them, which never change: who changes a
-    // recipe that is shared gets a copy of it.
-    args: Vec<*const c_char>,
-    vars: Vec<*const c_char>,
-    _own_name: CString,
-    _recipe: Arc<Recipe>,
-    _vars: Vec<CString>,
-}
-
-// SAFETY: the pointers are into strings that this keeps and that nobody changes: as good in
-// another thread as the strings are.
-#[allow(unsafe_code, reason = "pointers into what is kept")]
-unsafe impl Send for Exec {}
-// SAFETY: as above; it is only read.
-#[allow(unsafe_code, reason = "pointers into what is kept")]
-unsafe impl Sync for Exec {}
-
-impl Exec {
-    fn new(recipe: &Arc<Recipe>) -> io::Result<Self> {
-        let own_name = string(recipe.arg0.as_deref().unwrap_or(&recipe.program))?;
-        let args = pointers(std::iter::once(&own_name).chain(recipe.args()?));
-        let (mut vars, mut path) = (Vec::new(), None);
-        let mut refused = None;
-        recipe.vars.each(|key, value| {
-            let mut var = Vec::with_capacity(key.len() + value.len() + 2);
-            var.extend_from_slice(key.as_bytes());
-            var.push(b'=');
-            var.extend_from_slice(value.as_bytes());
-            if key == "PATH" {
-                path = Some(value.to_owned());
-            }
-            match CString::new(var) {
-                Ok(var) => vars.push(var),
-                Err(error) => refused = Some(error),
-            }
-        });
-        if let Some(error) = refused {
-            return Err(error.into());
-        }
-        let programs = candidates(&recipe.program, path.as_deref())?;
-        Ok(Self {
-            programs,
-            args,
-            vars: pointers(&vars),
-            _own_name: own_name,
-            _recipe: recipe.clone(),
-            _vars: vars,
-        })
-    }
-
-    /// Runs in the child, and returns if no candidate can be executed.
-    #[allow(unsafe_code, reason = "strings by pointer")]
-    fn run(&self) -> Errno {
-        let (mut last, mut is_refused) = (libc::ENOENT, false);
-        for program in &self.programs {
-            // SAFETY: a `CString` ends in NUL, and both arrays in null.
-            last =
-                unsafe { calls::execute(program.as_ptr(), self.args.as_ptr(), self.vars.as_ptr()) };
-            // As glibc's `execvpe`: these are about one folder of PATH.
-            match last {
-                libc::EACCES => is_refused = true,
-                libc::ENOENT | libc::ESTALE | libc::ENOTDIR | libc::ENODEV | libc::ETIMEDOUT => {}
-                _ => return last,
-            }
-        }
-        if is_refused { libc::EACCES } else { last }
-    }
-}
-
-/// Where a program may be: where std would look, which is in the PATH of the *child*.
-fn candidates(program: &OsStr, path: Option<&OsStr>) -> io::Result<Vec<CString>> {
-    // What libc does without a PATH.
-    const DEFAULT: &str = "/bin:/usr/bin";
-
-    if program.is_empty() {
-        return Ok(Vec::new());
-    }
-    if program.as_bytes().contains(&b'/') {
-        return Ok(vec![string(program)?]);
-    }
-    let folders = path.unwrap_or(OsStr::new(DEFAULT)).as_bytes().split(|&byte| byte == b':');
-    folders
-        .map(|folder| {
-            // An empty one is where the child runs.
-            string(Path::new(OsStr::from_bytes(folder)).join(program).as_os_str())
-        })
-        .collect()
-}
-
-fn pointers<'a>(strings: impl IntoIterator<Item = &'a CString>) -> Vec<*const c_char> {
-    strings.into_iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
-}
-
-fn string(text: &OsStr) -> io::Result<CString> {
-    Ok(CString::new(text.as_bytes())?)
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that fails panics")]
-mod tests {
-    use super::*;
-
-    fn places(program: &str, path: Option<&str>) -> Vec<String> {
-        let found = candidates(program.as_ref(), path.map(OsStr::new)).unwrap();
-        found.into_iter().map(|place| place.into_string().unwrap()).collect()
-    }
-
-    #[test]
-    fn a_program_is_looked_for_where_std_looks() {
-        assert_eq!(places("a/b", Some("/x")), ["a/b"]);
-        assert_eq!(places("b", Some("/x::y/")), ["/x/b", "b", "y/b"]);
-        assert_eq!(places("b", None), ["/bin/b", "/usr/bin/b"]);
-        assert!(places("", Some("/x")).is_empty());
     }
 }

@@ -1,9 +1,13 @@
 //! What an error of a start says: what failed, and the remedy.
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use policy_core::{Error, ErrorKind};
 
+use super::exec;
 use super::plan::{At, Failed, Plan, Step};
 use super::recipe::{Folder, Recipe};
 
@@ -23,6 +27,16 @@ impl From<io::Error> for Refusal {
 }
 
 impl Refusal {
+    /// Returns true if the child can't be in its control group.
+    pub(super) fn is_cgroup(&self, plan: Option<&Plan>) -> bool {
+        match (self, plan) {
+            (Self::At(failed), Some(plan)) => {
+                matches!(plan.at(*failed), At::Step(Step::Cgroup { .. }))
+            }
+            _ => false,
+        }
+    }
+
     pub(super) fn into_error(self, recipe: &Recipe, plan: Option<&Plan>) -> Error {
         match (self, plan) {
             (Self::Somewhere(error), _) => somewhere(recipe, error),
@@ -37,7 +51,14 @@ impl Refusal {
                         ),
                         error,
                     ),
-                    Some(At::Signals) | None => somewhere(recipe, error),
+                    Some(At::Signals) => Error::io(
+                        format!(
+                            "can't start `{}`: it can't have its signals as they are by default; see the source of this error",
+                            name(recipe)
+                        ),
+                        error,
+                    ),
+                    None => somewhere(recipe, error),
                     Some(At::Exec) => at_exec(recipe, error),
                 }
             }
@@ -52,9 +73,7 @@ fn name(recipe: &Recipe) -> std::borrow::Cow<'_, str> {
 fn at_step(recipe: &Recipe, step: &Step, error: io::Error) -> Error {
     let what = match step {
         Step::Enter(_) | Step::EnterOpen(_) => return in_folder(recipe, error),
-        Step::Cgroup(_) => {
-            "it can't join its control group; see the source of this error".to_owned()
-        }
+        Step::Cgroup { .. } => no_member(&error).to_owned(),
         Step::Terminal(_) => {
             "its session can't have the terminal; see the source of this error".to_owned()
         }
@@ -86,6 +105,22 @@ fn at_step(recipe: &Recipe, step: &Step, error: io::Error) -> Error {
     Error::io(format!("can't start `{}`: {what}", name(recipe)), error)
 }
 
+fn no_member(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::EACCES | libc::EPERM | libc::ENOENT) => {
+            "it can't join its control group; let that be delegated to this user, with the group that it has in common with this process's"
+        }
+        Some(libc::EBUSY) => {
+            "it can't join its control group, which shares out limits to groups below it; name one of those"
+        }
+        Some(libc::EOPNOTSUPP) => {
+            "it can't join its control group, which is for threads or below one that is; name another"
+        }
+        Some(libc::ENODEV) => "it can't join its control group, which was removed; make it again",
+        _ => "it can't join its control group; see the source of this error",
+    }
+}
+
 fn in_folder(recipe: &Recipe, error: io::Error) -> Error {
     let program = name(recipe);
     let message = match &recipe.folder {
@@ -115,6 +150,9 @@ fn somewhere(recipe: &Recipe, error: io::Error) -> Error {
 fn at_exec(recipe: &Recipe, error: io::Error) -> Error {
     let program = name(recipe);
     let message = match error.kind() {
+        io::ErrorKind::NotFound if is_there(recipe) => format!(
+            "can't start `{program}`: it is there, and what would run it is not; check its `#!` line, or install the loader that it was linked for"
+        ),
         io::ErrorKind::NotFound => {
             format!("can't start `{program}`: no such program; check the name and PATH")
         }
@@ -133,7 +171,10 @@ fn at_exec(recipe: &Recipe, error: io::Error) -> Error {
                 "can't start `{program}`: too many open files; close some, or raise the limit (`ulimit -n`)"
             ),
             Some(libc::EAGAIN) => format!(
-                "can't start `{program}`: too many processes; wait for others to end, or raise the limit (`ulimit -u`)"
+                "can't start `{program}`: too many processes; wait for others to end, or raise the limit (`ulimit -u`, `pids.max` of a control group)"
+            ),
+            Some(libc::ETXTBSY) => format!(
+                "can't start `{program}`: somebody is writing it; start it when that is done"
             ),
             Some(libc::E2BIG) => format!(
                 "can't start `{program}`: the arguments and the environment are too long; pass them by a file or a pipe"
@@ -145,4 +186,15 @@ fn at_exec(recipe: &Recipe, error: io::Error) -> Error {
         },
     };
     Error::io(message, error)
+}
+
+/// Returns true if the program is where it was looked for.
+fn is_there(recipe: &Recipe) -> bool {
+    let path = recipe.vars.value("PATH".as_ref());
+    let candidates = exec::candidates(&recipe.program, path.as_deref()).unwrap_or_default();
+    candidates.iter().any(|candidate| {
+        let candidate = Path::new(OsStr::from_bytes(candidate.as_bytes()));
+        // Another folder's files are not seen from here.
+        (candidate.is_absolute() || recipe.folder.is_none()) && candidate.is_file()
+    })
 }

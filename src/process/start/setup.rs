@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Recipe, Taken};
+use crate::process::cgroup::Cgroup;
 use crate::process::talk::output::Bounds;
 
 /// All that is needed to start children, and to keep them.
@@ -16,6 +17,8 @@ pub(in crate::process) struct Setup {
     pub(in crate::process) reap_on_drop: bool,
     /// Signals that end it go to its process group.
     pub(in crate::process) kill_tree: bool,
+    /// It is started in one.
+    pub(in crate::process) cgroup: Option<Arc<Cgroup>>,
     /// A terminal of its own.
     pub(in crate::process) pty: bool,
     /// Ours, while it runs.

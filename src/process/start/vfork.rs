@@ -13,6 +13,8 @@
 //! | both use one stack | the child has its own, with a guard page |
 //! | a child with other rights can be looked into, and changes what the kernel notes of our memory | one that becomes another user gets a copy of the memory: see [`Plan::may_share_memory`] |
 //! | a start that fails is reaped by `waitpid(-1)`, by the kernel where SIGCHLD is ignored, or rings a handler of SIGCHLD | until it is its program, the child ends without a signal, and nobody finds it who does not name it |
+//! | a control group is to be joined | the child is born in it (`CLONE_INTO_CGROUP`), so that its limits hold from the beginning |
+//! | that group has no memory left | the kernel kills nobody in the middle of `vfork`, who asks for a page for ever: it gets a copy of the memory |
 //! | old kernels and sandboxes | answer ENOSYS, EINVAL or EPERM before there is a child: std starts it |
 #![allow(unsafe_code, reason = "system calls, and a stack that is given to one")]
 
@@ -21,13 +23,13 @@ use std::cell::UnsafeCell;
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use policy_core::local::fork_generation;
 
 use super::calls::{self, Errno};
-use super::plan::{Failed, Plan};
+use super::plan::{BornIn, Failed, Plan};
 
 /// A process that is its program by now.
 #[derive(Debug)]
@@ -57,25 +59,31 @@ pub(in crate::process) fn works() -> io::Result<()> {
     if error.raw_os_error() == Some(libc::EINVAL) { Ok(()) } else { Err(error) }
 }
 
+/// The error that the kernel or the sandbox refuses it with; 0: it does not.
+static REFUSED_WITH: AtomicI32 = AtomicI32::new(0);
+
+/// Returns true if libc's `posix_spawn` is refused as well, and only `fork` goes: glibc asks
+/// for `clone3`, too, and does without if that is not known, but not if it is not allowed.
+pub(super) fn only_fork_goes() -> bool {
+    !matches!(REFUSED_WITH.load(Ordering::Relaxed), 0 | libc::ENOSYS)
+}
+
 /// Starts a child that carries out a plan.
 pub(super) fn start(plan: &Plan) -> Result<Born, Stillborn> {
-    static IS_REFUSED: AtomicBool = AtomicBool::new(false);
-
-    if IS_REFUSED.load(Ordering::Relaxed) {
+    if REFUSED_WITH.load(Ordering::Relaxed) != 0 {
         return Err(Stillborn::Unsupported);
     }
-    let born = match attempt(plan, true) {
-        // A child can do without: then a thread waits for it.
-        Err(Stillborn::Refused(error))
-            if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) =>
-        {
-            attempt(plan, false)
-        }
-        born => born,
-    };
+    let mut born = attempt(plan, plan.cgroup());
+    // Before Linux 5.7 no child is born there; and what else stands in the way is said by the
+    // child, which tries to join.
+    if plan.cgroup().is_some()
+        && matches!(&born, Err(Stillborn::Refused(error)) if !is_shortage(error))
+    {
+        born = attempt(plan, None);
+    }
     if let Err(Stillborn::Refused(error)) = &born {
-        if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL | libc::EPERM)) {
-            IS_REFUSED.store(true, Ordering::Relaxed);
+        if let Some(errno @ (libc::ENOSYS | libc::EINVAL | libc::EPERM)) = error.raw_os_error() {
+            REFUSED_WITH.store(errno, Ordering::Relaxed);
             log::info!("no `clone3` here ({error}); children are started by std");
             return Err(Stillborn::Unsupported);
         }
@@ -83,8 +91,26 @@ pub(super) fn start(plan: &Plan) -> Result<Born, Stillborn> {
     born
 }
 
-fn attempt(plan: &Plan, with_pidfd: bool) -> Result<Born, Stillborn> {
+/// As it may pass, and is not to be got round: that is what a limit of a control group looks like.
+fn is_shortage(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE))
+}
+
+fn attempt(plan: &Plan, cgroup: Option<RawFd>) -> Result<Born, Stillborn> {
+    match attempt_with(plan, cgroup, true) {
+        // A child can do without a pidfd: then a thread waits for it.
+        Err(Stillborn::Refused(error))
+            if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) =>
+        {
+            attempt_with(plan, cgroup, false)
+        }
+        born => born,
+    }
+}
+
+fn attempt_with(plan: &Plan, cgroup: Option<RawFd>, with_pidfd: bool) -> Result<Born, Stillborn> {
     const CLONE_CLEAR_SIGHAND: u64 = 1 << 32;
+    const CLONE_INTO_CGROUP: u64 = 1 << 33;
 
     let stack = Stack::take().map_err(Stillborn::Refused)?;
     let shares_memory = plan.may_share_memory();
@@ -97,6 +123,9 @@ fn attempt(plan: &Plan, with_pidfd: bool) -> Result<Born, Stillborn> {
     if with_pidfd {
         flags |= libc::CLONE_PIDFD as u64;
     }
+    if cgroup.is_some() {
+        flags |= CLONE_INTO_CGROUP;
+    }
     let clone = CloneArgs {
         flags,
         pidfd: (&raw mut pidfd).expose_provenance() as u64,
@@ -104,9 +133,11 @@ fn attempt(plan: &Plan, with_pidfd: bool) -> Result<Born, Stillborn> {
         exit_signal: 0,
         stack: stack.base.as_ptr().expose_provenance() as u64,
         stack_size: Stack::SIZE as u64,
+        cgroup: cgroup.map_or(0, |folder| folder as u64),
         ..CloneArgs::default()
     };
-    let job = Job { plan, report: report.place() };
+    let born = if cgroup.is_some() { BornIn::Cgroup } else { BornIn::Place };
+    let job = Job { plan, born, report: report.place() };
     let former = calls::set_mask(u64::MAX)
         .map_err(|errno| Stillborn::Refused(io::Error::from_raw_os_error(errno)))?;
     // SAFETY: the stack is nobody else's until this returns, and so is `report`; `job` and
@@ -163,6 +194,7 @@ struct CloneArgs {
 /// What a child has to do, and where it says that it could not.
 struct Job<'a> {
     plan: &'a Plan,
+    born: BornIn,
     report: *mut Option<Failed>,
 }
 
@@ -171,7 +203,7 @@ unsafe extern "C" fn live(job: *const Job<'_>) -> ! {
     // SAFETY: the parent stands still until this process has another memory or none: its
     // `job` is there, and nobody else has the report.
     let job = unsafe { &*job };
-    if let Err(failed) = job.plan.run() {
+    if let Err(failed) = job.plan.run(job.born) {
         // SAFETY: as above.
         unsafe { job.report.write_volatile(Some(failed)) };
     }
@@ -301,6 +333,7 @@ static SPARE: Mutex<Vec<Stack>> = Mutex::new(Vec::new());
 impl Stack {
     /// The child's calls are few and small; those of a debug build need 3 KiB.
     const SIZE: usize = 64 * 1024;
+    const USED: usize = 16 * 1024;
     /// The largest page there is.
     const GUARD: usize = 64 * 1024;
     /// As many as children are started at once, on most machines.
@@ -324,7 +357,15 @@ impl Stack {
         let opened = unsafe {
             libc::mprotect(base.as_ptr().cast(), Self::SIZE, libc::PROT_READ | libc::PROT_WRITE)
         };
-        if opened == -1 { Err(io::Error::last_os_error()) } else { Ok(stack) }
+        if opened == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        // Ours, so that the child needs no page of its own: its control group may have none.
+        for below_end in (1..=Self::USED).step_by(4096) {
+            // SAFETY: within what can be written, and nobody else has it.
+            unsafe { base.add(Self::SIZE - below_end).write_volatile(0) };
+        }
+        Ok(stack)
     }
 
     fn give_back(self) {

@@ -8,11 +8,6 @@
 //!   are, while those are alive.
 //! - The orphans among them, where this process is one that orphans come to.
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
-mod cgroup;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-#[path = "no_cgroup.rs"]
-mod cgroup;
 mod descendants;
 mod mark;
 
@@ -24,13 +19,12 @@ use std::time::Duration;
 
 use policy_core::Interest;
 
-use cgroup::Cgroup;
-
 pub(super) use descendants::Descendants;
 pub(super) use mark::Mark;
 
 use crate::process::background::anchor::Anchor;
 use crate::process::background::delay::Delay;
+use crate::process::cgroup::{OwnCgroup, WayIn};
 use crate::process::identity::Record;
 use crate::process::reach::TreeReach;
 use crate::process::sys::{self, Whom};
@@ -38,7 +32,7 @@ use crate::process::sys::{self, Whom};
 /// A child whose tree ends with it.
 #[derive(Debug)]
 pub(super) struct Tree {
-    cgroup: Option<Cgroup>,
+    cgroup: Option<OwnCgroup>,
     mark: Option<Mark>,
 }
 
@@ -52,16 +46,22 @@ pub(super) enum Survivor {
 }
 
 impl Tree {
-    /// Makes ready for a child that is about to be started.
-    pub(super) fn new() -> Box<Self> {
-        let cgroup = Cgroup::new();
-        let mark = if cgroup.is_none() && sys::is_subreaper() { Some(Mark::new()) } else { None };
+    /// Makes ready for a child that is about to be started, and is born in this group if
+    /// there is one.
+    pub(super) fn new(cgroup: Option<OwnCgroup>) -> Box<Self> {
+        let can_kill = cgroup.as_ref().is_some_and(OwnCgroup::can_kill);
+        let mark = if !can_kill && sys::is_subreaper() { Some(Mark::new()) } else { None };
         Box::new(Self { cgroup, mark })
     }
 
-    /// Returns what the child writes `0` to, to become a member.
-    pub(super) fn way_in(&self) -> Option<OwnedFd> {
-        self.cgroup.as_ref()?.way_in()
+    /// Returns what the child needs to become a member. `None` if there is no group, or no
+    /// descriptor left: then there is no group any more.
+    pub(super) fn way_in(&mut self) -> Option<WayIn> {
+        let way_in = self.cgroup.as_ref().and_then(|cgroup| cgroup.way_in().ok());
+        if way_in.is_none() && self.cgroup.is_some() {
+            *self = *Self::new(None);
+        }
+        way_in
     }
 
     /// Returns what the environment of the child is to say, if anything.
@@ -69,22 +69,22 @@ impl Tree {
         self.mark.as_ref()
     }
 
-    /// The child runs. It may not have got into its control group.
-    pub(super) fn begin(&mut self, child: u32) {
-        self.cgroup.take_if(|cgroup| !cgroup.has(child));
+    /// The group, if all of it can be killed at once.
+    fn killer(&self) -> Option<&OwnCgroup> {
+        self.cgroup.as_ref().filter(|cgroup| cgroup.can_kill())
     }
 
     pub(super) fn reach(&self) -> TreeReach {
-        match self {
-            Self { cgroup: Some(_), .. } => TreeReach::Cgroup,
-            Self { mark: Some(_), .. } => TreeReach::Orphans,
-            _ => TreeReach::Group,
+        match (self.killer(), &self.mark) {
+            (Some(_), _) => TreeReach::Cgroup,
+            (None, Some(_)) => TreeReach::Orphans,
+            (None, None) => TreeReach::Group,
         }
     }
 
     /// Kills all that is left. Returns true if there was anything that only this reaches.
     pub(super) fn kill(&self, record: &Record) -> bool {
-        if let Some(cgroup) = &self.cgroup {
+        if let Some(cgroup) = self.killer() {
             return cgroup.kill();
         }
         // The child first: one that is stopped starts nothing more.
@@ -102,7 +102,7 @@ impl Tree {
     /// Returns what is known to belong to the tree, beside the child.
     pub(super) fn members(&self, record: &Record) -> Descendants {
         let is_there = || record.signal(0, Whom::One).is_ok();
-        let more = match &self.cgroup {
+        let more = match self.killer() {
             Some(cgroup) => cgroup.members(record.pid()),
             None => self.orphans(record.pid()),
         };
@@ -124,7 +124,7 @@ impl Tree {
         if let Some(pidfd) = known.survivor() {
             return Survivor::One(pidfd);
         }
-        let more = match &self.cgroup {
+        let more = match self.killer() {
             Some(cgroup) => cgroup.members(record.pid()),
             None => self.orphans(record.pid()),
         };

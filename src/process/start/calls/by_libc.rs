@@ -62,12 +62,15 @@ pub(in crate::process::start) fn join_group(group: i32) -> Result<(), Errno> {
     check(unsafe { libc::setpgid(0, group) }).map(drop)
 }
 
-/// Writes to a descriptor.
-pub(in crate::process::start) fn write(fd: RawFd, bytes: &[u8]) -> Result<usize, Errno> {
-    // SAFETY: as many bytes to read as it says.
-    match unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) } {
+/// Joins the control group in this folder.
+pub(in crate::process::start) fn join_cgroup(folder: RawFd) -> Result<(), Errno> {
+    let flags = libc::O_WRONLY | libc::O_CLOEXEC;
+    // SAFETY: a path that ends in NUL.
+    let members = check(unsafe { libc::openat(folder, c"cgroup.procs".as_ptr(), flags) })?;
+    // SAFETY: one byte to read: whoever writes it.
+    match unsafe { libc::write(members, c"0".as_ptr().cast(), 1) } {
         -1 => Err(last()),
-        written => Ok(written as usize),
+        _ => Ok(()),
     }
 }
 
@@ -150,9 +153,10 @@ pub(in crate::process::start) fn set_death_signal(signal: i32) -> Result<(), Err
     }
 }
 
-pub(in crate::process::start) fn parent() -> u32 {
+/// Returns 0 if the parent is in another pid namespace.
+pub(in crate::process::start) fn parent() -> Result<u32, Errno> {
     // SAFETY: takes nothing and can't fail.
-    unsafe { libc::getppid() as u32 }
+    Ok(unsafe { libc::getppid() as u32 })
 }
 
 /// Lets SIGPIPE do what it does by default; Rust programs ignore it.

@@ -2,7 +2,7 @@
 #![allow(unsafe_code, reason = "a child that shares memory must not touch libc's state")]
 
 use std::arch::asm;
-use std::ffi::c_char;
+use std::ffi::{CStr, c_char};
 use std::os::fd::RawFd;
 
 use super::Errno;
@@ -90,11 +90,15 @@ pub(in crate::process::start) fn keep_none_from(lowest: RawFd) -> Result<(), Err
 
 /// Opens `/dev/null`; the program does not get this number.
 pub(in crate::process::start) fn open_null(flags: libc::c_int) -> Result<RawFd, Errno> {
-    let path = c"/dev/null".as_ptr().expose_provenance();
+    open_at(libc::AT_FDCWD, c"/dev/null", flags)
+}
+
+/// Opens a file below a folder; the program does not get its number.
+fn open_at(folder: RawFd, path: &CStr, flags: libc::c_int) -> Result<RawFd, Errno> {
+    let path = path.as_ptr().expose_provenance();
     let flags = (flags | libc::O_CLOEXEC) as usize;
     // SAFETY: a path that ends in NUL.
-    unsafe { call(libc::SYS_openat, [libc::AT_FDCWD as usize, path, flags, 0, 0]) }
-        .map(|fd| fd as RawFd)
+    unsafe { call(libc::SYS_openat, [folder as usize, path, flags, 0, 0]) }.map(|fd| fd as RawFd)
 }
 
 pub(in crate::process::start) fn new_session() -> Result<(), Errno> {
@@ -109,11 +113,13 @@ pub(in crate::process::start) fn join_group(group: i32) -> Result<(), Errno> {
     numbers(libc::SYS_setpgid, [0, group as usize, 0]).map(drop)
 }
 
-/// Writes to a descriptor.
-pub(in crate::process::start) fn write(fd: RawFd, bytes: &[u8]) -> Result<usize, Errno> {
-    let (place, length) = (bytes.as_ptr().expose_provenance(), bytes.len());
-    // SAFETY: as many bytes to read as it says.
-    unsafe { call(libc::SYS_write, [fd as usize, place, length, 0, 0]) }
+/// Joins the control group in this folder.
+pub(in crate::process::start) fn join_cgroup(folder: RawFd) -> Result<(), Errno> {
+    let members = open_at(folder, c"cgroup.procs", libc::O_WRONLY)?;
+    // Whoever writes it.
+    let me = c"0".as_ptr().expose_provenance();
+    // SAFETY: one byte to read.
+    unsafe { call(libc::SYS_write, [members as usize, me, 1, 0, 0]) }.map(drop)
 }
 
 /// Makes a terminal the one of this session, which has none.
@@ -183,8 +189,9 @@ pub(in crate::process::start) fn set_death_signal(signal: i32) -> Result<(), Err
     numbers(libc::SYS_prctl, [libc::PR_SET_PDEATHSIG as usize, signal as usize, 0]).map(drop)
 }
 
-pub(in crate::process::start) fn parent() -> u32 {
-    numbers(libc::SYS_getppid, [0; 3]).unwrap_or(0) as u32
+/// Returns 0 if the parent is in another pid namespace.
+pub(in crate::process::start) fn parent() -> Result<u32, Errno> {
+    numbers(libc::SYS_getppid, [0; 3]).map(|pid| pid as u32)
 }
 
 /// Lets SIGPIPE do what it does by default; Rust programs ignore it.
