@@ -64,4 +64,12 @@ impl Source for Registered {
             }
         }
     }
+
+    fn poll_ready(&self, cx: &mut Context<'_>, interest: Interest) -> Poll<io::Result<()>> {
+        // Each wait is armed anew, and the system looks then.
+        match interest {
+            Interest::Readable => self.0.poll_readable(cx),
+            Interest::Writable => self.0.poll_writable(cx),
+        }
+    }
 }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use policy_core::os::{self, BorrowedIo, OwnedIo};
-use policy_core::sync::Mutex;
+use policy_core::sync::{Mutex, MutexGuard};
 use policy_core::{Error, ErrorKind, Interest, Source};
 use slab::Slab;
 
@@ -44,6 +44,8 @@ struct Direction {
     /// How often it became ready: whoever tries and then waits sees whether it did
     /// so in between.
     edges: u64,
+    /// At how many edges it was tried last, and was not ready any more.
+    tried: u64,
     waker: Option<Waker>,
 }
 
@@ -241,6 +243,27 @@ struct Registered {
 }
 
 impl Registered {
+    fn direction(&self, interest: Interest) -> &Mutex<Direction> {
+        match interest {
+            Interest::Readable => &self.directions.readable,
+            Interest::Writable => &self.directions.writable,
+        }
+    }
+
+    /// Has a task woken when the descriptor becomes ready. Ready with an error if it can't be.
+    fn wait(&self, mut waiting: MutexGuard<'_, Direction>, waker: Waker) -> Poll<io::Error> {
+        let former = waiting.waker.replace(waker);
+        drop(waiting);
+        // Outside the lock: a waker's destructor is user code.
+        drop(former);
+        // After the waker was put in: `close` wakes those that it finds.
+        let armed = match self.reactor.check_open() {
+            Ok(()) => self.arm(),
+            Err(error) => Err(error.into()),
+        };
+        armed.map_or_else(Poll::Ready, |()| Poll::Pending)
+    }
+
     /// Has a poller that reports what is ready only once wait for who waits.
     fn arm(&self) -> io::Result<()> {
         if cfg!(unix) {
@@ -265,10 +288,7 @@ impl Source for Registered {
         interest: Interest,
         op: &mut dyn FnMut(BorrowedIo<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let direction = match interest {
-            Interest::Readable => &self.directions.readable,
-            Interest::Writable => &self.directions.writable,
-        };
+        let direction = self.direction(interest);
         loop {
             let edges = direction.lock().edges;
             match op(os::borrow(&*self.io)) {
@@ -282,19 +302,18 @@ impl Source for Registered {
                 drop(waiting);
                 continue;
             }
-            let former = waiting.waker.replace(waker);
-            drop(waiting);
-            // Outside the lock: a waker's destructor is user code.
-            drop(former);
-            // After the waker was put in: `close` wakes those that it finds.
-            if let Err(error) = self.reactor.check_open() {
-                return Poll::Ready(Err(error.into()));
-            }
-            return match self.arm() {
-                Ok(()) => Poll::Pending,
-                Err(error) => Poll::Ready(Err(error)),
-            };
+            waiting.tried = edges;
+            return self.wait(waiting, waker).map(Err);
         }
+    }
+
+    fn poll_ready(&self, cx: &mut Context<'_>, interest: Interest) -> Poll<io::Result<()>> {
+        let waker = cx.waker().clone();
+        let waiting = self.direction(interest).lock();
+        if waiting.edges != waiting.tried {
+            return Poll::Ready(Ok(()));
+        }
+        self.wait(waiting, waker).map(Err)
     }
 }
 

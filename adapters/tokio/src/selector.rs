@@ -60,6 +60,14 @@ impl Source for Registered {
             tried = true;
         }
     }
+
+    fn poll_ready(&self, cx: &mut Context<'_>, interest: Interest) -> Poll<io::Result<()>> {
+        // What tokio was told stays told: the guard is dropped, and clears nothing.
+        match interest {
+            Interest::Readable => self.fd.poll_read_ready(cx).map_ok(drop),
+            Interest::Writable => self.fd.poll_write_ready(cx).map_ok(drop),
+        }
+    }
 }
 
 impl Registered {

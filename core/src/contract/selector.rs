@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::Error;
-use crate::os::{BorrowedIo, OwnedIo};
+use crate::os::{self, BorrowedIo, OwnedIo};
 
 /// The direction that a task waits for.
 ///
@@ -97,4 +97,32 @@ pub trait Source: Debug + Send + Sync {
         interest: Interest,
         op: &mut dyn FnMut(BorrowedIo<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>>;
+
+    /// Waits until the descriptor is ready, and tries nothing: for what stays ready, like the pidfd
+    /// of a process that has exited.
+    ///
+    /// Returns at once if it is ready already, and wakes the task when it becomes so. May be
+    /// ready too early, so the caller looks for itself; if there is nothing, it waits by
+    /// [`poll_io`](Self::poll_io). Wakers are kept as there.
+    ///
+    /// The provided method asks the system. A reactor that remembers what it was told can answer
+    /// without.
+    ///
+    /// # Errors
+    /// Returns the errors of the reactor.
+    ///
+    /// ```
+    /// use policy_core::{Interest, Source};
+    /// use std::future::poll_fn;
+    /// use std::io;
+    ///
+    /// /// Waits until the process of a pidfd has exited.
+    /// async fn exited(pidfd: &dyn Source) -> io::Result<()> {
+    ///     poll_fn(|cx| pidfd.poll_ready(cx, Interest::Readable)).await
+    /// }
+    /// # let _exited = exited;
+    /// ```
+    fn poll_ready(&self, cx: &mut Context<'_>, interest: Interest) -> Poll<io::Result<()>> {
+        self.poll_io(cx, interest, &mut |io| os::is_ready(io, interest)).map_ok(drop)
+    }
 }

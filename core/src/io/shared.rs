@@ -107,6 +107,28 @@ impl SharedSource {
         self.poll_anew(cx, interest, op)
     }
 
+    /// Waits until the descriptor may be ready, like [`Source::poll_ready`], for one of many tasks.
+    ///
+    /// # Errors
+    /// Returns the errors of the source; [`ErrorKind::Forked`] inside, in a child of `fork`.
+    ///
+    /// ```
+    /// use policy_core::{Interest, SharedSource};
+    /// use std::future::poll_fn;
+    /// use std::io;
+    ///
+    /// async fn readable(source: &SharedSource) -> io::Result<()> {
+    ///     poll_fn(|cx| source.poll_ready(cx, Interest::Readable)).await
+    /// }
+    /// # let _readable = readable;
+    /// ```
+    pub fn poll_ready(&self, cx: &mut Context<'_>, interest: Interest) -> Poll<io::Result<()>> {
+        if self.generation.is_past() {
+            return Poll::Ready(Err(forked()));
+        }
+        self.waiters(interest).poll(cx, |cx| self.source.poll_ready(cx, interest))
+    }
+
     #[cold]
     fn poll_anew<Op>(
         &self,

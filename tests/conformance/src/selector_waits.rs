@@ -1,11 +1,15 @@
 //! Waits for what is ready.
 
+use std::future::poll_fn;
 use std::io::{Read, Write};
 use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use policy::ErrorKind;
-use policy::core::os::{RawIo, raw};
+use policy::core::os::{BorrowedIo, OwnedIo, RawIo, raw};
+use policy::core::{Interest, SharedSource};
 use policy::time::timeout;
 
 use crate::selector::{is_pending, on_selector, pair, turns};
@@ -29,6 +33,51 @@ pub fn a_wait_ends_when_it_is_ready(make: Make<'_>) -> Result<(), Skipped> {
             selector.readable(raw(&ours)).await
         });
         ready.unwrap().unwrap();
+    })
+}
+
+/// A source tells that it is ready and tries nothing: what was so before anybody asked, what
+/// becomes so while somebody waits, and what came back after it was over.
+///
+/// Proves: the documentation of `Source::poll_ready`
+pub fn a_source_says_that_it_is_ready(make: Make<'_>) -> Result<(), Skipped> {
+    on_selector(make, |event_loop, _| {
+        let (ours, mut theirs) = pair();
+        ours.set_nonblocking(true).unwrap();
+        let mut reader = ours.try_clone().unwrap();
+        let io = Arc::new(OwnedIo::from(ours));
+        let source = SharedSource::new(event_loop.as_selector().unwrap().register(io).unwrap());
+        event_loop
+            .run_until_complete(async {
+                let ready = || poll_fn(|cx| source.poll_ready(cx, Interest::Readable));
+                poll_fn(|cx| source.poll_ready(cx, Interest::Writable)).await.unwrap();
+                for early in [true, false, true, false] {
+                    let mut wait = pin!(ready());
+                    if early {
+                        theirs.write_all(b"!").unwrap();
+                        // The reactor is told of it before anybody asks.
+                        turns(3).await;
+                    } else {
+                        // It may be early; it must not be late.
+                        let _early = is_pending(wait.as_mut()).await;
+                        theirs.write_all(b"!").unwrap();
+                    }
+                    wait.await.unwrap();
+                    // Nothing was read: it is ready still.
+                    ready().await.unwrap();
+                    for expected in [Some(1), None] {
+                        let read = poll_fn(|cx| {
+                            let mut read = |_: BorrowedIo<'_>| reader.read(&mut [0; 8]);
+                            Poll::Ready(source.poll_io(cx, Interest::Readable, &mut read))
+                        });
+                        match read.await {
+                            Poll::Ready(read) => assert_eq!(read.ok(), expected),
+                            Poll::Pending => assert_eq!(expected, None),
+                        }
+                    }
+                }
+            })
+            .unwrap();
     })
 }
 

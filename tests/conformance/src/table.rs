@@ -420,6 +420,7 @@ macro_rules! __clauses {
             }
             selector_waits {
                 a_wait_ends_when_it_is_ready "the documentation of `readable`"
+                a_source_says_that_it_is_ready "the documentation of `Source::poll_ready`"
                 several_waits_for_one_descriptor_all_end "B121"
                 a_dropped_wait_leaves_no_trace "B120"
                 a_number_that_is_not_open_is_an_error "B108"
