@@ -60,6 +60,21 @@ impl Anchor {
         }
     }
 
+    /// Waits until the descriptor may be ready; see [`Source::poll_ready`].
+    ///
+    /// # Errors
+    /// The inner error is the reactor's; the outer one says that there is none.
+    pub(in crate::process) fn poll_ready(
+        &mut self,
+        cx: &mut Context<'_>,
+        interest: Interest,
+    ) -> Poll<Result<io::Result<()>, Error>> {
+        match self.source() {
+            Ok(source) => source.poll_ready(cx, interest).map(Ok),
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
     /// Registers with the background, whatever loop runs: for a loop whose reactor
     /// fails.
     pub(in crate::process) fn move_to_background(&mut self) -> Result<(), Error> {
@@ -67,6 +82,10 @@ impl Anchor {
         let source = background::register(self.fd.clone())?;
         self.at = Some(Box::new((Ground::Background, SharedSource::new(source))));
         Ok(())
+    }
+
+    pub(in crate::process) fn is_registered(&self) -> bool {
+        self.at.is_some()
     }
 
     pub(in crate::process) fn is_in_background(&self) -> bool {

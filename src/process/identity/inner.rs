@@ -37,6 +37,8 @@ pub(super) struct Inner {
     pub(super) former: Weak<OwnedFd>,
     /// Reaps the child in place of us.
     pub(super) owner: Option<Box<dyn ChildOwner>>,
+    /// When it was made known, or last sent a signal.
+    pub(super) touched: Instant,
 }
 
 /// A child that is known by its number and the time when it began.
@@ -116,8 +118,7 @@ impl Inner {
         if whom == Whom::One {
             // A zombie takes signals without a word: asked first, so that the
             // caller learns that they came too late.
-            let exit = sys::exit_now(Target::Pidfd(pidfd.as_fd()), Take::Look);
-            if self.outcome.is_some() || !matches!(exit, Ok(None)) {
+            if self.outcome.is_some() || sys::is_readable(pidfd.as_fd()) {
                 return Err(gone());
             }
         }

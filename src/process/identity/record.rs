@@ -9,8 +9,9 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
-use policy_core::sync::wakers::Wakers;
+use policy_core::sync::wakers::{Seat, Wakers};
 use policy_core::sync::{Mutex, isolated};
 use policy_core::{ChildId, Error, ErrorKind, local::fork_generation};
 
@@ -94,6 +95,7 @@ impl Record {
                 usage: None,
                 former: Weak::new(),
                 owner: None,
+                touched: Instant::now(),
             }),
             waiters: Wakers::default(),
             claims: AtomicUsize::new(0),
@@ -255,6 +257,12 @@ impl Record {
 
     /// Reaps the child if it has exited. `None`: it has not.
     pub(crate) fn try_reap(&self) -> Option<Outcome> {
+        self.try_reap_as(&mut None)
+    }
+
+    /// As [`try_reap`](Self::try_reap), for one of the tasks that wait: it knows then, and
+    /// to wake it would be a turn of its loop in vain.
+    pub(in crate::process) fn try_reap_as(&self, seat: &mut Option<Seat>) -> Option<Outcome> {
         if self.is_forked() {
             return Some(Outcome::Forked);
         }
@@ -265,6 +273,7 @@ impl Record {
         let outcome = inner.reap(self.pid)?;
         inner.settle(outcome);
         drop(inner);
+        self.waiters.leave(seat);
         self.settled();
         Some(outcome)
     }
@@ -344,8 +353,11 @@ impl Record {
             return Outcome::Forked.into_result().map(drop);
         }
         // Held until the signal is sent: nobody of ours reaps meanwhile.
-        let inner = self.inner.lock();
-        inner.signal(self.pid, signal, whom).map_err(|error| match error.raw_os_error() {
+        let mut inner = self.inner.lock();
+        let sent = inner.signal(self.pid, signal, whom);
+        inner.touched = Instant::now();
+        drop(inner);
+        sent.map_err(|error| match error.raw_os_error() {
             Some(libc::ESRCH) => ErrorKind::ChildExited.into(),
             Some(libc::EINVAL) => Error::new(
                 ErrorKind::InvalidInput,
@@ -425,6 +437,14 @@ impl Record {
         drop(pidfd);
         // Reaped by us it is settled before the lock is free again.
         is_gone && self.inner.lock().outcome.is_none()
+    }
+
+    /// Returns true if the child was started, or sent a signal, so lately that asking whether
+    /// it has exited is in vain: loading a program takes longer, and so does ending one.
+    pub(in crate::process) fn was_just_touched(&self) -> bool {
+        const A_MOMENT: Duration = Duration::from_micros(200);
+
+        self.inner.lock().touched.elapsed() < A_MOMENT
     }
 
     fn unsettled_pidfd(&self) -> Option<Arc<OwnedFd>> {

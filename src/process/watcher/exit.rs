@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::process::ExitStatus;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ enum How {
     ///
     /// In this order: the descriptor leaves the reactor before it is free for
     /// another registration.
-    Pidfd { anchor: Anchor, _lease: Lease, held: u32, was_polled: bool },
+    Pidfd { anchor: Anchor, _lease: Lease, held: u32 },
     /// Somebody else reaps the child and tells.
     Told,
 }
@@ -73,11 +73,7 @@ impl Watch {
             }
         };
         let anchor = Anchor::new(lease.fd().clone());
-        Ok(Self::new(
-            record,
-            gate,
-            How::Pidfd { anchor, _lease: lease, held: 0, was_polled: false },
-        ))
+        Ok(Self::new(record, gate, How::Pidfd { anchor, _lease: lease, held: 0 }))
     }
 
     /// Waits until somebody who attends the child has reaped it.
@@ -118,29 +114,43 @@ impl Watch {
         None
     }
 
+    /// Reaps the child if it has exited before anybody waited: that takes no reactor, and no
+    /// place among those that wait.
+    fn look_first(&self) -> Option<Result<ExitStatus, Error>> {
+        let record = self.claim.record();
+        match &self.how {
+            How::Pidfd { anchor, .. } if !anchor.is_registered() && !record.was_just_touched() => {
+                record.try_reap().map(Outcome::into_result)
+            }
+            _ => None,
+        }
+    }
+
     fn poll_pidfd(&mut self, cx: &mut Context<'_>) -> Poll<Result<ExitStatus, Error>> {
-        let record = self.claim.record().clone();
-        let How::Pidfd { anchor, held, was_polled, .. } = &mut self.how else {
+        let Self { claim, how: How::Pidfd { anchor, held, .. }, in_record, .. } = self else {
             return Poll::Pending;
         };
-        // A child that was just started runs, and one whose reactor has called has exited:
-        // one question each, the right one first.
-        let mut runs_still = !std::mem::replace(was_polled, true);
         let mut outcome = None;
-        let mut reap = |fd: std::os::fd::BorrowedFd<'_>| {
-            if !std::mem::take(&mut runs_still) {
-                outcome = record.try_reap();
-                if outcome.is_some() {
-                    return Ok(REAPED);
-                }
-            }
-            if !sys::is_readable(fd) {
+        let mut reap = |fd: BorrowedFd<'_>| {
+            outcome = claim.record().try_reap_as(in_record);
+            if outcome.is_none() && !sys::is_readable(fd) {
                 return Err(std::io::ErrorKind::WouldBlock.into());
             }
-            outcome = record.try_reap();
+            // It may have exited between the two.
+            outcome = outcome.or_else(|| claim.record().try_reap_as(in_record));
             Ok(if outcome.is_some() { REAPED } else { HELD })
         };
-        let polled = match anchor.poll_io(cx, Interest::Readable, &mut reap) {
+        // Nothing is asked of a child that runs: its exit is the reactor's to know.
+        let ready = match anchor.poll_ready(cx, Interest::Readable) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(ready) => ready,
+        };
+        let polled = match ready {
+            Ok(Ok(())) => anchor.poll_io(cx, Interest::Readable, &mut reap),
+            Ok(Err(error)) => Poll::Ready(Ok(Err(error))),
+            Err(error) => Poll::Ready(Err(error)),
+        };
+        let polled = match polled {
             Poll::Ready(Ok(Err(_))) if !anchor.is_in_background() => {
                 // The reactor failed, since `reap` does not: its loop is ending.
                 match anchor.move_to_background() {
@@ -192,7 +202,7 @@ impl Future for Watch {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        if let Some(known) = this.known() {
+        if let Some(known) = this.known().or_else(|| this.look_first()) {
             return Poll::Ready(known);
         }
         this.claim.record().waiters().join(&mut this.in_record, cx.waker());
