@@ -1,17 +1,13 @@
 //! The thread of last resort: `policy-reaper`; and how code waits that may be polled with no loop.
 //!
 //! It waits for what no loop waits for: children that were dropped before they
-//! exited, and children and pipes that are polled where no loop runs. It is a
-//! small executor on a small reactor, starts when it is needed, and ends when it
-//! is not.
+//! exited, and children and pipes that are polled where no loop runs. It has the
+//! reactor of the default loop, starts when it is needed, and ends when it is not.
 
 #[cfg(unix)]
 pub(super) mod anchor;
 pub(super) mod delay;
-#[cfg(any(target_os = "linux", target_os = "android"))]
-mod reactor;
-#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
-#[path = "absent.rs"]
+#[cfg(unix)]
 mod reactor;
 #[cfg(windows)]
 #[path = "windows.rs"]

@@ -1,9 +1,9 @@
-//! An epoll instance and a queue of tasks, served by one thread.
+//! A reactor, a queue of tasks, and timers, served by one thread.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
+use policy_core::os::BorrowedIo;
 use policy_core::{Error, Interest, Source, local::fork_generation};
-use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-use rustix::event::{EventfdFlags, Timespec, eventfd};
+use policy_poller::reactor::Reactor;
 
 use crate::process::sys;
 use crate::process::wakers::{isolated, lock};
@@ -22,14 +22,10 @@ use crate::process::wakers::{isolated, lock};
 /// child after another should not pay for a thread each time.
 const LINGER: Duration = Duration::from_millis(100);
 
-/// The event of the alarm itself.
-const ALARM: u64 = 0;
+static CURRENT: Mutex<Option<Arc<Background>>> = Mutex::new(None);
 
-static CURRENT: Mutex<Option<Arc<Reactor>>> = Mutex::new(None);
-
-struct Reactor {
-    epoll: OwnedFd,
-    alarm: OwnedFd,
+struct Background {
+    reactor: Arc<Reactor>,
     /// A forked copy of the process has not the thread.
     generation: u64,
     /// Sources, tasks and timers: the thread stays while there are any. Grows only
@@ -40,20 +36,19 @@ struct Reactor {
 
 #[derive(Default)]
 struct State {
-    last_id: u64,
-    sources: HashMap<u64, Arc<Registered>>,
+    last_timer: u64,
     ready: Vec<Arc<Task>>,
     timers: BTreeMap<(Instant, u64), (Waker, User)>,
 }
 
 /// Keeps the thread.
-struct User(Arc<Reactor>);
+struct User(Arc<Background>);
 
 impl Drop for User {
     fn drop(&mut self) {
         if self.0.users.fetch_sub(1, Ordering::AcqRel) == 1 {
             // So that the time it lingers begins.
-            self.0.ring();
+            self.0.reactor.notify();
         }
     }
 }
@@ -63,24 +58,9 @@ impl Drop for User {
 /// # Errors
 /// [`ErrorKind::Io`](policy_core::ErrorKind::Io) at the system's limits.
 pub(in crate::process) fn register(fd: Arc<OwnedFd>) -> Result<Box<dyn Source>, Error> {
-    let user = acquire().map_err(no_thread)?;
-    let registered = Arc::new(Registered { fd, wakers: Mutex::default() });
-    let id = {
-        let mut state = lock(&user.0.state);
-        state.last_id += 1;
-        let id = state.last_id;
-        state.sources.insert(id, registered.clone());
-        id
-    };
-    let flags = EventFlags::ONESHOT;
-    if let Err(error) = epoll::add(&user.0.epoll, &registered.fd, EventData::new_u64(id), flags) {
-        lock(&user.0.state).sources.remove(&id);
-        return Err(Error::io(
-            "can't wait for a descriptor; close others, or raise the limits of epoll",
-            error.into(),
-        ));
-    }
-    Ok(Box::new(BackgroundSource { user, id, registered }))
+    let user = acquire()?;
+    let source = user.0.reactor.register(fd)?;
+    Ok(Box::new(Registered { source, _user: user }))
 }
 
 /// Runs a task on the thread. A task that panics is logged and dropped.
@@ -90,11 +70,11 @@ pub(in crate::process) fn register(fd: Arc<OwnedFd>) -> Result<Box<dyn Source>, 
 pub(in crate::process) fn spawn(
     future: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
-    let user = acquire().map_err(no_thread)?;
-    let reactor = Arc::downgrade(&user.0);
+    let user = acquire()?;
+    let background = Arc::downgrade(&user.0);
     let task = Arc::new(Task {
         future: Mutex::new(Some((Box::pin(future), user))),
-        reactor,
+        background,
         queued: AtomicBool::new(false),
     });
     task.wake();
@@ -104,53 +84,42 @@ pub(in crate::process) fn spawn(
 /// Wakes a task when some time has passed, or at once if there can be no thread.
 pub(in crate::process) fn wake_after(delay: Duration, waker: Waker) {
     let Ok(user) = acquire() else { return waker.wake() };
-    let reactor = user.0.clone();
-    let mut state = lock(&reactor.state);
-    state.last_id += 1;
-    let key = (Instant::now() + delay, state.last_id);
+    let background = user.0.clone();
+    let mut state = lock(&background.state);
+    state.last_timer += 1;
+    let key = (Instant::now() + delay, state.last_timer);
     state.timers.insert(key, (waker, user));
     drop(state);
-    reactor.ring();
+    background.reactor.notify();
 }
 
-fn no_thread(error: io::Error) -> Error {
-    Error::io("can't start the thread `policy-reaper`; raise the limit of threads", error)
-}
-
-/// Returns the reactor, and starts its thread if there is none.
-fn acquire() -> io::Result<User> {
+/// Returns what serves, and starts its thread if there is none.
+fn acquire() -> Result<User, Error> {
     let mut current = lock(&CURRENT);
-    if let Some(reactor) = current.as_ref().filter(|found| found.generation == fork_generation()) {
-        reactor.users.fetch_add(1, Ordering::AcqRel);
-        return Ok(User(reactor.clone()));
+    if let Some(found) = current.as_ref().filter(|found| found.generation == fork_generation()) {
+        found.users.fetch_add(1, Ordering::AcqRel);
+        return Ok(User(found.clone()));
     }
-    let reactor = Arc::new(Reactor::new()?);
-    let on_thread = reactor.clone();
-    std::thread::Builder::new().name("policy-reaper".into()).spawn(move || {
+    let background = Arc::new(Background {
+        reactor: Arc::new(Reactor::new()?),
+        generation: fork_generation(),
+        users: AtomicUsize::new(1),
+        state: Mutex::default(),
+    });
+    let on_thread = background.clone();
+    let thread = std::thread::Builder::new().name("policy-reaper".into());
+    let begun = thread.spawn(move || {
         sys::block_signals();
         on_thread.run();
+    });
+    begun.map_err(|error| {
+        Error::io("can't start the thread `policy-reaper`; raise the limit of threads", error)
     })?;
-    *current = Some(reactor.clone());
-    Ok(User(reactor))
+    *current = Some(background.clone());
+    Ok(User(background))
 }
 
-impl Reactor {
-    /// Makes a reactor with one user.
-    fn new() -> io::Result<Self> {
-        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        let alarm = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        // Edge-triggered: the counter is never read.
-        let flags = EventFlags::IN | EventFlags::ET;
-        epoll::add(&epoll, &alarm, EventData::new_u64(ALARM), flags)?;
-        Ok(Self {
-            epoll,
-            alarm,
-            generation: fork_generation(),
-            users: AtomicUsize::new(1),
-            state: Mutex::default(),
-        })
-    }
-
+impl Background {
     fn run(self: Arc<Self>) {
         let mut idle_since = None;
         loop {
@@ -211,132 +180,46 @@ impl Reactor {
 
     /// Waits for events and wakes who waits for them.
     fn turn(&self, limit: Option<Duration>) {
-        // Rounded up: a timer that is woken too early makes another turn.
-        let limit = limit.map(|limit| Timespec {
-            tv_sec: limit.as_secs().min(3600) as i64,
-            tv_nsec: limit.subsec_nanos().into(),
-        });
-        let mut events = Vec::with_capacity(256);
-        let events = match epoll::wait(
-            &self.epoll,
-            rustix::buffer::spare_capacity(&mut events),
-            limit.as_ref(),
-        ) {
-            Ok(_) => events,
-            Err(_) => return,
-        };
-        for event in events {
-            let (id, flags) = (event.data.u64(), event.flags);
-            let registered = lock(&self.state).sources.get(&id).cloned();
-            if let Some(registered) = registered {
-                registered.notify(self, id, flags);
-            }
-        }
-    }
-
-    fn ring(&self) {
-        // Full only if it rang 2^64 - 2 times.
-        let _rung = rustix::io::write(&self.alarm, &1u64.to_ne_bytes());
+        isolated("a waker", || self.reactor.turn(limit));
     }
 }
 
-/// Who waits for a descriptor: to read, and to write.
+/// A descriptor in the reactor, which has a thread as long as there is one.
+#[derive(Debug)]
 struct Registered {
-    fd: Arc<OwnedFd>,
-    wakers: Mutex<[Option<Waker>; 2]>,
+    // In this order: the descriptor goes before the thread may.
+    source: Box<dyn Source>,
+    _user: User,
 }
 
-impl Registered {
-    fn notify(&self, reactor: &Reactor, id: u64, flags: EventFlags) {
-        let broken = flags.intersects(EventFlags::HUP | EventFlags::ERR);
-        let mut wakers = lock(&self.wakers);
-        let [read, write] = &mut *wakers;
-        let woken = [
-            read.take_if(|_| broken || flags.contains(EventFlags::IN)),
-            write.take_if(|_| broken || flags.contains(EventFlags::OUT)),
-        ];
-        let mut left = [None, None];
-        if read.is_some() || write.is_some() {
-            // If that fails the other direction is woken too, and tries itself.
-            if self.arm(reactor, id, &wakers).is_err() {
-                left = std::mem::take(&mut *wakers);
-            }
-        }
-        drop(wakers);
-        for waker in woken.into_iter().chain(left).flatten() {
-            isolated("a waker", || waker.wake());
-        }
-    }
-
-    fn arm(&self, reactor: &Reactor, id: u64, wakers: &[Option<Waker>; 2]) -> io::Result<()> {
-        let [read, write] = wakers;
-        let mut flags = EventFlags::ONESHOT;
-        flags.set(EventFlags::IN, read.is_some());
-        flags.set(EventFlags::OUT, write.is_some());
-        Ok(epoll::modify(&reactor.epoll, &self.fd, EventData::new_u64(id), flags)?)
-    }
-}
-
-struct BackgroundSource {
-    user: User,
-    id: u64,
-    registered: Arc<Registered>,
-}
-
-impl Source for BackgroundSource {
+impl Source for Registered {
     fn poll_io(
         &self,
         cx: &mut Context<'_>,
         interest: Interest,
-        op: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+        op: &mut dyn FnMut(BorrowedIo<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        loop {
-            match op(self.registered.fd.as_fd()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return Poll::Ready(result),
-            }
-        }
-        // Before the lock, as what is dropped after it: either may run any code.
-        let waker = cx.waker().clone();
-        let mut wakers = lock(&self.registered.wakers);
-        let [read, write] = &mut *wakers;
-        let mine = match interest {
-            Interest::Readable => read,
-            Interest::Writable => write,
-        };
-        let former = mine.replace(waker);
-        // Level-triggered: what became ready since `op` gave up is told at once.
-        let armed = self.registered.arm(&self.user.0, self.id, &wakers);
-        drop(wakers);
-        drop(former);
-        match armed {
-            Ok(()) => Poll::Pending,
-            Err(error) => Poll::Ready(Err(error)),
-        }
+        self.source.poll_io(cx, interest, op)
+    }
+
+    fn poll_ready(&self, cx: &mut Context<'_>, interest: Interest) -> Poll<io::Result<()>> {
+        self.source.poll_ready(cx, interest)
     }
 }
 
-impl Drop for BackgroundSource {
-    fn drop(&mut self) {
-        let _gone = epoll::delete(&self.user.0.epoll, &self.registered.fd);
-        lock(&self.user.0.state).sources.remove(&self.id);
-    }
-}
-
-impl std::fmt::Debug for BackgroundSource {
+impl std::fmt::Debug for User {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BackgroundSource").field("fd", &self.registered.fd).finish()
+        f.debug_struct("User").finish_non_exhaustive()
     }
 }
 
 struct Task {
     #[allow(clippy::type_complexity, reason = "a box, and what keeps the thread for it")]
     future: Mutex<Option<(Pin<Box<dyn Future<Output = ()> + Send>>, User)>>,
-    // While it is not done, it keeps the reactor by its `User`. One that wakes itself while it
+    // While it is not done, it keeps the rest by its `User`. One that wakes itself while it
     // ends may be queued after the last look of a thread that retires, and must not keep what
     // it is queued in.
-    reactor: Weak<Reactor>,
+    background: Weak<Background>,
     queued: AtomicBool,
 }
 
@@ -367,8 +250,8 @@ impl Wake for Task {
         if self.queued.swap(true, Ordering::AcqRel) {
             return;
         }
-        let Some(reactor) = self.reactor.upgrade() else { return };
-        lock(&reactor.state).ready.push(self);
-        reactor.ring();
+        let Some(background) = self.background.upgrade() else { return };
+        lock(&background.state).ready.push(self);
+        background.reactor.notify();
     }
 }
