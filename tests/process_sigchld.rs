@@ -56,6 +56,18 @@ async fn an_orphan() -> u32 {
     String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
 }
 
+/// The processor time of the thread that watches, in nanoseconds.
+#[cfg(target_os = "linux")]
+fn time_of_the_watching_thread() -> u64 {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
+    let read = |task: &std::path::Path, file| std::fs::read_to_string(task.join(file)).ok();
+    let times = tasks.filter_map(|task| {
+        read(&task, "comm").filter(|name| name.trim() == "policy-sigchld")?;
+        read(&task, "schedstat")?.split(' ').next()?.parse::<u64>().ok()
+    });
+    times.sum()
+}
+
 alone! {
     fn the_former_handler_is_called_and_put_back() {
         handle_with(counting());
@@ -133,6 +145,47 @@ alone! {
                 assert_eq!(child.returncode(), Some(-9));
             }
         }).unwrap();
+    }
+
+    // All were gone through by the kernel, twice for each exit: 1.7 ms with 8,000.
+    #[cfg(target_os = "linux")]
+    fn an_exit_costs_about_the_same_however_many_children_live() {
+        const EXITS: usize = 50;
+        let limit = getrlimit(Resource::Nofile);
+        if limit.maximum.is_some_and(|most| most < 8_000) {
+            return println!("skipped: few descriptors, so that children are known by numbers");
+        }
+        setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+        if !policy::PidfdChildWatcher::new().is_active() {
+            return println!("skipped: no pidfds here");
+        }
+        let all: [(&str, Arc<dyn ChildWatcher>); 2] = [
+            ("multi-loop", Arc::new(MultiLoopChildWatcher::new())),
+            ("fast", Arc::new(FastChildWatcher::new())),
+        ];
+        for (name, watcher) in all {
+            run_with(watcher.clone(), async {
+                let mut costs = Vec::new();
+                for live in [0, 2_000] {
+                    let start = |_| {
+                        let mut command = Command::new("sleep");
+                        command.arg("1000").kill_on_drop(true).spawn().unwrap()
+                    };
+                    let _living: Vec<_> = (0..live).map(start).collect();
+                    let ending: Vec<_> = (0..EXITS).map(start).collect();
+                    let before = time_of_the_watching_thread();
+                    for child in &ending {
+                        child.start_kill().unwrap();
+                        assert!(!child.wait().await.unwrap().success());
+                    }
+                    costs.push(time_of_the_watching_thread() - before);
+                }
+                println!("{name}: {costs:?} ns for {EXITS} exits");
+                assert!(costs[1] < costs[0] * 5, "{name}: {costs:?}");
+            });
+            watcher.close();
+            eventually("all are reaped", || children().is_empty());
+        }
     }
 
     fn a_zombie_of_others_in_front_hides_nobody() {

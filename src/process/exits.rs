@@ -1,10 +1,6 @@
 //! The exits of many children, one after another.
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
-mod by_epoll;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-#[path = "exits/no_epoll.rs"]
-mod by_epoll;
+mod by_pidfd;
 mod by_watcher;
 
 use std::collections::VecDeque;
@@ -21,7 +17,7 @@ use super::child::Child;
 use super::identity::{Outcome, Record};
 use crate::ambient;
 
-use by_epoll::ByEpoll;
+use by_pidfd::ByPidfd;
 use by_watcher::ByWatcher;
 
 /// Waits for many children at once, and yields their exits in the order in which they exit.
@@ -49,7 +45,7 @@ use by_watcher::ByWatcher;
 pub fn watch_all<'a>(children: impl IntoIterator<Item = &'a Child>) -> Exits {
     let mut exits = Exits {
         known: VecDeque::new(),
-        by_epoll: ByEpoll::new(),
+        by_pidfd: ByPidfd::new(),
         by_watcher: ByWatcher::default(),
     };
     children.into_iter().for_each(|child| exits.push(child));
@@ -63,7 +59,7 @@ pub fn watch_all<'a>(children: impl IntoIterator<Item = &'a Child>) -> Exits {
 pub struct Exits {
     /// Known when they were added.
     known: VecDeque<Exit>,
-    by_epoll: Option<ByEpoll>,
+    by_pidfd: Option<ByPidfd>,
     by_watcher: ByWatcher,
 }
 
@@ -82,8 +78,8 @@ impl Exits {
             self.known.push_back((record.pid(), outcome.into_result()));
             return;
         }
-        if let Some(by_epoll) = &mut self.by_epoll {
-            if by_epoll.push(record) {
+        if let Some(by_pidfd) = &mut self.by_pidfd {
+            if by_pidfd.push(record) {
                 return;
             }
         }
@@ -95,8 +91,8 @@ impl Exits {
 
     /// Returns the number of exits that are still to come.
     pub fn len(&self) -> usize {
-        let by_epoll = self.by_epoll.as_ref().map_or(0, ByEpoll::len);
-        self.known.len() + by_epoll + self.by_watcher.len()
+        let by_pidfd = self.by_pidfd.as_ref().map_or(0, ByPidfd::len);
+        self.known.len() + by_pidfd + self.by_watcher.len()
     }
 
     /// Returns true if no exit is left to wait for.
@@ -123,8 +119,8 @@ impl Stream for Exits {
         if let Some(exit) = this.known.pop_front() {
             return Poll::Ready(Some(exit));
         }
-        if let Some(by_epoll) = &mut this.by_epoll {
-            match by_epoll.poll(cx) {
+        if let Some(by_pidfd) = &mut this.by_pidfd {
+            match by_pidfd.poll(cx) {
                 Poll::Ready(Ok((pid, outcome))) => {
                     return Poll::Ready(Some((pid, Outcome::into_result(outcome))));
                 }
@@ -136,7 +132,7 @@ impl Stream for Exits {
                             Err(error) => this.known.push_back((record.pid(), Err(error))),
                         }
                     }
-                    this.by_epoll = None;
+                    this.by_pidfd = None;
                     if let Some(exit) = this.known.pop_front() {
                         return Poll::Ready(Some(exit));
                     }

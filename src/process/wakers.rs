@@ -2,8 +2,6 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-pub(super) use policy_core::sync::isolated;
-
 /// Locks, also after a panic: what these locks guard is whole between any two
 /// statements.
 pub(super) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -145,7 +145,13 @@ impl Bell {
             match (&ends.read).read(&mut buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) | Ok(0) => return taken,
-                Ok(read) => taken += read,
+                Ok(read) => {
+                    taken += read;
+                    // There was no more. What rings now is heard at the next look.
+                    if read < buffer.len() {
+                        return taken;
+                    }
+                }
             }
         }
     }

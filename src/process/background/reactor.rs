@@ -7,16 +7,16 @@ use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use policy_core::os::BorrowedIo;
+use policy_core::sync::{Mutex, isolated, wake};
 use policy_core::{Error, Interest, Source, local::fork_generation};
 use policy_poller::reactor::Reactor;
 
 use crate::process::sys;
-use crate::process::wakers::{isolated, lock};
 
 /// How long the thread stays when there is nothing to do: programs that start one
 /// child after another should not pay for a thread each time.
@@ -85,7 +85,7 @@ pub(in crate::process) fn spawn(
 pub(in crate::process) fn wake_after(delay: Duration, waker: Waker) {
     let Ok(user) = acquire() else { return waker.wake() };
     let background = user.0.clone();
-    let mut state = lock(&background.state);
+    let mut state = background.state.lock();
     state.last_timer += 1;
     let key = (Instant::now() + delay, state.last_timer);
     state.timers.insert(key, (waker, user));
@@ -95,7 +95,7 @@ pub(in crate::process) fn wake_after(delay: Duration, waker: Waker) {
 
 /// Returns what serves, and starts its thread if there is none.
 fn acquire() -> Result<User, Error> {
-    let mut current = lock(&CURRENT);
+    let mut current = CURRENT.lock();
     if let Some(found) = current.as_ref().filter(|found| found.generation == fork_generation()) {
         found.users.fetch_add(1, Ordering::AcqRel);
         return Ok(User(found.clone()));
@@ -142,7 +142,7 @@ impl Background {
 
     /// Ends the thread's service, if nobody came meanwhile.
     fn retire(self: &Arc<Self>) -> bool {
-        let mut current = lock(&CURRENT);
+        let mut current = CURRENT.lock();
         if self.users.load(Ordering::Acquire) > 0 {
             return false;
         }
@@ -153,7 +153,7 @@ impl Background {
     }
 
     fn run_ready(&self) {
-        let ready = std::mem::take(&mut lock(&self.state).ready);
+        let ready = std::mem::take(&mut self.state.lock().ready);
         for task in ready {
             task.run();
         }
@@ -162,7 +162,7 @@ impl Background {
     /// Wakes whose time has come, and returns how long it is until the next.
     fn fire_timers(&self) -> Option<Duration> {
         loop {
-            let mut state = lock(&self.state);
+            let mut state = self.state.lock();
             if !state.ready.is_empty() {
                 return Some(Duration::ZERO);
             }
@@ -173,7 +173,7 @@ impl Background {
             }
             let (waker, user) = entry.remove();
             drop(state);
-            isolated("a waker", || waker.wake());
+            wake(waker);
             drop(user);
         }
     }
@@ -228,7 +228,7 @@ impl Task {
         // Before the poll: a wake during it must queue the task again.
         self.queued.store(false, Ordering::Release);
         let waker = Waker::from(self.clone());
-        let mut slot = lock(&self.future);
+        let mut slot = self.future.lock();
         let Some((future, _)) = &mut *slot else { return };
         let polled = catch_unwind(AssertUnwindSafe(|| {
             future.as_mut().poll(&mut Context::from_waker(&waker))
@@ -251,7 +251,7 @@ impl Wake for Task {
             return;
         }
         let Some(background) = self.background.upgrade() else { return };
-        lock(&background.state).ready.push(self);
+        background.state.lock().ready.push(self);
         background.reactor.notify();
     }
 }

@@ -8,6 +8,7 @@
 //! | `owner` | does other code reap it in place of us? |
 //! | `recent` | was it reaped before anybody asked for it? |
 //! | `pidfd` | has the kernel a descriptor for it? |
+//! | `pidfd_set` | which of many has exited? |
 //! | `thieves` | does other code take statuses? |
 //! | `starts` | may a zombie without a record be of a start that is under way? |
 //! | `limit` | how many may be alive? |
@@ -24,6 +25,11 @@ mod outcome;
 mod owner;
 #[cfg(unix)]
 pub(super) mod pidfd;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod pidfd_set;
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+#[path = "no_pidfd_set.rs"]
+mod pidfd_set;
 #[cfg(unix)]
 pub(super) mod recent;
 #[cfg(unix)]
@@ -45,5 +51,7 @@ pub(crate) use outcome::Outcome;
 pub(super) use outcome::returncode;
 #[cfg(unix)]
 pub use owner::ChildOwner;
+#[cfg(unix)]
+pub(super) use pidfd_set::PidfdSet;
 #[cfg(unix)]
 pub(crate) use record::Record;

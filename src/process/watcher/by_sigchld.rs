@@ -1,34 +1,21 @@
-//! The thread that SIGCHLD rings: `policy-sigchld`.
-//!
-//! A signal says that some child has changed, and several may be told as one. So the
-//! thread *looks* for an exited child without reaping it, which costs the same however
-//! many there are, and reaps it if it is one of its own. Only a zombie of somebody
-//! else, standing in front, makes it ask all of its own.
+//! Who is waited for by the thread that SIGCHLD rings, and what becomes of children that nobody
+//! waits for.
+
+mod sweep;
 
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use policy_core::sync::Mutex;
 use policy_core::{Error, local::fork_generation, signal::Hold};
 
 use super::sigchld;
-use super::strangers::{Adopted, Sightings};
-use crate::process::identity::{Record, recent};
-use crate::process::sys::{self, Take, Target};
-
-/// How often the thread looks by itself while it has children: a signal may be
-/// blocked in every thread, or its handler replaced.
-const WATCHDOG: Duration = Duration::from_millis(250);
-
-/// How many of those looks are cheap, before one that asks each child: a thief leaves
-/// no zombie to be seen.
-const CHEAP_LOOKS: u32 = 2;
-
-/// How long the thread stays when it has no children.
-const LINGER: Duration = Duration::from_millis(100);
+use super::strangers::Adopted;
+use crate::process::identity::{PidfdSet, Record, recent};
+use crate::process::sys;
 
 /// Returns with how many children their pidfds are given up: where watching needs none,
 /// half of the descriptors that there may be are for others. A status that somebody else
@@ -44,7 +31,11 @@ const ASK_AFTER: usize = 64;
 static ROSTER: Mutex<Roster> = Mutex::new(Roster::new());
 
 struct Roster {
-    children: Option<HashMap<u32, Arc<Record>>>,
+    children: Option<HashMap<u32, Attended>>,
+    /// Made for the first child with a pidfd, and kept a while longer than the last child.
+    pidfds: Option<Arc<PidfdSet>>,
+    /// How many children are not in there.
+    by_number: usize,
     /// Open watchers: the handler stays while there are any.
     watchers: usize,
     handler: Option<Hold>,
@@ -61,6 +52,13 @@ struct Roster {
     has_thread: bool,
     /// A forked copy of the process has not the thread.
     generation: u64,
+}
+
+/// A child that is reaped when it exits.
+struct Attended {
+    record: Arc<Record>,
+    /// It is found by its pidfd, and nobody need ask it.
+    is_in_set: bool,
 }
 
 /// What a watcher wants with children that nobody registered.
@@ -189,6 +187,8 @@ impl Roster {
     const fn new() -> Self {
         Self {
             children: None,
+            pidfds: None,
+            by_number: 0,
             watchers: 0,
             handler: None,
             fast: 0,
@@ -209,22 +209,50 @@ impl Roster {
     }
 
     fn insert(&mut self, record: &Arc<Record>) {
+        let is_in_set = self.add_to_set(record).is_ok();
+        self.by_number += usize::from(!is_in_set);
         let children = self.children.get_or_insert_default();
-        children.insert(record.pid(), record.clone());
-        if children.len() % ASK_AFTER == 0 {
+        let child = Attended { record: record.clone(), is_in_set };
+        // A former one with the number was reaped by others.
+        let former = children.insert(record.pid(), child);
+        let count = children.len();
+        self.by_number -= former.map_or(0, |former| usize::from(!former.is_in_set));
+        if count % ASK_AFTER == 0 {
             self.most_with_pidfd = many();
-            if children.len() >= self.most_with_pidfd {
-                children.values().for_each(|record| record.shed_pidfd());
+            if count >= self.most_with_pidfd {
+                self.shed(None);
             }
-        } else if children.len() > self.most_with_pidfd {
-            record.shed_pidfd();
+        } else if count > self.most_with_pidfd {
+            self.shed(Some(record.pid()));
+        }
+    }
+
+    fn add_to_set(&mut self, record: &Record) -> io::Result<()> {
+        let Some(pidfd) = record.pidfd() else { return Err(io::ErrorKind::Unsupported.into()) };
+        let pidfds = match &self.pidfds {
+            Some(pidfds) => pidfds,
+            None => self.pidfds.insert(Arc::new(PidfdSet::new()?)),
+        };
+        pidfds.add(pidfd, record.pid().into())
+    }
+
+    /// Gives the pidfds of one child up, or of all.
+    fn shed(&mut self, one: Option<u32>) {
+        let children = self.children.iter_mut().flatten();
+        for (_, child) in children.filter(|(pid, _)| one.is_none_or(|one| one == **pid)) {
+            child.record.shed_pidfd();
+            if child.is_in_set && child.record.pidfd().is_none() {
+                child.is_in_set = false;
+                self.by_number += 1;
+            }
         }
     }
 
     fn remove(&mut self, record: &Arc<Record>) {
         let Some(children) = &mut self.children else { return };
-        if children.get(&record.pid()).is_some_and(|known| Arc::ptr_eq(known, record)) {
-            children.remove(&record.pid());
+        if children.get(&record.pid()).is_some_and(|known| Arc::ptr_eq(&known.record, record)) {
+            let removed = children.remove(&record.pid());
+            self.by_number -= removed.map_or(0, |removed| usize::from(!removed.is_in_set));
         }
     }
 
@@ -268,14 +296,12 @@ impl Roster {
     }
 
     fn find(&self, pid: u32) -> Option<Arc<Record>> {
-        self.children.as_ref()?.get(&pid).cloned()
+        self.children.as_ref()?.get(&pid).map(|child| child.record.clone())
     }
 
-    fn is_needed(&self) -> bool {
-        self.fast > 0
-            || !self.subreapers.is_empty()
-            || !self.adopted.is_empty()
-            || self.children.as_ref().is_some_and(|children| !children.is_empty())
+    /// Returns true if somebody wants those reaped that nobody registered.
+    fn wants_strangers(&self) -> bool {
+        self.fast > 0 || !self.subreapers.is_empty() || !self.adopted.is_empty()
     }
 
     fn ensure_thread(&mut self) -> io::Result<()> {
@@ -283,152 +309,10 @@ impl Roster {
             let generation = self.generation;
             std::thread::Builder::new().name("policy-sigchld".into()).spawn(move || {
                 sigchld::take_only_this();
-                serve(generation);
+                sweep::serve(generation);
             })?;
             self.has_thread = true;
         }
         Ok(())
-    }
-}
-
-fn serve(generation: u64) {
-    let mut looks = 0;
-    let mut sightings = Sightings::default();
-    let mut idle_since: Option<Instant> = None;
-    loop {
-        let is_deaf = !sigchld::is_installed();
-        let limit = match idle_since {
-            Some(_) => LINGER,
-            None if is_deaf => deaf_pause(),
-            None => WATCHDOG,
-        };
-        let begun = Instant::now();
-        sigchld::wait_for_ring(i32::try_from(limit.as_millis()).unwrap_or(i32::MAX));
-        if begun.elapsed() >= limit {
-            looks += 1;
-            warn_if_replaced();
-        }
-        // Where SIGCHLD is ignored the kernel leaves no zombie to be seen either.
-        let ask_each = is_deaf || looks > CHEAP_LOOKS;
-        if ask_each {
-            looks = 0;
-        }
-        sweep(ask_each, &mut sightings);
-        let mut roster = ROSTER.lock();
-        if roster.generation != generation {
-            return;
-        }
-        if roster.adopted.forget_gone() {
-            count_strangers_reaped(&roster);
-            roster.release_handler();
-        }
-        if roster.is_needed() {
-            idle_since = None;
-            continue;
-        }
-        if idle_since.get_or_insert_with(Instant::now).elapsed() >= LINGER {
-            roster.has_thread = false;
-            return;
-        }
-    }
-}
-
-/// How long the thread waits where nothing rings: so long that asking all children takes
-/// a few hundredths of its time.
-fn deaf_pause() -> Duration {
-    let children = ROSTER.lock().children.as_ref().map_or(0, HashMap::len);
-    let pause =
-        Duration::from_micros(20).saturating_mul(u32::try_from(children).unwrap_or(u32::MAX));
-    pause.clamp(Duration::from_millis(10), WATCHDOG)
-}
-
-/// Reaps what has exited: first those that can be seen, then, if that may not be all,
-/// by asking each.
-fn sweep(mut ask_each: bool, sightings: &mut Sightings) {
-    loop {
-        let exit = match sys::exit_now(Target::Any, Take::Look) {
-            Ok(Some(exit)) => exit,
-            Ok(None) => break,
-            Err(_) => {
-                // No child at all: those that we have were stolen.
-                ask_each = true;
-                break;
-            }
-        };
-        let known = ROSTER.lock().find(exit.pid);
-        if let Some(record) = known {
-            if record.is_over() {
-                ROSTER.lock().remove(&record);
-            }
-            if record.outcome().is_some() {
-                continue;
-            }
-        } else if take_any(exit.pid, sightings) {
-            continue;
-        }
-        // It stays in front, whoever it belongs to.
-        ask_each = true;
-        reap_orphans(sightings);
-        break;
-    }
-    if ask_each {
-        let all: Vec<_> =
-            ROSTER.lock().children.iter().flat_map(HashMap::values).cloned().collect();
-        for record in all {
-            if record.is_over() {
-                ROSTER.lock().remove(&record);
-            }
-        }
-    }
-}
-
-/// Reaps a child, whoever started it, if some watcher wants that; and keeps its status
-/// if nobody has registered it. Returns false if it is left alone.
-fn take_any(pid: u32, sightings: &mut Sightings) -> bool {
-    // Locked all the while: who registers the child now finds it, or its status.
-    let roster = ROSTER.lock();
-    if roster.fast == 0 {
-        return false;
-    }
-    if let Some(record) = Record::named(pid) {
-        drop(roster);
-        // Another watcher's, which will be told in its own way.
-        return record.try_reap().is_some();
-    }
-    if roster.find(pid).is_some() || !sightings.is_strange(pid, Duration::ZERO) {
-        return false;
-    }
-    recent::reap(pid);
-    true
-}
-
-/// Reaps zombies that nobody has come for, wherever they stand.
-fn reap_orphans(sightings: &mut Sightings) {
-    {
-        let roster = ROSTER.lock();
-        if roster.subreapers.is_empty() && roster.adopted.is_empty() {
-            return;
-        }
-    }
-    for pid in sightings.search() {
-        let roster = ROSTER.lock();
-        let grace = roster.subreapers.iter().max().copied();
-        let Some(grace) = grace.or_else(|| roster.adopted.grace_of(pid)) else { continue };
-        if roster.find(pid).is_none() && sightings.is_strange(pid, grace) {
-            recent::reap(pid);
-        }
-    }
-}
-
-fn warn_if_replaced() {
-    static WARNED: AtomicBool = AtomicBool::new(false);
-    if ROSTER.lock().watchers > 0
-        && !sigchld::is_installed()
-        && !WARNED.swap(true, Ordering::Relaxed)
-    {
-        log::warn!(
-            "another handler of SIGCHLD took the place of ours; children are looked for every {} ms instead: let that handler call the one before, or use `PidfdChildWatcher`",
-            WATCHDOG.as_millis()
-        );
     }
 }

@@ -11,10 +11,12 @@ use crate::process::identity::Record;
 
 /// Waits for children by SIGCHLD, for any number of loops and threads.
 ///
-/// For systems without pidfds, and for more children than the available descriptors or threads. One
-/// thread (`policy-sigchld`) finds exited children and reaps its own; it leaves others alone.
-/// asyncio checks every child on every signal; this finds the exited one, so that N exits cost
-/// O(N), unless a zombie that other code left is first in the kernel's list.
+/// One thread (`policy-sigchld`) serves all children. asyncio asks every child on every signal;
+/// here the kernel lists those that have exited by their pidfds, in O(1) per exit. For children
+/// without one (other systems, and more of them than half of the descriptor limit) the thread
+/// looks for an exited child. The kernel goes through all children for that, up to 2 ms for
+/// 8,000, and the thread asks each of its own if a zombie that other code left is first in the
+/// kernel's list. Either way it reaps its own and leaves others alone.
 ///
 /// The first watcher installs a SIGCHLD handler, which also calls the previous one; closing or
 /// dropping the last restores that. If the signal is blocked or the handler was replaced, exits are

@@ -25,9 +25,10 @@ pub(in crate::process) fn is_installed() -> bool {
     is_first(SignalKind::child())
 }
 
-/// Waits on this thread until the handler has rung, or so long at most.
-pub(in crate::process) fn wait_for_ring(milliseconds: i32) {
-    BELL.wait(milliseconds);
+/// Waits on this thread until the handler has rung, or so long at most. Returns true if it
+/// has.
+pub(in crate::process) fn wait_for_ring(milliseconds: i32) -> bool {
+    BELL.wait(milliseconds)
 }
 
 /// Rings as the handler does.

@@ -1,24 +1,23 @@
-//! Many pidfds in an epoll instance of their own, which is one descriptor for the loop. The
-//! kernel lists those that are ready in the order in which they became so.
+//! Many pidfds in one descriptor, which a loop waits for.
 
 use std::collections::{HashMap, VecDeque};
+use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use policy_core::Interest;
-use rustix::event::Timespec;
-use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
 use super::Found;
 use crate::process::background;
 use crate::process::background::anchor::Anchor;
-use crate::process::identity::{Claim, Record};
+use crate::process::identity::{Claim, PidfdSet, Record};
 
 #[derive(Debug)]
-pub(super) struct ByEpoll {
+pub(super) struct ByPidfd {
     anchor: Anchor,
+    set: PidfdSet,
     /// With the descriptor, which stays open while it is in there.
     waiting: HashMap<u64, (Claim, Arc<OwnedFd>)>,
     last: u64,
@@ -28,18 +27,16 @@ pub(super) struct ByEpoll {
     held: Vec<u64>,
 }
 
-/// How many exits are asked for at once.
-const BATCH: usize = 64;
-
 /// How long a child is left alone that can't be reaped yet.
 const PAUSE: Duration = Duration::from_millis(20);
 
-impl ByEpoll {
-    /// Returns `None` if there are no descriptors left: there are other ways.
+impl ByPidfd {
+    /// Returns `None` where there are no pidfds, or no descriptors left: there are other ways.
     pub(super) fn new() -> Option<Self> {
-        let epoll = epoll::create(CreateFlags::CLOEXEC).ok()?;
+        let set = PidfdSet::new().ok()?;
         Some(Self {
-            anchor: Anchor::new(Arc::new(epoll)),
+            anchor: Anchor::new(set.fd().clone()),
+            set,
             waiting: HashMap::new(),
             last: 0,
             ready: VecDeque::new(),
@@ -51,9 +48,7 @@ impl ByEpoll {
     pub(super) fn push(&mut self, record: &Arc<Record>) -> bool {
         let Some(pidfd) = record.pidfd() else { return false };
         self.last += 1;
-        // Once: what is told is told.
-        let flags = EventFlags::IN | EventFlags::ONESHOT;
-        if epoll::add(self.anchor.fd(), &pidfd, EventData::new_u64(self.last), flags).is_err() {
+        if self.set.add(&pidfd, self.last).is_err() {
             return false;
         }
         self.waiting.insert(self.last, (Claim::new(record.clone()), pidfd));
@@ -77,22 +72,15 @@ impl ByEpoll {
                     continue;
                 };
                 // Others may have the descriptor for longer.
-                let _gone = epoll::delete(self.anchor.fd(), pidfd);
+                self.set.remove(pidfd);
                 self.waiting.remove(&number);
                 self.held = held;
                 return Poll::Ready(Ok((pid, outcome)));
             }
-            let ready = &mut self.ready;
-            let mut look = |epoll: BorrowedFd<'_>| {
-                let mut events: [Event; BATCH] =
-                    [Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; BATCH];
-                let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-                let count = epoll::wait(epoll, &mut events[..], Some(&now))?;
-                if count == 0 {
-                    return Err(std::io::ErrorKind::WouldBlock.into());
-                }
-                ready.extend(events.iter().take(count).map(|event| event.data.u64()));
-                Ok(count)
+            let (set, ready) = (&self.set, &mut self.ready);
+            let mut look = |_: BorrowedFd<'_>| match set.exited(ready)? {
+                0 => Err(io::ErrorKind::WouldBlock.into()),
+                count => Ok(count),
             };
             match self.anchor.poll_io(cx, Interest::Readable, &mut look) {
                 Poll::Ready(Ok(Ok(_))) => {}
