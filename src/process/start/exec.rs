@@ -1,6 +1,6 @@
 //! The program that a child becomes, and where it may be.
 
-use std::ffi::{CString, OsStr, c_char};
+use std::ffi::{CString, OsStr, OsString, c_char};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -18,10 +18,20 @@ pub(super) struct Exec {
     // The pointers are into the strings beside them, which never change: who changes a
     // recipe that is shared gets a copy of it.
     args: Vec<*const c_char>,
-    vars: Vec<*const c_char>,
+    vars: Vars,
     _own_name: CString,
     _recipe: Arc<Recipe>,
-    _vars: Vec<CString>,
+}
+
+/// The environment of a child.
+#[derive(Debug)]
+enum Vars {
+    /// This process's, as it is when the child executes its program: nothing is copied.
+    Own,
+    Changed {
+        vars: Vec<*const c_char>,
+        _strings: Vec<CString>,
+    },
 }
 
 // SAFETY: the pointers are into strings that this keeps and that nobody changes: as good in
@@ -36,43 +46,22 @@ impl Exec {
     pub(super) fn new(recipe: &Arc<Recipe>) -> io::Result<Self> {
         let own_name = string(recipe.arg0.as_deref().unwrap_or(&recipe.program))?;
         let args = pointers(std::iter::once(&own_name).chain(recipe.args()?));
-        let (mut vars, mut path) = (Vec::new(), None);
-        let mut refused = None;
-        recipe.vars.each(|key, value| {
-            let mut var = Vec::with_capacity(key.len() + value.len() + 2);
-            var.extend_from_slice(key.as_bytes());
-            var.push(b'=');
-            var.extend_from_slice(value.as_bytes());
-            if key == "PATH" {
-                path = Some(value.to_owned());
-            }
-            match CString::new(var) {
-                Ok(var) => vars.push(var),
-                Err(error) => refused = Some(error),
-            }
-        });
-        if let Some(error) = refused {
-            return Err(error.into());
-        }
+        let (vars, path) = Vars::of(recipe)?;
         let programs = candidates(&recipe.program, path.as_deref())?;
-        Ok(Self {
-            programs,
-            args,
-            vars: pointers(&vars),
-            _own_name: own_name,
-            _recipe: recipe.clone(),
-            _vars: vars,
-        })
+        Ok(Self { programs, args, vars, _own_name: own_name, _recipe: recipe.clone() })
     }
 
     /// Runs in the child, and returns if no candidate can be executed.
     #[allow(unsafe_code, reason = "strings by pointer")]
     pub(super) fn run(&self) -> Errno {
         let (mut last, mut is_refused) = (libc::ENOENT, false);
+        let vars = match &self.vars {
+            Vars::Own => calls::environment(),
+            Vars::Changed { vars, .. } => vars.as_ptr(),
+        };
         for program in &self.programs {
             // SAFETY: a `CString` ends in NUL, and both arrays in null.
-            last =
-                unsafe { calls::execute(program.as_ptr(), self.args.as_ptr(), self.vars.as_ptr()) };
+            last = unsafe { calls::execute(program.as_ptr(), self.args.as_ptr(), vars) };
             // As glibc's `execvpe`: these are about one folder of PATH. It passes over one that is
             // too long, too.
             match last {
@@ -87,6 +76,36 @@ impl Exec {
             }
         }
         if is_refused { libc::EACCES } else { last }
+    }
+}
+
+impl Vars {
+    /// Returns them, and the PATH among them if the program has to be looked for.
+    fn of(recipe: &Recipe) -> io::Result<(Self, Option<OsString>)> {
+        let is_looked_for = !recipe.program.as_bytes().contains(&b'/');
+        if recipe.vars.is_own() {
+            let path = if is_looked_for { std::env::var_os("PATH") } else { None };
+            return Ok((Self::Own, path));
+        }
+        let (mut strings, mut path) = (Vec::new(), None);
+        let mut refused = None;
+        recipe.vars.each(|key, value| {
+            let mut var = Vec::with_capacity(key.len() + value.len() + 2);
+            var.extend_from_slice(key.as_bytes());
+            var.push(b'=');
+            var.extend_from_slice(value.as_bytes());
+            if is_looked_for && key == "PATH" {
+                path = Some(value.to_owned());
+            }
+            match CString::new(var) {
+                Ok(var) => strings.push(var),
+                Err(error) => refused = Some(error),
+            }
+        });
+        match refused {
+            Some(error) => Err(error.into()),
+            None => Ok((Self::Changed { vars: pointers(&strings), _strings: strings }, path)),
+        }
     }
 }
 

@@ -88,6 +88,11 @@ impl Variables {
         }
     }
 
+    /// Returns true if the child's environment is this process's own, to the letter.
+    pub(super) fn is_own(&self) -> bool {
+        !self.is_cleared && self.changes.is_empty()
+    }
+
     /// Calls `give` for each variable that the child gets.
     pub(super) fn each(&self, mut give: impl FnMut(&OsStr, &OsStr)) {
         if !self.is_cleared {

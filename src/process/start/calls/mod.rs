@@ -30,5 +30,8 @@ mod raw;
 ))]
 pub(super) use raw::*;
 
+mod environment;
+pub(super) use environment::environment;
+
 /// The number of an error.
 pub(super) type Errno = i32;
