@@ -212,14 +212,9 @@ impl Part {
     /// the loop entered.
     #[cfg(any(target_os = "linux", windows))]
     fn perform(&self, submission: Submission) {
-        let Some(runtime) = &self.runtime else {
-            return submission.refuse(ErrorKind::LoopClosed);
-        };
-        if let Some(operation) = submission.begin(runtime, &self.alive) {
-            // Nobody waits for the task: a promise tells.
-            let spawned =
-                policy_core::context::with_running(|here| drop(here.spawn_local(operation)));
-            debug_assert!(spawned.is_some(), "a driven loop is entered");
+        match &self.runtime {
+            Some(runtime) => submission.begin(runtime, &self.alive),
+            None => submission.refuse(ErrorKind::LoopClosed),
         }
     }
 

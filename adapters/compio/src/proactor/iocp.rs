@@ -18,12 +18,12 @@ use compio_driver::{AsRawFd, OpCode};
 use compio_runtime::{Runtime, submit};
 use policy_core::os::OwnedIo;
 use policy_core::{
-    Address, Buffer, Error, ErrorKind, Interest, LoopState, Operation, Resource, peer,
+    Address, Buffer, Error, ErrorKind, Interest, LoopState, Operation, Promise, Resource, peer,
 };
 use socket2::{SockAddr, SockRef, Socket, Type};
 
 use super::buffer::Held;
-use super::operation::{Fd, drain, drain_all, fill, fill_all};
+use super::operation::{Ended, Fd, drain, drain_all, fill, fill_all, start};
 use crate::local::Number;
 
 /// What an operation needs to take place: the port that its socket belongs to.
@@ -86,7 +86,12 @@ fn has_bytes(buffer: &Buffer) -> bool {
     !buffer.as_slice().is_empty()
 }
 
-pub(super) async fn perform(fd: &Fd, operation: Operation) -> (io::Result<usize>, Operation) {
+pub(super) fn begin(fd: Fd, operation: Operation, promise: Promise) {
+    start(promise, move || perform(fd, operation));
+}
+
+async fn perform(fd: Fd, operation: Operation) -> Ended {
+    let fd = &fd;
     match operation {
         Operation::Read { buffer, at } => {
             let (result, buffer) = fill(fd, buffer, recv).await;

@@ -14,7 +14,6 @@ mod operation;
 #[cfg_attr(not(windows), path = "ring.rs")]
 mod system;
 
-use std::future::Future;
 use std::rc::Rc;
 use std::sync::OnceLock;
 
@@ -95,32 +94,23 @@ impl Submission {
         self.promise.complete(Err(why.into().into()), self.operation);
     }
 
-    /// Returns what performs it, on the thread of the ring.
+    /// Begins it, on the thread of the ring, with the loop entered.
     ///
     /// `alive`, of which every runtime has another, lives until the system has let go of
     /// the operation's memory, whatever becomes of the task.
-    pub(crate) fn begin(
-        self,
-        runtime: &Runtime,
-        alive: &Rc<Number>,
-    ) -> Option<impl Future<Output = ()> + use<>> {
+    pub(crate) fn begin(self, runtime: &Runtime, alive: &Rc<Number>) {
         if Driver::of(runtime.driver_type()) == Driver::Polling {
             // It was asked for before the first run, when nobody could know.
-            self.refuse(Error::new(
+            return self.refuse(Error::new(
                 ErrorKind::Unsupported,
                 "the system refused io_uring when the loop started, so nothing completes there; ask again, and it is tried and waited for",
             ));
-            return None;
         }
         let Self { resource, site, operation, promise } = self;
-        let fd = match site.take(&resource, &operation, runtime, alive) {
-            Ok(fd) => fd,
-            Err(refusal) => {
-                promise.complete(Err(refusal.into()), operation);
-                return None;
-            }
-        };
-        Some(operation::run(fd, operation, promise))
+        match site.take(&resource, &operation, runtime, alive) {
+            Ok(fd) => system::begin(fd, operation, promise),
+            Err(refusal) => promise.complete(Err(refusal.into()), operation),
+        }
     }
 }
 

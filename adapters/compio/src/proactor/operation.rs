@@ -16,7 +16,7 @@ use compio_driver::OpCode;
 #[cfg(unix)]
 use policy_core::ResourceKind;
 use policy_core::os::OwnedIo;
-use policy_core::{Buffer, Interest, Operation, Promise, Resource};
+use policy_core::{Buffer, Interest, Operation, Promise, Resource, context};
 
 use super::buffer::{Held, all_filled, filled};
 use super::system;
@@ -70,23 +70,38 @@ impl AsSocket for Fd {
     }
 }
 
-/// Performs an operation, unless nobody waits for it any more: then it is cancelled.
-pub(super) async fn run(fd: Fd, operation: Operation, promise: Promise) {
-    let ended = {
-        let mut performing = pin!(system::perform(&fd, operation));
-        poll_fn(|cx| {
-            if promise.poll_abandoned(cx).is_ready() {
-                // compio cancels what it has under way when it is dropped, and keeps
-                // the memory until the system says that it has ended.
-                return Poll::Ready(None);
-            }
-            performing.as_mut().poll(cx).map(Some)
-        })
-        .await
+/// What an operation ends with.
+pub(super) type Ended = (io::Result<usize>, Operation);
+
+/// Performs an operation in a task of its own, unless nobody waits for it any more: then it is
+/// cancelled. Called by the thread that drives, with the loop entered.
+///
+/// What performs it is made in the task: a future is moved about on its way there, and what it is
+/// made of is smaller.
+pub(super) fn start<F>(promise: Promise, perform: impl FnOnce() -> F + 'static)
+where
+    F: Future<Output = Ended> + 'static,
+{
+    let task = async move {
+        let ended = {
+            let mut performing = pin!(perform());
+            poll_fn(|cx| {
+                if promise.poll_abandoned(cx).is_ready() {
+                    // compio cancels what it has under way when it is dropped, and keeps
+                    // the memory until the system says that it has ended.
+                    return Poll::Ready(None);
+                }
+                performing.as_mut().poll(cx).map(Some)
+            })
+            .await
+        };
+        if let Some((result, operation)) = ended {
+            promise.complete(result, operation);
+        }
     };
-    if let Some((result, operation)) = ended {
-        promise.complete(result, operation);
-    }
+    // Nobody waits for the task: a promise tells.
+    let spawned = context::with_running(|here| drop(here.spawn_local(task)));
+    debug_assert!(spawned.is_some(), "a driven loop is entered");
 }
 
 /// Reads into a buffer by what `make` makes.

@@ -12,13 +12,14 @@ use compio_driver::op::{
 };
 use compio_runtime::{Runtime, submit};
 use policy_core::{
-    Address, Buffer, Error, ErrorKind, Interest, LoopState, Operation, Resource, ResourceKind, peer,
+    Address, Buffer, Error, ErrorKind, Interest, LoopState, Operation, Promise, Resource,
+    ResourceKind, peer,
 };
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 
 use super::buffer::{Held, filled, initialised};
-use super::operation::{Fd, drain, drain_all, fill, fill_all};
+use super::operation::{Ended, Fd, drain, drain_all, fill, fill_all, start};
 use crate::local::Number;
 
 /// What an operation needs to take place: of a ring nothing.
@@ -49,25 +50,51 @@ impl Site {
 /// Where the file stands, to io_uring; nothing, where it has no position.
 const CURRENT: u64 = u64::MAX;
 
-pub(super) async fn perform(fd: &Fd, operation: Operation) -> (io::Result<usize>, Operation) {
+/// Begins an operation. The usual ones each by a future of their own, since one for all is as
+/// large as the largest part of it.
+pub(super) fn begin(fd: Fd, operation: Operation, promise: Promise) {
     match operation {
-        Operation::Read { buffer, at } => {
-            if let Err(error) = check_position(fd, at) {
-                return (Err(error), Operation::Read { buffer, at });
-            }
-            let offset = at.unwrap_or(CURRENT);
-            let (result, buffer) = fill(fd, buffer, |fd, held| ReadAt::new(fd, offset, held)).await;
-            (result, Operation::Read { buffer, at })
-        }
-        Operation::Write { buffer, at } => {
-            if let Err(error) = check_position(fd, at) {
-                return (Err(error), Operation::Write { buffer, at });
-            }
-            let offset = at.unwrap_or(CURRENT);
-            let (result, buffer) =
-                drain(fd, buffer, |fd, held| WriteAt::new(fd, offset, held)).await;
-            (result, Operation::Write { buffer, at })
-        }
+        Operation::Read { buffer, at } => start(promise, move || read(fd, buffer, at)),
+        Operation::Write { buffer, at } => start(promise, move || write(fd, buffer, at)),
+        Operation::Recv { buffer } => start(promise, move || recv(fd, buffer)),
+        Operation::Send { buffer } => start(promise, move || send(fd, buffer)),
+        other => start(promise, move || perform(fd, other)),
+    }
+}
+
+async fn read(fd: Fd, buffer: Buffer, at: Option<u64>) -> Ended {
+    if let Err(error) = check_position(&fd, at) {
+        return (Err(error), Operation::Read { buffer, at });
+    }
+    let offset = at.unwrap_or(CURRENT);
+    let (result, buffer) = fill(&fd, buffer, |fd, held| ReadAt::new(fd, offset, held)).await;
+    (result, Operation::Read { buffer, at })
+}
+
+async fn write(fd: Fd, buffer: Buffer, at: Option<u64>) -> Ended {
+    if let Err(error) = check_position(&fd, at) {
+        return (Err(error), Operation::Write { buffer, at });
+    }
+    let offset = at.unwrap_or(CURRENT);
+    let (result, buffer) = drain(&fd, buffer, |fd, held| WriteAt::new(fd, offset, held)).await;
+    (result, Operation::Write { buffer, at })
+}
+
+async fn recv(fd: Fd, buffer: Buffer) -> Ended {
+    let (result, buffer) =
+        fill(&fd, buffer, |fd, held| Recv::new(fd, held, RecvFlags::empty())).await;
+    (result, Operation::Recv { buffer })
+}
+
+async fn send(fd: Fd, buffer: Buffer) -> Ended {
+    let (result, buffer) =
+        drain(&fd, buffer, |fd, held| Send::new(fd, held, SendFlags::NOSIGNAL)).await;
+    (result, Operation::Send { buffer })
+}
+
+async fn perform(fd: Fd, operation: Operation) -> Ended {
+    let fd = &fd;
+    match operation {
         Operation::ReadVectored { buffers, at } => {
             if let Err(error) = check_position(fd, at) {
                 return (Err(error), Operation::ReadVectored { buffers, at });
@@ -90,16 +117,6 @@ pub(super) async fn perform(fd: &Fd, operation: Operation) -> (io::Result<usize>
             let (result, buffers) =
                 drain_all(fd, buffers, |fd, held| WriteVectoredAt::new(fd, offset, held)).await;
             (result, Operation::WriteVectored { buffers, at })
-        }
-        Operation::Recv { buffer } => {
-            let (result, buffer) =
-                fill(fd, buffer, |fd, held| Recv::new(fd, held, RecvFlags::empty())).await;
-            (result, Operation::Recv { buffer })
-        }
-        Operation::Send { buffer } => {
-            let (result, buffer) =
-                drain(fd, buffer, |fd, held| Send::new(fd, held, SendFlags::NOSIGNAL)).await;
-            (result, Operation::Send { buffer })
         }
         Operation::RecvVectored { buffers } => {
             let (result, buffers) =
@@ -148,7 +165,7 @@ fn check_position(fd: &Fd, at: Option<u64>) -> io::Result<()> {
     Ok(())
 }
 
-async fn recv_from(fd: &Fd, buffer: Buffer) -> (io::Result<usize>, Operation) {
+async fn recv_from(fd: &Fd, buffer: Buffer) -> Ended {
     let start = (Held::new(buffer), None);
     let (result, (held, address)) = repeat(fd, Interest::Readable, start, |fd, (held, _)| {
         RecvFrom::new(fd, held, RecvFlags::empty())
@@ -165,7 +182,7 @@ async fn recv_from(fd: &Fd, buffer: Buffer) -> (io::Result<usize>, Operation) {
     (result, Operation::RecvFrom { buffer, from })
 }
 
-async fn accept(fd: &Fd) -> (io::Result<usize>, Operation) {
+async fn accept(fd: &Fd) -> Ended {
     loop {
         let BufResult(result, accept) = submit(Accept::new(fd.clone())).await;
         match result {
