@@ -25,7 +25,13 @@ thread_local! {
     /// The innermost entry, if it is a scope: what every spawn on the thread of a
     /// loop looks up. Apart from the stack, because a thread-local without a
     /// destructor is read by one instruction.
-    static TOP: Cell<Option<NonNull<Arc<dyn EventLoop>>>> = const { Cell::new(None) };
+    static TOP: Cell<Option<Top>> = const { Cell::new(None) };
+}
+
+#[derive(Clone, Copy)]
+struct Top {
+    lent: NonNull<Arc<dyn EventLoop>>,
+    role: Role,
 }
 
 struct Stack {
@@ -50,6 +56,10 @@ impl Entry {
         };
         std::ptr::addr_eq(of, Arc::as_ptr(event_loop))
     }
+}
+
+fn is_same(one: &Arc<dyn EventLoop>, other: &Arc<dyn EventLoop>) -> bool {
+    std::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other))
 }
 
 enum Lent {
@@ -123,6 +133,11 @@ pub fn visiting_scope<R>(event_loop: &Arc<dyn EventLoop>, f: impl FnOnce() -> R)
 /// # }
 /// ```
 pub fn is_polled_by(event_loop: &Arc<dyn EventLoop>) -> bool {
+    if let Some(top) = TOP.get() {
+        // SAFETY: as in `with`.
+        let lent = unsafe { top.lent.as_ref() };
+        return top.role == Role::Runs && is_same(lent, event_loop);
+    }
     let is_last = |entries: &[Entry]| {
         entries.last().is_some_and(|last| last.role == Role::Runs && last.is_of(event_loop))
     };
@@ -239,9 +254,9 @@ fn push(lent: Lent, role: Role) -> EnterGuard {
 /// Keeps [`TOP`] what the stack says.
 fn set_top(entries: &[Entry]) {
     TOP.set(match entries.last() {
-        Some(Entry { lent: Lent::Scoped(lent), role: Role::Runs | Role::Visits, .. }) => {
-            Some(*lent)
-        }
+        Some(Entry {
+            lent: Lent::Scoped(lent), role: role @ (Role::Runs | Role::Visits), ..
+        }) => Some(Top { lent: *lent, role: *role }),
         _ => None,
     });
 }
@@ -307,7 +322,7 @@ fn with<R>(
         // SAFETY: the call of `scope` that lends the loop is below us on this thread
         // and has not returned: its guard takes the entry off the stack, and off
         // `TOP`, before it does. It can't return before `f` does.
-        return Some(f(unsafe { top.as_ref() }));
+        return Some(f(unsafe { top.lent.as_ref() }));
     }
     // Outside the borrow of the stack: `f` may enter and leave loops.
     match find(counts, wanted)? {

@@ -35,10 +35,12 @@ impl Lane {
         Self { ready: ptr::from_ref(ready), queue: RefCell::default(), part: RefCell::new(None) }
     }
 
+    #[inline]
     pub(super) fn pop(&self) -> Option<Entry> {
         self.queue.borrow_mut().pop_front()
     }
 
+    #[inline]
     pub(super) fn len(&self) -> usize {
         self.queue.borrow().len()
     }
@@ -75,4 +77,17 @@ pub(super) fn with<R>(ready: &Ready, f: impl FnOnce(&Lane) -> R) -> Option<R> {
     // since the run pins it to its own stack.)
     let lane = unsafe { lane.as_ref() };
     ptr::eq(lane.ready, ready).then(|| f(lane))
+}
+
+/// Adds to the lane of `ready`, if this thread drives its loop; else gives the entry back.
+#[inline]
+pub(super) fn push(ready: &Ready, entry: Entry) -> Result<(), Entry> {
+    let Some(lane) = DRIVEN.get() else { return Err(entry) };
+    // SAFETY: as above.
+    let lane = unsafe { lane.as_ref() };
+    if !ptr::eq(lane.ready, ready) {
+        return Err(entry);
+    }
+    lane.queue.borrow_mut().push_back(entry);
+    Ok(())
 }

@@ -193,17 +193,15 @@ impl Ready {
     /// The entry, if the loop is closed.
     #[inline]
     pub(super) fn add(&self, entry: Entry) -> Result<(), Entry> {
-        let mut entry = Some(entry);
-        let added = lane::with(self, |lane| lane.queue.borrow_mut().extend(entry.take()));
-        match (added, entry) {
-            (None, Some(entry)) => self.post(entry),
-            _ => {
+        match lane::push(self, entry) {
+            Ok(()) => {
                 // On the thread that drives, but in what it calls to sleep.
                 if self.asleep.load(Relaxed) {
                     self.ring();
                 }
                 Ok(())
             }
+            Err(entry) => self.post(entry),
         }
     }
 

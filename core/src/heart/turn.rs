@@ -105,7 +105,9 @@ impl<'a, P: FnMut(&mut Context<'_>) -> Poll<()>> Turn<'a, P> {
 
     /// The reactor was looked at: takes in what came meanwhile, and what is due.
     fn look(&mut self) {
-        self.ready.collect(self.lane);
+        if self.ready.has_mail() {
+            self.ready.collect(self.lane);
+        }
         if self.ready.runs_tasks() && self.ready.schedule().is_used() {
             self.ready.fire();
         }
