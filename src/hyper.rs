@@ -29,11 +29,9 @@ mod serve;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use policy_core::EventLoop;
-use policy_core::sync::Mutex;
 
 use crate::time;
 
@@ -146,42 +144,19 @@ impl Timer {
 
 impl ::hyper::rt::Timer for Timer {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn ::hyper::rt::Sleep>> {
-        Box::pin(Sleep::new(time::sleep(duration)))
+        Box::pin(time::sleep(duration))
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn ::hyper::rt::Sleep>> {
-        Box::pin(Sleep::new(time::sleep_until(deadline)))
+        Box::pin(time::sleep_until(deadline))
     }
 
     fn reset(&self, sleep: &mut Pin<Box<dyn ::hyper::rt::Sleep>>, deadline: Instant) {
-        match sleep.as_mut().downcast_mut_pin::<Sleep>() {
-            Some(ours) => ours.get_mut().inner().reset(deadline),
+        match sleep.as_mut().downcast_mut_pin::<time::Sleep>() {
+            Some(ours) => ours.reset(deadline),
             None => *sleep = self.sleep_until(deadline),
         }
     }
 }
 
-/// A sleep that is `Sync`, which hyper demands and a loop's timer need not be.
-struct Sleep(Mutex<Pin<Box<time::Sleep>>>);
-
-impl Sleep {
-    fn new(sleep: time::Sleep) -> Self {
-        Self(Mutex::new(Box::pin(sleep)))
-    }
-
-    /// Never locks: who has `&mut` is alone.
-    fn inner(&mut self) -> Pin<&mut time::Sleep> {
-        self.0.get_mut().as_mut()
-    }
-}
-
-impl Future for Sleep {
-    type Output = ();
-
-    #[track_caller]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.inner().poll(cx)
-    }
-}
-
-impl ::hyper::rt::Sleep for Sleep {}
+impl ::hyper::rt::Sleep for time::Sleep {}

@@ -6,8 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::Sleep;
-use crate::time::{self, Instant};
+use crate::time::{self, Instant, Sleep};
 
 /// So many bytes have to come, or go, in the time that is given.
 const PIECE: usize = 1024;
@@ -60,7 +59,7 @@ impl Pace {
         let (for_piece, for_all) = (self.left, self.total);
         let (_, sleep) = self.wait.get_or_insert_with(|| {
             let sleep = time::sleep(for_piece.min(for_all));
-            (Instant::now(), Box::pin(Sleep::new(sleep)))
+            (Instant::now(), Box::pin(sleep))
         });
         let is_piece = for_piece <= for_all;
         sleep.as_mut().poll(cx).map(|()| if is_piece { TooSlow::Piece } else { TooSlow::Total })
