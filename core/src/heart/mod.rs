@@ -19,7 +19,7 @@
 //! | `pump` | the task that runs callbacks on a loop that drives itself |
 //! | `surroundings` | what tasks and callbacks keep of the place where they were made |
 //! | `threads` | a pool of threads, for jobs that block |
-//! | `keeper` | the task that fires the timers of such a loop |
+//! | `timekeeper` | the task that fires the timers of such a loop |
 //!
 //! What is ready is run by one *driver* at a time: the run, on the thread that drives
 //! the loop; or, while nobody drives a loop that drives itself, a pump, which runs
@@ -35,7 +35,6 @@ pub mod context;
 pub(crate) mod debug;
 pub(crate) mod exception;
 pub(crate) mod executors;
-mod keeper;
 mod lane;
 pub mod local;
 mod local_tasks;
@@ -50,6 +49,7 @@ mod state;
 pub mod surroundings;
 pub mod task;
 pub mod threads;
+mod timekeeper;
 mod timers;
 pub mod tracker;
 mod turn;

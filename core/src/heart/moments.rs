@@ -1,4 +1,4 @@
-//! What a run and a keeper ask of a loop's timers and its clock.
+//! What a run and a timekeeper ask of a loop's timers and its clock.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -9,7 +9,7 @@ use super::clock::{Clock, Step};
 use super::mail::Entry;
 use super::ready::Ready;
 use super::schedule::{Due, Key, Schedule};
-use super::{callback, keeper, lane};
+use super::{callback, lane, timekeeper};
 use crate::Error;
 use crate::sync::wake;
 
@@ -61,8 +61,8 @@ impl Ready {
                 self.nudge_for(deadline);
             }
         } else {
-            keeper::start(self);
-            self.schedule.wake_keeper_for(deadline);
+            timekeeper::start(self);
+            self.schedule.wake_timekeeper_for(deadline);
         }
     }
 
@@ -112,9 +112,9 @@ impl Ready {
         self.clock.real(self.schedule.next()?)
     }
 
-    /// The same for the keeper, which sleeps from now on.
-    pub(super) fn keeper_sleeps(&self, waker: &Waker) -> Option<Instant> {
-        let next = self.schedule.keeper_sleeps(self.schedule.next(), waker)?;
+    /// The same for the timekeeper, which sleeps from now on.
+    pub(super) fn timekeeper_sleeps(&self, waker: &Waker) -> Option<Instant> {
+        let next = self.schedule.timekeeper_sleeps(self.schedule.next(), waker)?;
         self.clock.real(next)
     }
 
@@ -139,7 +139,7 @@ impl Ready {
         self.has_mail.store(true, SeqCst);
         self.ring();
         if !self.runs_tasks() {
-            self.schedule.wake_keeper();
+            self.schedule.wake_timekeeper();
         }
     }
 }

@@ -398,9 +398,9 @@ impl Ready {
             let entries = mem::take(&mut mail.entries);
             (entries, mem::take(&mut mail.living), mail.waker.take())
         };
-        // A pump that is left ends, and so does the keeper.
+        // A pump that is left ends, and so does the timekeeper.
         wake_shared(waker);
-        self.schedule.wake_keeper();
+        self.schedule.wake_timekeeper();
         discard(entries, living);
         for due in self.schedule.drain() {
             match due {

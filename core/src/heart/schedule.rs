@@ -3,7 +3,7 @@
 //!
 //! A loop whose tasks run on the thread that drives it has one queue, and the run fires
 //! what is due. On a loop with threads one lock would be in everybody's way: there each
-//! thread has one of several queues, and a task of the loop's, the *keeper*, fires what is
+//! thread has one of several queues, and a task of the loop's, the *timekeeper*, fires what is
 //! due in all of them.
 
 use std::cell::Cell;
@@ -39,11 +39,11 @@ pub(super) struct Schedule {
     has_threads: bool,
     /// Made with the first timer: many loops never have one, and a wheel has many slots.
     shards: OnceLock<Box<[Shard]>>,
-    /// Until when the keeper sleeps, in nanoseconds since the origin. Whoever adds an
+    /// Until when the timekeeper sleeps, in nanoseconds since the origin. Whoever adds an
     /// earlier timer wakes it.
     armed: AtomicU64,
-    keeper: Mutex<Option<Waker>>,
-    has_keeper: AtomicBool,
+    timekeeper: Mutex<Option<Waker>>,
+    has_timekeeper: AtomicBool,
 }
 
 // A line of its own for each: a lock that is taken shall not slow its neighbour.
@@ -57,8 +57,8 @@ impl Schedule {
             has_threads,
             shards: OnceLock::new(),
             armed: AtomicU64::new(u64::MAX),
-            keeper: Mutex::new(None),
-            has_keeper: AtomicBool::new(false),
+            timekeeper: Mutex::new(None),
+            has_timekeeper: AtomicBool::new(false),
         }
     }
 
@@ -155,24 +155,28 @@ impl Schedule {
         }
     }
 
-    /// Returns true if a keeper has to be started: there is none.
-    pub(super) fn needs_keeper(&self) -> bool {
-        !self.has_keeper.load(Acquire) && !self.has_keeper.swap(true, AcqRel)
+    /// Returns true if a timekeeper has to be started: there is none.
+    pub(super) fn needs_timekeeper(&self) -> bool {
+        !self.has_timekeeper.load(Acquire) && !self.has_timekeeper.swap(true, AcqRel)
     }
 
-    pub(super) fn keeper_ended(&self) {
-        self.has_keeper.store(false, Release);
-        let waker = self.keeper.lock().take();
+    pub(super) fn timekeeper_ended(&self) {
+        self.has_timekeeper.store(false, Release);
+        let waker = self.timekeeper.lock().take();
         quietly(|| drop(waker));
     }
 
-    /// Says until when the keeper sleeps. Returns what is to be slept for: something
+    /// Says until when the timekeeper sleeps. Returns what is to be slept for: something
     /// earlier may have come meanwhile.
-    pub(super) fn keeper_sleeps(&self, next: Option<Instant>, waker: &Waker) -> Option<Instant> {
+    pub(super) fn timekeeper_sleeps(
+        &self,
+        next: Option<Instant>,
+        waker: &Waker,
+    ) -> Option<Instant> {
         let mut clone = None;
-        while !wakers::leave(self.keeper.lock(), |keeper| keeper, &mut clone, waker) {}
+        while !wakers::leave(self.timekeeper.lock(), |timekeeper| timekeeper, &mut clone, waker) {}
         self.armed.store(next.map_or(u64::MAX, |next| self.nanos(next)), SeqCst);
-        // After that, whoever adds an earlier one wakes the keeper; what was added before
+        // After that, whoever adds an earlier one wakes the timekeeper; what was added before
         // is found now.
         let again = self.next();
         if again < next || next.is_none() {
@@ -181,19 +185,19 @@ impl Schedule {
         again
     }
 
-    /// Wakes the keeper, if it would sleep beyond `deadline`.
+    /// Wakes the timekeeper, if it would sleep beyond `deadline`.
     #[inline]
-    pub(super) fn wake_keeper_for(&self, deadline: Instant) {
+    pub(super) fn wake_timekeeper_for(&self, deadline: Instant) {
         if self.nanos(deadline) < self.armed.load(SeqCst) {
-            self.wake_keeper();
+            self.wake_timekeeper();
         }
     }
 
     #[cold]
-    pub(super) fn wake_keeper(&self) {
-        // Taken: to clone it may run code that comes here. The keeper leaves it again
+    pub(super) fn wake_timekeeper(&self) {
+        // Taken: to clone it may run code that comes here. The timekeeper leaves it again
         // before it sleeps.
-        let waker = self.keeper.lock().take();
+        let waker = self.timekeeper.lock().take();
         wake(waker);
     }
 
