@@ -75,9 +75,9 @@ thread_local! {
 /// ```
 #[inline]
 pub fn has_remaining() -> bool {
-    // loom repeats a run, and must find each as it was: there, budgets have no end.
+    // loom and shuttle repeat a run, and must find each as it was: there, budgets have no end.
     // A thread that is about to end has nobody to be fair to.
-    cfg!(loom) || BUDGET.try_with(|budget| budget.get().left > 0).unwrap_or(true)
+    cfg!(any(loom, shuttle)) || BUDGET.try_with(|budget| budget.get().left > 0).unwrap_or(true)
 }
 
 /// Calls `poll`, and spends a unit if it returns `Ready`. If no unit is left, wakes the task and

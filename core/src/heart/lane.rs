@@ -14,6 +14,7 @@ use std::rc::Rc;
 use super::Ready;
 use super::local_tasks::Part;
 use super::mail::Entry;
+use super::sync::thread_local;
 
 thread_local! {
     /// The lane of the run on this thread. Without a destructor, so that it can be asked
@@ -48,7 +49,8 @@ impl Lane {
 
 /// Makes `lane` this thread's, until the guard is dropped.
 pub(super) fn enter(lane: &Lane) -> Driving<'_> {
-    Driving { before: DRIVEN.replace(Some(NonNull::from(lane))), _lane: PhantomData }
+    let before = DRIVEN.with(|driven| driven.replace(Some(NonNull::from(lane))));
+    Driving { before, _lane: PhantomData }
 }
 
 pub(super) struct Driving<'a> {
@@ -58,19 +60,19 @@ pub(super) struct Driving<'a> {
 
 impl Drop for Driving<'_> {
     fn drop(&mut self) {
-        DRIVEN.set(self.before);
+        DRIVEN.with(|driven| driven.set(self.before));
     }
 }
 
 /// Returns true if this thread drives a loop.
 pub(crate) fn is_here() -> bool {
-    DRIVEN.get().is_some()
+    DRIVEN.with(Cell::get).is_some()
 }
 
 /// Calls `f` with the lane of `ready`, if this thread drives its loop.
 #[inline]
 pub(super) fn with<R>(ready: &Ready, f: impl FnOnce(&Lane) -> R) -> Option<R> {
-    let lane = DRIVEN.get()?;
+    let lane = DRIVEN.with(Cell::get)?;
     // SAFETY: `enter` borrows the lane for as long as its guard lives, which takes it out
     // of here again; the guard stays on this thread, below this call. (One that is
     // forgotten keeps a lane here that has gone: `Turn` owns it, and is never forgotten,
@@ -82,7 +84,7 @@ pub(super) fn with<R>(ready: &Ready, f: impl FnOnce(&Lane) -> R) -> Option<R> {
 /// Adds to the lane of `ready`, if this thread drives its loop; else gives the entry back.
 #[inline]
 pub(super) fn push(ready: &Ready, entry: Entry) -> Result<(), Entry> {
-    let Some(lane) = DRIVEN.get() else { return Err(entry) };
+    let Some(lane) = DRIVEN.with(Cell::get) else { return Err(entry) };
     // SAFETY: as above.
     let lane = unsafe { lane.as_ref() };
     if !ptr::eq(lane.ready, ready) {

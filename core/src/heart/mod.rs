@@ -20,6 +20,7 @@
 //! | `surroundings` | what tasks and callbacks keep of the place where they were made |
 //! | `threads` | a pool of threads, for jobs that block |
 //! | `timekeeper` | the task that fires the timers of such a loop |
+//! | `sync` | the locks and atomics of the queue, or those of a scheduler that tests it |
 //!
 //! What is ready is run by one *driver* at a time: the run, on the thread that drives
 //! the loop; or, while nobody drives a loop that drives itself, a pump, which runs
@@ -47,6 +48,7 @@ mod ready;
 mod schedule;
 mod state;
 pub mod surroundings;
+mod sync;
 pub mod task;
 pub mod threads;
 mod timekeeper;

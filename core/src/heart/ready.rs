@@ -8,7 +8,6 @@
 
 use std::mem;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicU8};
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Wake, Waker};
 use std::thread::{self, ThreadId};
@@ -20,10 +19,11 @@ use super::clock::Clock;
 use super::lane::{self, Lane};
 use super::mail::{Driver, Entry, Mail, discard};
 use super::schedule::{Due, Schedule};
+use super::sync::{AtomicBool, AtomicU8, Mutex};
 use crate::EventLoop;
 use crate::heart::debug::Slow;
 use crate::local::Generation;
-use crate::sync::{Mutex, quietly, wake};
+use crate::sync::{quietly, wake};
 use crate::task::{Home, Homed, JoinHandle, Scheduled};
 
 /// The run should end.

@@ -63,7 +63,7 @@ pub(super) struct Header {
 }
 
 // A task's size is its speed: with 10,000 of them every line of the cache counts.
-#[cfg(all(not(loom), target_pointer_width = "64"))]
+#[cfg(all(not(any(loom, shuttle)), target_pointer_width = "64"))]
 const _: () = assert!(size_of::<Header>() <= 72);
 
 /// What a cell needs for the way in which it is run: `HOMED` tells which.

@@ -1,8 +1,12 @@
-//! The primitives of the cell: std's, or loom's under its model checker.
+//! The primitives of the cell: std's, or loom's under its model checker, or shuttle's.
 
 #[cfg(not(loom))]
 mod real {
-    use std::sync::atomic::{self, Ordering};
+    #[cfg(shuttle)]
+    use shuttle::sync::atomic;
+    #[cfg(not(shuttle))]
+    use std::sync::atomic;
+    use std::sync::atomic::Ordering;
 
     /// std's, with a name for loads whose answer is checked by the next step.
     pub(crate) struct AtomicUsize(atomic::AtomicUsize);
