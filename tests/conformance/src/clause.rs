@@ -1,13 +1,15 @@
 //! One clause, and how it is run.
 
 use std::fmt;
-use std::panic::resume_unwind;
+use std::panic::{catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
 use policy::{DefaultEventLoopPolicy, EventLoopPolicy, IntoPolicy};
+
+use crate::report;
 
 /// Makes the policy that is tested, each time anew.
 pub type Make<'a> = &'a (dyn Fn() -> Arc<dyn EventLoopPolicy> + Send + Sync);
@@ -139,14 +141,18 @@ impl fmt::Debug for Clause {
     }
 }
 
-/// Runs one `#[test]` of `suite!`.
-pub fn run_test(room: &str, name: &str, make: fn() -> Arc<dyn EventLoopPolicy>) {
+/// Runs one `#[test]` of `suite!`, in a module of the caller's.
+pub fn run_test(module: &str, room: &str, name: &str, make: fn() -> Arc<dyn EventLoopPolicy>) {
     let clause = clauses()
         .into_iter()
         .find(|clause| clause.room == room && clause.name == name)
         .expect("the table that made the test lists the clause");
-    if let Outcome::Skipped(reason) = clause.check(LIMIT, make) {
-        println!("skipped: {reason}");
+    let checked = catch_unwind(|| clause.check(LIMIT, make));
+    report::add(module, clause, &checked);
+    match checked {
+        Ok(Outcome::Kept) => {}
+        Ok(Outcome::Skipped(reason)) => println!("skipped: {reason}"),
+        Err(payload) => resume_unwind(payload),
     }
 }
 

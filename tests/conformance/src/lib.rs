@@ -25,6 +25,10 @@
 //! [`ErrorKind::Unsupported`](::policy::ErrorKind::Unsupported)), the clause does not fail: it
 //! prints `skipped:` and the loop's own reason. A clause that hangs is ended after a minute, and
 //! named.
+//!
+//! If the variable `CONFORMANCE_REPORT` names a folder, the tests of each suite write there what
+//! they have found: a table of all clauses that were run, with the capability that the loop has not
+//! (`.txt`), the same as JSON (`.json`), and a badge (`.svg`). [`Report`] does it without tests.
 
 #![allow(
     clippy::unwrap_used,
@@ -38,6 +42,7 @@
 #[macro_use]
 mod table;
 mod clause;
+mod report;
 mod support;
 
 pub mod aborts;
@@ -82,6 +87,7 @@ pub mod turns;
 pub mod unix_sockets;
 
 pub use clause::{Clause, LIMIT, Make, Outcome, Skipped, Verdict, clauses};
+pub use report::{Finding, Report};
 
 #[doc(hidden)]
 pub mod private {
@@ -116,6 +122,7 @@ macro_rules! __tests {
                 $(#[test]
                 fn $clause() {
                     $crate::private::run_test(
+                        module_path!(),
                         stringify!($room),
                         stringify!($clause),
                         super::super::__policy_under_test,

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails panics")]
 
 mod broken_loop;
+#[cfg(unix)]
+mod broken_reactor;
 #[allow(unreachable_pub, reason = "it is a crate of its own: docs/writing-an-adapter.md")]
 #[path = "../../../examples/template-adapter/src/lib.rs"]
 mod minimal_loop;
@@ -28,6 +30,13 @@ trait Sabotage: Copy + Debug + Send + Sync + 'static {
 impl Sabotage for broken_loop::Sabotage {
     fn policy(self) -> Arc<dyn EventLoopPolicy> {
         broken_loop::policy(self)
+    }
+}
+
+#[cfg(unix)]
+impl Sabotage for broken_reactor::Sabotage {
+    fn policy(self) -> Arc<dyn EventLoopPolicy> {
+        broken_reactor::policy(self)
     }
 }
 
@@ -84,6 +93,22 @@ mod what_an_executor_can_break {
         a_loop_that_starves_tasks_is_found_out: StarvesTasks, "turns";
         a_loop_that_keeps_tasks_is_found_out: KeepsTasks, "shutdown";
         a_loop_that_never_runs_tasks_is_found_out: NeverRunsTasks, "tasks";
+    }
+}
+
+#[cfg(unix)]
+mod what_a_reactor_can_break {
+    use super::broken_reactor::Sabotage::*;
+    use super::is_found_out;
+
+    found_out! {
+        a_selector_that_forgets_readers_is_found_out: ForgetsReaders, "selector";
+        a_selector_that_forgets_writers_is_found_out: ForgetsWriters, "selector";
+        a_selector_that_claims_what_it_never_tried_is_found_out: ClaimsWhatItNeverTried, "net";
+        a_selector_that_tells_late_is_found_out_by_the_clock: TellsLate, "clock";
+        a_proactor_that_forgets_operations_is_found_out: ForgetsOperations, "proactor";
+        a_proactor_that_loses_buffers_is_found_out: LosesBuffers, "proactor";
+        a_proactor_that_miscounts_bytes_is_found_out: MiscountsBytes, "proactor";
     }
 }
 
