@@ -193,6 +193,11 @@ impl Ready {
     /// The entry, if the loop is closed.
     #[inline]
     pub(super) fn add(&self, entry: Entry) -> Result<(), Entry> {
+        // A task that moves between threads, such as the timekeeper, may be on the driver's now,
+        // and have called from another before: its callbacks keep their order in the mail.
+        if matches!(entry, Entry::Call(_)) && !self.runs_tasks() {
+            return self.post(entry);
+        }
         match lane::push(self, entry) {
             Ok(()) => {
                 // On the thread that drives, but in what it calls to sleep.
