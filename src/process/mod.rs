@@ -69,8 +69,6 @@ mod talk;
 mod tree;
 mod usage;
 #[cfg(unix)]
-mod wakers;
-#[cfg(unix)]
 pub mod watcher;
 #[cfg(windows)]
 mod windows;

@@ -8,18 +8,17 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use policy_core::local::fork_generation;
+use policy_core::sync::Mutex;
 use rustix::fs::{Mode, OFlags};
 
 use super::WayIn;
 use crate::process::background;
 use crate::process::background::delay::Delay;
 use crate::process::sys;
-use crate::process::wakers::lock;
 
 /// A group that was made for one child. Removed when it is dropped, or as soon as it is empty.
 #[derive(Debug)]
@@ -118,10 +117,10 @@ impl Drop for OwnCgroup {
                     return;
                 }
             }
-            lock(&LEFT).push(folder);
+            LEFT.lock().push(folder);
         });
         if begun.is_err() {
-            lock(&LEFT).push(self.folder.clone());
+            LEFT.lock().push(self.folder.clone());
         }
     }
 }
@@ -130,7 +129,7 @@ impl Drop for OwnCgroup {
 static LEFT: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 fn remove_left() {
-    lock(&LEFT).retain(|folder| !remove(folder));
+    LEFT.lock().retain(|folder| !remove(folder));
 }
 
 const PREFIX: &str = "policy-tree-";
@@ -142,7 +141,7 @@ fn remove_stale(parent: &Path) {
     static LOOKED: Mutex<VecDeque<PathBuf>> = Mutex::new(VecDeque::new());
 
     {
-        let mut looked = lock(&LOOKED);
+        let mut looked = LOOKED.lock();
         if looked.iter().any(|known| known == parent) {
             return;
         }

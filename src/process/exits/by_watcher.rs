@@ -6,14 +6,13 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::process::ExitStatus;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-use policy_core::sync::wakers;
+use policy_core::sync::{Mutex, wakers};
 use policy_core::{Error, ExitFuture};
 
 use crate::process::identity::{Claim, Outcome, Record};
-use crate::process::wakers::lock;
 
 #[derive(Default)]
 pub(super) struct ByWatcher {
@@ -34,7 +33,7 @@ struct Caller {
 impl Wake for Caller {
     fn wake(self: Arc<Self>) {
         let waker = {
-            let mut line = lock(&self.line.0);
+            let mut line = self.line.0.lock();
             line.0.push_back(self.number);
             line.1.take()
         };
@@ -49,7 +48,7 @@ impl ByWatcher {
         self.last += 1;
         let caller = Arc::new(Caller { number: self.last, line: self.line.clone() });
         // To be polled for the first time.
-        lock(&self.line.0).0.push_back(self.last);
+        self.line.0.lock().0.push_back(self.last);
         self.waiting.insert(self.last, (Claim::new(record.clone()), exit, caller.into()));
     }
 
@@ -89,7 +88,7 @@ impl Line {
     fn next_or_wait(&self, cx: &Context<'_>) -> Option<u64> {
         let mut clone = None;
         loop {
-            let mut line = lock(&self.0);
+            let mut line = self.0.lock();
             let next = line.0.pop_front();
             if next.is_some() || wakers::leave(line, |line| &mut line.1, &mut clone, cx.waker()) {
                 return next;
@@ -139,14 +138,14 @@ mod tests {
             exits.push(
                 &record,
                 ExitFuture::new(poll_fn(move |cx| {
-                    *lock(&kept) = Some(cx.waker().clone());
+                    *kept.lock() = Some(cx.waker().clone());
                     Poll::Pending
                 })),
             );
             for _ in 0..2 {
                 let own = own.clone();
                 let call = move || {
-                    if let Some(waker) = &*lock(&own) {
+                    if let Some(waker) = &*own.lock() {
                         waker.wake_by_ref();
                     }
                 };

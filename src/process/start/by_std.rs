@@ -11,7 +11,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Child, Command as StdCommand, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+
+use policy_core::sync::Mutex;
 
 use super::Defaults;
 use super::calls;
@@ -24,7 +26,6 @@ use crate::process::identity::thieves;
 use crate::process::sys;
 use crate::process::talk::stdio::Stream;
 use crate::process::tree::Mark;
-use crate::process::wakers::lock;
 
 /// A process that is its program by now.
 #[derive(Debug)]
@@ -120,13 +121,13 @@ impl Taken {
         &self,
         change: impl FnOnce(&mut StdCommand) -> &mut StdCommand,
     ) {
-        let _same = change(&mut lock(&self.command).command);
+        let _same = change(&mut self.command.lock().command);
     }
 
     pub(in crate::process) fn describe(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.command.try_lock() {
-            Ok(hooked) => std::fmt::Debug::fmt(&hooked.command, f),
-            Err(_) => f.write_str("Command { … }"),
+            Some(hooked) => std::fmt::Debug::fmt(&hooked.command, f),
+            None => f.write_str("Command { … }"),
         }
     }
 
@@ -140,7 +141,7 @@ impl Taken {
         mark: Option<&Mark>,
         plan: Arc<Plan>,
     ) -> Result<Begun, Unbegun> {
-        let mut hooked = lock(&self.command);
+        let mut hooked = self.command.lock();
         if let Some(terminal) = terminal {
             let command = &mut hooked.command;
             command.stdin(terminal.try_clone()?);
@@ -184,18 +185,18 @@ impl Hooked {
             return Ok(Begun { child: spawn(&mut self.command)?, pidfd: None });
         }
         let (ours, theirs) = pass_fd::pair()?;
-        *lock(&self.next) = Some(Next { plan, theirs });
+        *self.next.lock() = Some(Next { plan, theirs });
         if !std::mem::replace(&mut self.is_hooked, true) {
             let next = self.next.clone();
             hook(&mut self.command, move || match next.try_lock() {
-                Ok(next) => {
+                Some(next) => {
                     next.as_ref().map_or(Ok(()), |next| carry_out(&next.plan, &next.theirs))
                 }
-                Err(_) => Err(io::Error::from_raw_os_error(libc::EAGAIN)),
+                None => Err(io::Error::from_raw_os_error(libc::EAGAIN)),
             });
         }
         let begun = spawn(&mut self.command);
-        drop(lock(&self.next).take());
+        drop(self.next.lock().take());
         finish(begun?, &ours)
     }
 }
