@@ -154,23 +154,47 @@ fn in_time(limit: Duration, kind: &str, what: &str, mut measure: impl FnMut() ->
     assert!(best.is_some(), "beside {kind} {what} takes more than {limit:?}");
 }
 
+/// The same, in a task.
+async fn in_time_here(
+    limit: Duration,
+    kind: &str,
+    what: &str,
+    mut measure: impl AsyncFnMut() -> Duration,
+) {
+    for _ in 0..5 {
+        if measure().await <= limit {
+            return;
+        }
+    }
+    panic!("beside {kind} {what} takes more than {limit:?}");
+}
+
 /// A timeout, a ticker and an abort beside what is always ready.
 async fn beside(kind: &str, busy: Busy, limits: &Limits) {
-    let begun = Instant::now();
-    assert!(timeout(millis(10), busy()).await.is_err());
-    let fired = begun.elapsed();
-    let task = policy::spawn(busy());
-    let begun = Instant::now();
-    for _ in 0..TICKS {
+    in_time_here(limits.ticks, kind, "20 ticks of 1 ms", async || {
+        let task = policy::spawn(busy());
+        let begun = Instant::now();
+        for _ in 0..TICKS {
+            sleep(millis(1)).await;
+        }
+        let ticked = begun.elapsed();
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+        ticked
+    })
+    .await;
+    in_time_here(limits.rest, kind, "a timeout or an abort", async || {
+        let begun = Instant::now();
+        assert!(timeout(millis(10), busy()).await.is_err());
+        let fired = begun.elapsed();
+        let task = policy::spawn(busy());
         sleep(millis(1)).await;
-    }
-    let ticked = begun.elapsed();
-    assert!(ticked <= limits.ticks, "beside {kind} {TICKS} ticks of 1 ms took {ticked:?}");
-    let begun = Instant::now();
-    task.abort();
-    assert!(task.await.unwrap_err().is_cancelled());
-    let late = fired.max(begun.elapsed());
-    assert!(late <= limits.rest, "beside {kind} a timeout or an abort took {late:?}");
+        let begun = Instant::now();
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+        fired.max(begun.elapsed())
+    })
+    .await;
 }
 
 fn f1(place: &Place) -> Outcome {
@@ -224,15 +248,18 @@ fn f1_adopted(_: &Place) -> Outcome {
         runtime.block_on(async {
             // Of `block_on`, no poll of ours; and of a task of tokio's.
             beside(kind, busy, &limits).await;
-            let task = tokio::spawn(busy());
-            let begun = Instant::now();
-            for _ in 0..TICKS {
-                tokio::time::sleep(millis(1)).await;
-            }
-            let ticked = begun.elapsed();
-            assert!(ticked <= limits.ticks, "beside {kind} tokio's own ticks took {ticked:?}");
-            task.abort();
-            assert!(task.await.unwrap_err().is_cancelled());
+            in_time_here(limits.ticks, kind, "20 of tokio's own ticks", async || {
+                let task = tokio::spawn(busy());
+                let begun = Instant::now();
+                for _ in 0..TICKS {
+                    tokio::time::sleep(millis(1)).await;
+                }
+                let ticked = begun.elapsed();
+                task.abort();
+                assert!(task.await.unwrap_err().is_cancelled());
+                ticked
+            })
+            .await;
         });
     }
     Ok(())
