@@ -72,24 +72,22 @@ pub(crate) fn is_here() -> bool {
 /// Calls `f` with the lane of `ready`, if this thread drives its loop.
 #[inline]
 pub(super) fn with<R>(ready: &Ready, f: impl FnOnce(&Lane) -> R) -> Option<R> {
-    let lane = DRIVEN.with(Cell::get)?;
-    // SAFETY: `enter` borrows the lane for as long as its guard lives, which takes it out
-    // of here again; the guard stays on this thread, below this call. (One that is
-    // forgotten keeps a lane here that has gone: `Turn` owns it, and is never forgotten,
-    // since the run pins it to its own stack.)
-    let lane = unsafe { lane.as_ref() };
-    ptr::eq(lane.ready, ready).then(|| f(lane))
+    give(ready, (), |lane, ()| f(lane)).ok()
 }
 
 /// Adds to the lane of `ready`, if this thread drives its loop; else gives the entry back.
 #[inline]
 pub(super) fn push(ready: &Ready, entry: Entry) -> Result<(), Entry> {
-    let Some(lane) = DRIVEN.with(Cell::get) else { return Err(entry) };
-    // SAFETY: as above.
+    give(ready, entry, |lane, entry| lane.queue.borrow_mut().push_back(entry))
+}
+
+#[inline]
+fn give<T, R>(ready: &Ready, given: T, f: impl FnOnce(&Lane, T) -> R) -> Result<R, T> {
+    let Some(lane) = DRIVEN.with(Cell::get) else { return Err(given) };
+    // SAFETY: `enter` borrows the lane for as long as its guard lives, which takes it out
+    // of here again; the guard stays on this thread, below this call. (One that is
+    // forgotten keeps a lane here that has gone: `Turn` owns it, and is never forgotten,
+    // since the run pins it to its own stack.)
     let lane = unsafe { lane.as_ref() };
-    if !ptr::eq(lane.ready, ready) {
-        return Err(entry);
-    }
-    lane.queue.borrow_mut().push_back(entry);
-    Ok(())
+    if ptr::eq(lane.ready, ready) { Ok(f(lane, given)) } else { Err(given) }
 }
