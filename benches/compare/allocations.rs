@@ -30,6 +30,11 @@ pub fn count<R>(f: impl FnOnce() -> R) -> (R, Count) {
     (result, count)
 }
 
+/// How many there were since `count` began, within it.
+pub fn so_far() -> u64 {
+    ALLOCATIONS.load(Relaxed)
+}
+
 fn note(allocations: u64, bytes: i64) {
     if COUNTS.load(Relaxed) {
         ALLOCATIONS.fetch_add(allocations, Relaxed);

@@ -105,8 +105,8 @@ pub enum Aim {
     AtLeast(f64),
     /// Ours, whatever theirs is.
     Ours(f64),
-    /// Ours, by so much more than theirs.
-    More(f64),
+    /// The other's, where both are ours.
+    Other(f64),
 }
 
 impl std::fmt::Display for Aim {
@@ -115,7 +115,7 @@ impl std::fmt::Display for Aim {
             Self::AtMost(limit) => write!(f, "≤ {}", short(*limit)),
             Self::AtLeast(limit) => write!(f, "≥ {}", short(*limit)),
             Self::Ours(limit) => write!(f, "ours ≤ {}", short(*limit)),
-            Self::More(limit) => write!(f, "≤ theirs + {}", short(*limit)),
+            Self::Other(limit) => write!(f, "theirs ≤ {}", short(*limit)),
         }
     }
 }
@@ -177,7 +177,7 @@ impl Row {
             Aim::AtMost(limit) => self.ratio[1] <= limit,
             Aim::AtLeast(limit) => self.ratio[1] >= limit,
             Aim::Ours(limit) => self.ours <= limit,
-            Aim::More(limit) => self.ours - self.theirs <= limit,
+            Aim::Other(limit) => self.theirs <= limit,
         })
     }
 
@@ -186,7 +186,7 @@ impl Row {
         Some(match self.aim? {
             Aim::AtMost(limit) | Aim::AtLeast(limit) => limit,
             Aim::Ours(limit) => limit / self.theirs,
-            Aim::More(limit) => (self.theirs + limit) / self.theirs,
+            Aim::Other(limit) => self.ours / limit,
         })
     }
 }

@@ -7,17 +7,17 @@ use std::time::Duration;
 use policy::{EventLoop, EventLoopPolicy};
 
 use super::tasks::{executor, tokio_runtime};
-use crate::allocations::count;
+use crate::allocations::{count, so_far as allocations_so_far};
 use crate::harness::{Aim, Case, Measure, Plan, Row};
 
 const BYTES: Measure = ("memory", "B");
 
-/// The cell that a future shares with its result: what the layer adds to a task.
-const NATIVE_AND_A_CELL: Option<Aim> = Some(Aim::AtMost(2.0));
+/// No more than the executor's own.
+const NATIVE: Option<Aim> = Some(Aim::AtMost(1.0));
 
 pub fn rows(plan: &Plan) -> Vec<Row> {
     let plan = &plan.at_most(5);
-    [tasks(plan), sleeps(plan), children(plan), loops(plan)]
+    [tasks(plan), spawns(plan), sleeps(plan), children(plan), loops(plan)]
         .into_iter()
         .flatten()
         .flat_map(|case| case.run(plan))
@@ -52,7 +52,7 @@ fn tasks(plan: &Plan) -> Vec<Case> {
                 event_loop.close().unwrap();
                 bytes
             })
-            .measured("tokio", &[NATIVE_AND_A_CELL], move || {
+            .measured("tokio", &[NATIVE], move || {
                 let tasks: Vec<_> = Vec::with_capacity(many as usize);
                 per(many, || {
                     let mut tasks = tasks;
@@ -68,13 +68,65 @@ fn tasks(plan: &Plan) -> Vec<Case> {
                 event_loop.close().unwrap();
                 bytes
             })
-            .measured("async-executor", &[NATIVE_AND_A_CELL], move || {
+            .measured("async-executor", &[NATIVE], move || {
                 let mut tasks = Vec::with_capacity(many as usize);
                 per(many, || {
                     tasks.extend((0..many).map(|_| single.spawn(pending::<()>())));
                     tasks
                 })
             }),
+    ]
+}
+
+/// What a spawn allocates in all, from its call to the result that its handle gives.
+fn spawns(plan: &Plan) -> Vec<Case> {
+    const ALLOCATIONS: Measure = ("allocations", "each");
+    const ONE: Option<Aim> = Some(Aim::Ours(1.0));
+    let many = plan.scale(10_000);
+    macro_rules! each {
+        ($run:expr, $spawn:expr) => {{
+            let work = async {
+                // What is made once, by the first.
+                let _ = $spawn(async {}).await;
+                let before = allocations_so_far();
+                for n in 0..many {
+                    let _ = $spawn(async move { n }).await;
+                }
+                f64::from(u32::try_from(allocations_so_far() - before).unwrap()) / f64::from(many)
+            };
+            vec![count(|| $run(work)).0]
+        }};
+    }
+    let ours = |on: &str, policy: &dyn EventLoopPolicy| {
+        let event_loop = policy.new_event_loop().unwrap();
+        let case = Case::new("memory", format!("a spawn, {on}"), 0, &[ALLOCATIONS]);
+        case.measured("ours", &[], move || {
+            each!(|work| event_loop.run_until_complete(work).unwrap(), policy::spawn)
+        })
+    };
+    let (runtime, single) = (tokio_runtime(None), executor(0));
+    vec![
+        ours("tokio current_thread", &policy_tokio::TokioPolicy::current_thread()).measured(
+            "tokio",
+            &[ONE],
+            move || each!(|work| runtime.block_on(work), tokio::spawn),
+        ),
+        ours("smol current_thread", &policy_smol::SmolPolicy::current_thread()).measured(
+            "async-executor",
+            &[ONE],
+            move || {
+                each!(|work| async_io::block_on(single.run(work)), |future| single.spawn(future))
+            },
+        ),
+        #[cfg(target_os = "linux")]
+        {
+            let runtime = compio_runtime::Runtime::new().unwrap();
+            ours("compio", &policy_compio::CompioPolicy::new()).measured(
+                "compio",
+                &[ONE],
+                move || each!(|work| runtime.block_on(work), compio_runtime::spawn),
+            )
+        },
     ]
 }
 
@@ -91,7 +143,7 @@ fn sleeps(plan: &Plan) -> Vec<Case> {
     let size = |name, ours: usize, theirs: usize| {
         Case::new("memory", name, many, &[BYTES])
             .measured("ours", &[], move || vec![ours as f64])
-            .measured("its own", &[Some(Aim::AtMost(1.25))], move || vec![theirs as f64])
+            .measured("its own", &[Some(Aim::Ours(112.0))], move || vec![theirs as f64])
     };
     vec![
         size(

@@ -1,6 +1,6 @@
 //! Sleeping.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
@@ -12,9 +12,21 @@ use super::tasks::{executor, tokio_runtime};
 use crate::harness::{Aim, Case, Plan, Row};
 
 const NATIVE: Option<Aim> = Some(Aim::AtMost(1.03));
+/// Sleeps that fire.
+const FIRED: Option<Aim> = Some(Aim::AtMost(0.80));
+/// Sleeps that are given up, with tokio's, async-io's and compio's, and on loops with threads.
+const GIVEN_UP: [Option<Aim>; 4] = [
+    Some(Aim::AtMost(0.35)),
+    Some(Aim::AtMost(0.70)),
+    Some(Aim::AtMost(0.90)),
+    Some(Aim::AtMost(0.60)),
+];
+
+/// So many other sleeps are pending while sleeps are given up.
+const OTHERS: u32 = 10_000;
 
 pub fn rows(plan: &Plan) -> Vec<Row> {
-    [many(plan), cancelled(plan), drift(plan)]
+    [many(plan), cancelled(plan, 0), cancelled(plan, OTHERS), at_once(plan), drift(plan)]
         .into_iter()
         .flatten()
         .flat_map(|case| case.run(plan))
@@ -49,7 +61,7 @@ fn many(plan: &Plan) -> Vec<Case> {
                 let work = sleep_all!(count, policy::spawn, policy::time::sleep);
                 on_tokio.run_until_complete(work).unwrap()
             })
-            .side("tokio", NATIVE, move || {
+            .side("tokio", FIRED, move || {
                 runtime.block_on(sleep_all!(count, tokio::spawn, tokio::time::sleep))
             }),
         Case::timed("timers", "10,000 sleeps, smol current_thread", count)
@@ -57,7 +69,7 @@ fn many(plan: &Plan) -> Vec<Case> {
                 let work = sleep_all!(count, policy::spawn, policy::time::sleep);
                 on_smol.run_until_complete(work).unwrap()
             })
-            .side("async-io", NATIVE, move || {
+            .side("async-io", FIRED, move || {
                 let work = sleep_all!(count, |f| single.spawn(f), async_io::Timer::after);
                 async_io::block_on(single.run(work))
             }),
@@ -70,7 +82,7 @@ fn many(plan: &Plan) -> Vec<Case> {
                     let work = sleep_all!(count, policy::spawn, policy::time::sleep);
                     event_loop.run_until_complete(work).unwrap()
                 })
-                .side("compio", NATIVE, move || {
+                .side("compio", FIRED, move || {
                     let work =
                         sleep_all!(count, compio_runtime::spawn, compio_runtime::time::sleep);
                     runtime.block_on(work)
@@ -79,16 +91,25 @@ fn many(plan: &Plan) -> Vec<Case> {
     ]
 }
 
-/// Makes a timer, polls it so that it is inserted, and drops it.
+/// Makes a timer, polls it so that it is inserted, and drops it; beside so many others,
+/// which stay.
 macro_rules! insert_and_cancel {
-    ($count:expr, $sleep:expr) => {{
-        let count = $count;
+    ($count:expr, $others:expr, $sleep:expr) => {{
+        let (count, others) = ($count, $others);
         async move {
-            let mut cx = Context::from_waker(Waker::noop());
+            let mut pending = Vec::with_capacity(others as usize);
+            for n in 0..others {
+                let mut other = Box::pin($sleep(Duration::from_secs(60 + u64::from(n % 60))));
+                assert!(is_inserted(other.as_mut()));
+                pending.push(other);
+                if n % 64 == 63 {
+                    futures_lite::future::yield_now().await;
+                }
+            }
             let began = Instant::now();
             for n in 0..count {
                 let timer = pin!($sleep(Duration::from_secs(60 + u64::from(n % 60))));
-                assert!(timer.poll(&mut cx).is_pending());
+                assert!(is_inserted(timer));
                 // tokio stops polling what never pauses; so each lets others run.
                 if n % 64 == 63 {
                     futures_lite::future::yield_now().await;
@@ -99,41 +120,120 @@ macro_rules! insert_and_cancel {
     }};
 }
 
-fn cancelled(plan: &Plan) -> Vec<Case> {
-    let count = plan.scale(1_000_000);
+/// Polls it once. The context is no local of the task, which may move to another thread.
+fn is_inserted(timer: Pin<&mut impl Future>) -> bool {
+    timer.poll(&mut Context::from_waker(Waker::noop())).is_pending()
+}
+
+fn cancelled(plan: &Plan, others: u32) -> Vec<Case> {
+    let count = plan.scale(200_000);
+    let others = plan.scale(others).min(others);
+    let [on_its_own, async_io_s, compio_s, _] = GIVEN_UP;
+    let name = |on: &str| match others {
+        0 => format!("insert and cancel, {on}"),
+        _ => format!("insert and cancel among 10,000, {on}"),
+    };
     let on_tokio = policy_tokio::TokioPolicy::current_thread().new_event_loop().unwrap();
     let on_smol = policy_smol::SmolPolicy::current_thread().new_event_loop().unwrap();
     let (runtime, single) = (tokio_runtime(None), executor(0));
     vec![
-        Case::timed("timers", "insert and cancel, tokio current_thread", count)
+        Case::timed("timers", name("tokio current_thread"), count)
             .side("ours", None, move || {
-                on_tokio.run_until_complete(insert_and_cancel!(count, policy::time::sleep)).unwrap()
+                on_tokio
+                    .run_until_complete(insert_and_cancel!(count, others, policy::time::sleep))
+                    .unwrap()
             })
-            .side("tokio", NATIVE, move || {
-                runtime.block_on(insert_and_cancel!(count, tokio::time::sleep))
+            .side("tokio", on_its_own, move || {
+                runtime.block_on(insert_and_cancel!(count, others, tokio::time::sleep))
             }),
-        Case::timed("timers", "insert and cancel, smol current_thread", count)
+        Case::timed("timers", name("smol current_thread"), count)
             .side("ours", None, move || {
-                on_smol.run_until_complete(insert_and_cancel!(count, policy::time::sleep)).unwrap()
+                on_smol
+                    .run_until_complete(insert_and_cancel!(count, others, policy::time::sleep))
+                    .unwrap()
             })
-            .side("async-io", NATIVE, move || {
-                let work = insert_and_cancel!(count, async_io::Timer::after);
+            .side("async-io", async_io_s, move || {
+                let work = insert_and_cancel!(count, others, async_io::Timer::after);
                 async_io::block_on(single.run(work))
             }),
         #[cfg(target_os = "linux")]
         {
             let event_loop = policy_compio::CompioPolicy::new().new_event_loop().unwrap();
             let runtime = compio_runtime::Runtime::new().unwrap();
-            Case::timed("timers", "insert and cancel, compio", count)
+            Case::timed("timers", name("compio"), count)
                 .side("ours", None, move || {
-                    let work = insert_and_cancel!(count, policy::time::sleep);
+                    let work = insert_and_cancel!(count, others, policy::time::sleep);
                     event_loop.run_until_complete(work).unwrap()
                 })
-                .side("compio", NATIVE, move || {
-                    runtime.block_on(insert_and_cancel!(count, compio_runtime::time::sleep))
+                .side("compio", compio_s, move || {
+                    runtime.block_on(insert_and_cancel!(count, others, compio_runtime::time::sleep))
                 })
         },
     ]
+}
+
+/// The same in a task on each of so many threads, which share the timers.
+fn at_once(plan: &Plan) -> Vec<Case> {
+    let count = plan.scale(200_000);
+    let others = plan.scale(OTHERS);
+    let [.., with_threads] = GIVEN_UP;
+    /// Has `$spawn` run a part of it for each thread.
+    macro_rules! parts {
+        ($threads:expr, $spawn:expr, $joined:expr, $sleep:expr) => {{
+            let threads = $threads as u32;
+            async move {
+                let parts: Vec<_> = (0..threads)
+                    .map(|_| $spawn(insert_and_cancel!(count / threads, others / threads, $sleep)))
+                    .collect();
+                let mut longest = Duration::ZERO;
+                for part in parts {
+                    longest = longest.max($joined(part.await));
+                }
+                longest
+            }
+        }};
+    }
+    let mut cases = Vec::new();
+    for threads in [1, 2, 4] {
+        let name = |on: &str| {
+            format!("insert and cancel among 10,000, {on} multi_thread, {threads} at once")
+        };
+        let policy = policy_tokio::TokioPolicy::multi_thread().worker_threads(threads);
+        let (on_tokio, runtime) = (policy.new_event_loop().unwrap(), tokio_runtime(Some(threads)));
+        cases.push(
+            Case::timed("timers", name("tokio"), count)
+                .side("ours", None, move || {
+                    let work = parts!(threads, policy::spawn, Result::unwrap, policy::time::sleep);
+                    on_tokio.run_until_complete(work).unwrap()
+                })
+                .side("tokio", with_threads, move || {
+                    runtime.block_on(parts!(
+                        threads,
+                        tokio::spawn,
+                        Result::unwrap,
+                        tokio::time::sleep
+                    ))
+                }),
+        );
+        let policy = policy_smol::SmolPolicy::multi_thread().worker_threads(threads);
+        let (on_smol, multi) = (policy.new_event_loop().unwrap(), executor(threads));
+        cases.push(
+            Case::timed("timers", name("smol"), count)
+                .side("ours", None, move || {
+                    let work = parts!(threads, policy::spawn, Result::unwrap, policy::time::sleep);
+                    on_smol.run_until_complete(work).unwrap()
+                })
+                .side("async-io", with_threads, move || {
+                    async_io::block_on(parts!(
+                        threads,
+                        |f| multi.spawn(f),
+                        std::convert::identity,
+                        async_io::Timer::after
+                    ))
+                }),
+        );
+    }
+    cases
 }
 
 const PERIOD: Duration = Duration::from_millis(1);
