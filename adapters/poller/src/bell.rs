@@ -37,8 +37,9 @@ impl Bell {
                 limit = Some(Duration::ZERO);
             }
         }
-        self.reactor.turn(limit);
-        self.waits.store(false, SeqCst);
+        // Nor does it wait any more when it tells who is ready: they ring, on this thread, and a
+        // notification would only end the next wait at once.
+        self.reactor.turn_and(limit, || self.waits.store(false, SeqCst));
     }
 }
 
@@ -51,5 +52,60 @@ impl Wake for Bell {
         if !self.rings.swap(true, SeqCst) && self.waits.load(SeqCst) {
             self.reactor.notify();
         }
+    }
+}
+
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used, reason = "a test that fails panics")]
+mod tests {
+    use std::io::Write;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+    use std::task::{Context, Waker};
+
+    use policy_core::{Interest, os};
+
+    use super::*;
+
+    // It was notified of what it was just telling: two system calls more for each that is ready.
+    #[test]
+    fn who_is_woken_by_the_look_itself_does_not_end_the_next_wait() {
+        let reactor = Arc::new(Reactor::new().unwrap());
+        let bell = Arc::new(Bell::new(reactor.clone()));
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let source = reactor.register(Arc::new(ours.into())).unwrap();
+        reactor.turn(Some(Duration::ZERO)); // it can be written to
+        let waker = Waker::from(bell.clone());
+        let mut tries = 0;
+        let mut not_yet = |_: os::BorrowedIo<'_>| {
+            tries += 1;
+            Err(std::io::ErrorKind::WouldBlock.into())
+        };
+        let polled =
+            source.poll_io(&mut Context::from_waker(&waker), Interest::Readable, &mut not_yet);
+        assert!(polled.is_pending());
+        bell.silence();
+        theirs.write_all(b"x").unwrap();
+        bell.wait(|| None);
+        assert!(bell.rings.load(SeqCst), "it was not woken");
+        assert!(!os::wait_readable([reactor.as_fd()], 0).unwrap(), "it was notified, too");
+        // From elsewhere, while nobody waits, neither: the next wait looks at the bell first.
+        bell.silence();
+        bell.wake_by_ref();
+        bell.wait(|| None);
+        // And one that waits is.
+        bell.silence();
+        let other = bell.clone();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                while !other.waits.load(SeqCst) {
+                    std::thread::yield_now();
+                }
+                other.wake();
+            });
+            bell.wait(|| None);
+        });
+        assert!(bell.rings.load(SeqCst));
     }
 }

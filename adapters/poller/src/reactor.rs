@@ -114,7 +114,22 @@ impl Reactor {
     /// # Ok::<(), policy_core::Error>(())
     /// ```
     pub fn turn(&self, timeout: Option<Duration>) {
-        match self.poller.wait(timeout, |ready| self.dispatch(ready)) {
+        self.turn_and(timeout, || {});
+    }
+
+    /// As [`turn`](Self::turn). Calls `over` once when it waits no more, before it wakes anybody.
+    pub(crate) fn turn_and(&self, timeout: Option<Duration>, over: impl FnOnce()) {
+        let mut over = Some(over);
+        let waited = self.poller.wait(timeout, |ready| {
+            if let Some(over) = over.take() {
+                over();
+            }
+            self.dispatch(ready);
+        });
+        if let Some(over) = over {
+            over();
+        }
+        match waited {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => log::error!("the poller of an event loop failed: {error}"),
