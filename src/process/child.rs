@@ -1,33 +1,39 @@
 //! A child that was started, until its status is known and longer.
 
-mod held;
 mod starting;
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+mod watch;
+#[cfg(windows)]
+mod windows;
 
 use std::process::ExitStatus;
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use policy_core::sync::Mutex;
-use policy_core::{ChildWatcher, Error, ErrorKind, ExitFuture};
+use policy_core::{Error, ErrorKind};
 
 pub use starting::Starting;
+#[cfg(unix)]
+pub use watch::watch;
 
-use held::{Held, is_gone};
+#[cfg(unix)]
+use unix as sys;
+#[cfg(windows)]
+use windows as sys;
 
 use super::background::delay::within;
-use super::cgroup::OwnCgroup;
-use super::identity::{Claim, Outcome, Record, returncode};
 use super::reach::TreeReach;
-use super::start::Setup;
-use super::sys::Whom;
 use super::talk::Pipes;
 use super::talk::output::{Output, Talk};
 use super::talk::pipe::{ChildStderr, ChildStdin, ChildStdout};
-use super::talk::pty::{self, Pty};
-use super::tree::Tree;
+#[cfg(unix)]
+use super::talk::pty::Pty;
+use super::terms::Bounds;
 use super::usage::Usage;
-use super::watcher::exit::Watch;
 use crate::ambient;
+
+pub(super) use sys::Held;
 
 /// A child process.
 ///
@@ -38,8 +44,7 @@ use crate::ambient;
 /// A signal reaches this child or no process: never one that later got the same pid.
 ///
 /// A dropped `Child` continues, and is reaped when it exits, so that no zombie remains, unless
-/// [`kill_on_drop(true)`](super::Command::kill_on_drop) or
-/// [`reap_on_drop(false)`](super::Command::reap_on_drop) was set.
+/// [`kill_on_drop(true)`](super::Command::kill_on_drop) or, on Unix, `reap_on_drop(false)` was set.
 ///
 /// ```
 /// use policy::process::Command;
@@ -63,34 +68,28 @@ pub struct Child {
     pub stderr: Option<ChildStderr>,
     /// This process's side of the child's terminal, if it has [one of its
     /// own](super::Command::pty). Dropping it hangs up (SIGHUP).
+    #[cfg(unix)]
     pub pty: Option<Pty>,
     talk: Option<Box<Talk>>,
     // Its destructor does the rest, so that the pipes can be moved out of here.
     held: Held,
+    // Boxed: most have none.
+    bounds: Option<Box<Bounds>>,
 }
 
 impl Child {
-    pub(super) fn new(
-        claim: Claim,
-        pipes: Pipes,
-        watcher: Arc<dyn ChildWatcher>,
-        exit: ExitFuture,
-        tree: Option<Box<Tree>>,
-        cgroup: Option<Box<OwnCgroup>>,
-        setup: &Setup,
-    ) -> Self {
-        let Pipes { stdin, stdout, stderr, pty } = pipes;
-        let held = Held {
-            claim,
-            watcher,
-            first: Mutex::new(Some(exit)),
-            kill_on_drop: setup.kill_on_drop,
-            reap_on_drop: setup.reap_on_drop,
-            tree,
-            _cgroup: cgroup,
-            bounds: setup.bounds().map(Box::new),
-        };
-        Self { stdin, stdout, stderr, pty, talk: None, held }
+    pub(super) fn new(pipes: Pipes, held: Held, bounds: Option<Box<Bounds>>) -> Self {
+        let Pipes { stdin, stdout, stderr } = pipes;
+        Self {
+            stdin,
+            stdout,
+            stderr,
+            #[cfg(unix)]
+            pty: None,
+            talk: None,
+            held,
+            bounds,
+        }
     }
 
     /// Returns the process id. After the child was reaped, the id may belong to another process:
@@ -108,7 +107,7 @@ impl Child {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn id(&self) -> u32 {
-        self.record().pid()
+        self.held.pid()
     }
 
     /// Waits until the child has exited. Closes [`stdin`](Self::stdin) first, if it is still there,
@@ -160,11 +159,11 @@ impl Child {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn try_wait(&self) -> Result<Option<ExitStatus>, Error> {
-        self.record().try_reap().map(Outcome::into_result).transpose()
+        self.held.try_wait()
     }
 
-    /// Returns asyncio's return code, if the status is already known: the exit code, or the
-    /// negative number of the signal that ended the child.
+    /// Returns asyncio's return code, if the status is already known: the exit code, or (on Unix)
+    /// the negative number of the signal that ended the child.
     ///
     /// Does not ask the system; call [`wait`](Self::wait) or [`try_wait`](Self::try_wait) first.
     ///
@@ -180,10 +179,7 @@ impl Child {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn returncode(&self) -> Option<i32> {
-        match self.record().outcome() {
-            Some(Outcome::Exited(status)) => Some(returncode(status)),
-            _ => None,
-        }
+        self.held.returncode()
     }
 
     /// Returns which resources the child used, once its status is known.
@@ -204,7 +200,7 @@ impl Child {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn usage(&self) -> Option<Usage> {
-        self.record().usage()
+        self.held.usage()
     }
 
     /// Writes `input` to the child, closes [`stdin`](Self::stdin), reads both other pipes to their
@@ -212,8 +208,7 @@ impl Child {
     /// concurrently, so that neither side waits for the other.
     ///
     /// It is no error if a child exits without reading its input.
-    /// Types the input, followed by Ctrl-D, if the child has a [terminal of its
-    /// own](super::Command::pty).
+    /// Types the input, followed by Ctrl-D, if the child has a terminal of its own (`Command::pty`).
     ///
     /// Cancel safe: the `Child` keeps the bytes that were read, and the next call continues with
     /// the rest of the input and then its own.
@@ -242,21 +237,13 @@ impl Child {
         let _outside = ambient::outside();
         let talk = self.talk.get_or_insert_default();
         talk.take_over(self.stdin.take(), self.stdout.take(), self.stderr.take());
-        let input = match self.pty.take() {
-            Some(pty) => {
-                let ends = pty.ends().map_err(|error| {
-                    Error::io("can't copy a descriptor; raise the limit (`ulimit -n`)", error)
-                })?;
-                talk.take_over(Some(ends.0), Some(ends.1), None);
-                pty::typed(input)
-            }
-            None => input,
-        };
+        let input = self.take_over_terminal(input)?;
+        let talk = self.talk.get_or_insert_default();
         talk.add_input(input)?;
         let held = &self.held;
-        let mut collected = talk.carry(held.wait(), held.bounds(), || held.kill()).await;
+        let mut collected = talk.carry(held.wait(), bounds(&self.bounds), || held.kill()).await;
         if let Ok(output) = &mut collected {
-            output.usage = held.claim.record().usage();
+            output.usage = held.usage();
         }
         if collected.as_ref().is_err_and(|error| error.kind() == ErrorKind::LimitReached) {
             let _exited = held.kill();
@@ -292,28 +279,21 @@ impl Child {
     /// Waits for the time that the command gave to the child. Nobody reads what it writes.
     pub(super) async fn into_status(mut self) -> Result<ExitStatus, Error> {
         drop((self.stdout.take(), self.stderr.take()));
-        if self.pty.is_some() {
+        if self.has_terminal() {
             // A terminal that nobody reads from would fill up.
             return match self.communicate("").await? {
                 output if output.timed_out => Err(time_is_over()),
                 output => Ok(output.status),
             };
         }
-        let Some(left) = self.held.time_left() else { return self.wait().await };
+        let Some(deadline) = bounds(&self.bounds).deadline else { return self.wait().await };
+        let left = deadline.saturating_duration_since(Instant::now());
         if let Some(exited) = within(left, self.wait()).await {
             return exited;
         }
         match self.kill().await {
             Err(error) if error.kind() != ErrorKind::ChildExited => Err(error),
             _ => Err(time_is_over()),
-        }
-    }
-
-    /// Begins another wait, by the watcher that the child has.
-    pub(super) fn watch(&self) -> Result<ExitFuture, Error> {
-        match self.held.watcher.watch(&self.record().id()) {
-            Err(error) if is_gone(&error) => Ok(Watch::ungated(self.record().clone())?.into()),
-            watched => watched,
         }
     }
 
@@ -339,10 +319,12 @@ impl Child {
     }
 
     /// Sends SIGKILL, and does not wait. With [`kill_tree`](super::Command::kill_tree), sends it to
-    /// the whole tree, as far as [`tree_reach`](Self::tree_reach) says.
+    /// the whole tree, as far as [`tree_reach`](Self::tree_reach) says. On Windows ends the child,
+    /// or its job, with exit code 1 (`TerminateProcess`).
     ///
     /// # Errors
-    /// Returns [`ErrorKind::ChildExited`] if the child has exited already; then it does nothing.
+    /// Returns [`ErrorKind::ChildExited`] if the child has exited already; then it does nothing (on
+    /// Windows it still ends the rest of the tree).
     ///
     /// ```
     /// use policy::process::Command;
@@ -359,7 +341,8 @@ impl Child {
         self.held.kill()
     }
 
-    /// Sends a signal to the child alone. 0 only checks that the child exists.
+    /// Sends a signal to the child alone. 0 only checks that the child exists. As in asyncio, on
+    /// Windows 9 and 15 kill the child, and there are no other signals.
     ///
     /// # Errors
     /// Returns [`ErrorKind::ChildExited`] if the child has exited, [`ErrorKind::InvalidInput`] if
@@ -379,7 +362,7 @@ impl Child {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn send_signal(&self, signal: i32) -> Result<(), Error> {
-        self.record().signal(signal, Whom::One)
+        self.held.signal(signal)
     }
 
     /// Returns how much of the child's tree the signals reach that end the child.
@@ -399,11 +382,11 @@ impl Child {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn tree_reach(&self) -> TreeReach {
-        self.held.tree.as_ref().map_or(TreeReach::Child, |tree| tree.reach())
+        self.held.reach()
     }
 
-    /// Asks the child to end (SIGTERM, then SIGCONT), and kills it after `grace`. Returns how it ended, even if
-    /// it had ended before.
+    /// Asks the child to end (SIGTERM, then SIGCONT), and kills it after `grace`. Returns how it
+    /// ended, even if it had ended before. Windows can't ask a process to end: there is no grace.
     ///
     /// With [`kill_tree`](super::Command::kill_tree) it asks the whole tree, and `grace` applies to
     /// all of it: this returns when no process of the tree is left, and kills those that are left
@@ -427,29 +410,13 @@ impl Child {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub async fn terminate(&self, grace: Duration) -> Result<ExitStatus, Error> {
-        let members = self.held.ask(libc::SIGTERM)?;
-        let ended = async {
-            let exit = self.wait().await;
-            self.held.tree_ended(&members).await;
-            exit
-        };
-        if let Some(exit) = within(grace, ended).await {
-            return exit;
-        }
-        // It may have exited just now; then nothing is left to do.
-        let _exited = self.start_kill();
-        members.kill();
-        self.wait().await
+        sys::terminate(self, grace).await
     }
 
     /// Kills the child, and reaps it if that is quickly done.
     pub(super) fn destroy(self) {
         let _exited = self.start_kill();
         // The rest is done by the destructor of what is held.
-    }
-
-    pub(super) fn record(&self) -> &Arc<Record> {
-        self.held.claim.record()
     }
 }
 
@@ -460,45 +427,6 @@ fn time_is_over() -> Error {
     )
 }
 
-/// Waits for a child that other code started: `std::process`, or a C library. Any number of tasks
-/// may wait for the same child.
-///
-/// The child is identified when this is called, and reaped when the future has its status: do not
-/// wait for it by other means as well. Dropping the future does not affect the child.
-///
-/// You may poll the future under any loop or none. It returns [`ErrorKind::NoSuchProcess`] or
-/// [`ErrorKind::NotOurChild`] if the pid is not that of a child of this process,
-/// [`ErrorKind::WatcherInactive`] or [`ErrorKind::WatcherClosed`] if the watcher can't wait, and
-/// [`ErrorKind::StatusLost`] if other code took the status.
-///
-/// ```
-/// let child = std::process::Command::new("true").spawn().expect("it starts");
-/// let status = policy::run(async { policy::process::watch(child.id()).await })?;
-/// assert!(status.success());
-/// # Ok::<(), policy::Error>(())
-/// ```
-pub fn watch(pid: u32) -> ExitFuture {
-    let begun: Result<ExitFuture, Error> = Record::of_pid(pid).and_then(|record| {
-        // Until the watcher's own future claims it.
-        let claim = Claim::new(record);
-        let watcher = crate::get_child_watcher()?;
-        let exit = watcher.watch(&claim.record().id());
-        // As in `Held::wait`: others may have reaped it just now.
-        match (claim.record().outcome(), exit) {
-            (Some(outcome), _) => Ok(ExitFuture::new(async move { outcome.into_result() })),
-            (None, exit) => exit.map(|exit| ExitFuture::new(known_first(exit, claim))),
-        }
-    });
-    match begun {
-        Ok(exit) => ExitFuture::new(async {
-            let _outside = ambient::outside();
-            exit.await
-        }),
-        Err(error) => ExitFuture::new(async { Err(error) }),
-    }
-}
-
-async fn known_first(exit: ExitFuture, claim: Claim) -> Result<ExitStatus, Error> {
-    let status = exit.await;
-    claim.record().outcome().map_or(status, Outcome::into_result)
+fn bounds(bounds: &Option<Box<Bounds>>) -> Bounds {
+    bounds.as_deref().copied().unwrap_or_default()
 }

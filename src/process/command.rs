@@ -1,21 +1,28 @@
 //! Builds a child: which program to start, with which options, and what happens to it later.
+//!
+//! What every system has is here, in [`forms`] and in [`options`]; `unix` and `windows` say how it
+//! is kept and started there, and what only they have.
 
-mod conflicts;
 mod forms;
-mod launch;
 mod options;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
 
 use std::ffi::OsStr;
-use std::fmt;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command as StdCommand;
-use std::sync::Arc;
 
-use policy_core::{ChildWatcher, Error, ErrorKind};
+use policy_core::{Error, ErrorKind};
 
-use super::start::{Folder, Recipe, Setup, Taken};
-use super::talk::stdio::{Given, Stdio, Stream};
+use super::Stdio;
+use super::terms::Said;
+#[cfg(unix)]
+use unix as sys;
+#[cfg(windows)]
+use windows as sys;
+
+use sys::Setup;
 
 /// Builds and starts children, like [`std::process::Command`].
 ///
@@ -24,8 +31,9 @@ use super::talk::stdio::{Given, Stdio, Stream};
 /// [`status`](Self::status), [`output`](Self::output)) do that on another thread, so that the loop
 /// keeps running.
 ///
+/// # Unix
 /// The child inherits only what you give it: descriptors 0, 1, 2 and those that you
-/// [pass](Self::pass_fd), an empty signal mask, no handlers, and the default for SIGPIPE. It also
+/// pass (`pass_fd`), an empty signal mask, no handlers, and the default for SIGPIPE. It also
 /// ignores the signals that this process ignores.
 ///
 /// On Linux a child is identified by its pidfd from birth, so that no `waitpid(-1)` elsewhere in
@@ -46,7 +54,7 @@ use super::talk::stdio::{Given, Stdio, Stream};
 pub struct Command {
     // A future that is dropped while it starts a child leaves the command as it was: both
     // share what it says, and who changes that has a copy of his own.
-    pub(super) setup: Setup,
+    setup: Setup,
     /// The first environment variable that no environment can hold.
     bad_key: Option<String>,
 }
@@ -65,27 +73,14 @@ impl Command {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn new(program: impl AsRef<OsStr>) -> Self {
-        let setup = Setup {
-            recipe: Arc::new(Recipe::new(program.as_ref())),
-            taken: None,
-            kill_on_drop: false,
-            reap_on_drop: true,
-            kill_tree: false,
-            cgroup: None,
-            pty: false,
-            foreground: false,
-            wait_delay: None,
-            max_output: None,
-            timeout: None,
-            input: None,
-            on_keeper: false,
-        };
-        Self { setup, bad_key: None }
+        Self { setup: Setup::new(program.as_ref()), bad_key: None }
     }
 
-    /// Makes a command that runs a command line with the shell `/bin/sh`.
+    /// Makes a command that runs a command line with the shell `/bin/sh`, on Windows with the one
+    /// in `ComSpec`, `cmd` (asyncio's `create_subprocess_shell`).
     ///
-    /// Apply [`quote`](super::quote) to text that comes from elsewhere.
+    /// The shell gets the line unchanged. On Unix apply `quote` to text that comes from elsewhere;
+    /// on Windows do not put such text into it.
     ///
     /// ```
     /// use policy::process::Command;
@@ -95,9 +90,7 @@ impl Command {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn shell(line: impl AsRef<OsStr>) -> Self {
-        let mut command = Self::new("/bin/sh");
-        command.arg("-c").arg(line);
-        command
+        sys::shell(line.as_ref())
     }
 
     /// Adds an argument.
@@ -113,8 +106,7 @@ impl Command {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn arg(&mut self, arg: impl AsRef<OsStr>) -> &mut Self {
-        let arg = arg.as_ref();
-        self.tell(|recipe| recipe.add_arg(arg), |std| std.arg(arg))
+        self.say(Said::Arg(arg.as_ref()))
     }
 
     /// Adds arguments.
@@ -134,23 +126,6 @@ impl Command {
             self.arg(arg);
         }
         self
-    }
-
-    /// Sets `argv[0]`, the name that the program sees as its own.
-    ///
-    /// ```
-    /// use policy::process::Command;
-    ///
-    /// policy::run(async {
-    ///     let output = Command::new("sh").arg0("shell").args(["-c", "echo $0"]).output().await?;
-    ///     assert_eq!(output.stdout, b"shell\n");
-    ///     Ok::<(), policy::Error>(())
-    /// })?;
-    /// # Ok::<(), policy::Error>(())
-    /// ```
-    pub fn arg0(&mut self, arg: impl AsRef<OsStr>) -> &mut Self {
-        let arg = arg.as_ref();
-        self.tell(|recipe| recipe.arg0 = Some(arg.to_owned()), |std| std.arg0(arg))
     }
 
     /// Sets an environment variable. If the name is empty or contains `=`, starting the child
@@ -174,8 +149,7 @@ impl Command {
             self.bad_key.get_or_insert_with(|| key.to_string_lossy().into_owned());
             return self;
         }
-        let value = value.as_ref();
-        self.tell(|recipe| recipe.vars.set(key, value), |std| std.env(key, value))
+        self.say(Said::Var(key, value.as_ref()))
     }
 
     /// Sets environment variables; see [`env`](Self::env).
@@ -213,8 +187,7 @@ impl Command {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn env_remove(&mut self, key: impl AsRef<OsStr>) -> &mut Self {
-        let key = key.as_ref();
-        self.tell(|recipe| recipe.vars.remove(key), |std| std.env_remove(key))
+        self.say(Said::NoVar(key.as_ref()))
     }
 
     /// Starts with an empty environment.
@@ -230,7 +203,7 @@ impl Command {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn env_clear(&mut self) -> &mut Self {
-        self.tell(|recipe| recipe.vars.clear(), |std| std.env_clear())
+        self.say(Said::NoVars)
     }
 
     /// Sets the child's working directory.
@@ -246,10 +219,7 @@ impl Command {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn current_dir(&mut self, folder: impl AsRef<Path>) -> &mut Self {
-        let folder = folder.as_ref();
-        // For messages, too.
-        self.recipe().folder = Some(Folder::At(folder.to_owned()));
-        self.tell(|_| {}, |std| std.current_dir(folder))
+        self.say(Said::Folder(folder.as_ref()))
     }
 
     /// Sets the child's standard input.
@@ -267,7 +237,7 @@ impl Command {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn stdin(&mut self, stdio: impl Into<Stdio>) -> &mut Self {
-        self.setup.input = None;
+        self.setup.terms.input = None;
         self.stream(0, stdio.into())
     }
 
@@ -308,108 +278,9 @@ impl Command {
         self.stream(2, stdio.into())
     }
 
-    /// Sets the user that the child runs as.
-    ///
-    /// ```
-    /// use policy::process::Command;
-    ///
-    /// // As root: run as nobody.
-    /// let mut command = Command::new("id");
-    /// command.uid(65534);
-    /// ```
-    pub fn uid(&mut self, id: u32) -> &mut Self {
-        self.recipe().own.uid = Some(id);
-        self
-    }
-
-    /// Sets the user group that the child runs as.
-    ///
-    /// ```
-    /// use policy::process::Command;
-    ///
-    /// // As root: run in the group of nobody.
-    /// let mut command = Command::new("id");
-    /// command.gid(65534);
-    /// ```
-    pub fn gid(&mut self, id: u32) -> &mut Self {
-        self.recipe().own.gid = Some(id);
-        self
-    }
-
-    /// Puts the child into a process group; 0 makes it the leader of a new one, which does not
-    /// receive a Ctrl-C on the terminal.
-    ///
-    /// The leader of a new group is in the background of the terminal: a child that reads from the
-    /// terminal is stopped (SIGTTIN), and so never ends by itself.
-    ///
-    /// ```
-    /// use policy::process::Command;
-    ///
-    /// policy::run(async {
-    ///     // Ctrl-C on the terminal does not reach it.
-    ///     assert!(Command::new("true").process_group(0).status().await?.success());
-    ///     Ok::<(), policy::Error>(())
-    /// })?;
-    /// # Ok::<(), policy::Error>(())
-    /// ```
-    pub fn process_group(&mut self, group: i32) -> &mut Self {
-        self.recipe().own.group = Some(group);
-        self
-    }
-
-    /// What the command says, to be changed.
-    pub(super) fn recipe(&mut self) -> &mut Recipe {
-        Arc::make_mut(&mut self.setup.recipe)
-    }
-
-    /// Says something, in whichever way the command is kept.
-    fn tell(
-        &mut self,
-        recipe: impl FnOnce(&mut Recipe),
-        std: impl FnOnce(&mut StdCommand) -> &mut StdCommand,
-    ) -> &mut Self {
-        match &self.setup.taken {
-            Some(taken) => taken.change(std),
-            None => recipe(self.recipe()),
-        }
-        self
-    }
-
-    fn stream(&mut self, number: usize, stdio: Stdio) -> &mut Self {
-        let given = stdio.into_given();
-        if matches!(given, Given::Std(_)) && self.setup.taken.is_none() {
-            // Only std knows what it is.
-            self.setup.taken = Some(Arc::new(Taken::new(self.setup.recipe.to_std())));
-        }
-        let known = match (&given, &self.setup.taken) {
-            (Given::Ours(stream), None) => stream.clone(),
-            // Said to std, and noted as set.
-            _ => Stream::Inherit,
-        };
-        if let Some(place) = self.recipe().streams.get_mut(number) {
-            *place = Some(known);
-        }
-        let Some(taken) = &self.setup.taken else { return self };
-        let stdio = match given {
-            Given::Std(stdio) => stdio,
-            Given::Ours(stream) => stream.into_std(),
-        };
-        taken.change(|std| match number {
-            0 => std.stdin(stdio),
-            1 => std.stdout(stdio),
-            _ => std.stderr(stdio),
-        });
-        self
-    }
-
-    pub(super) fn prepare(&self) -> Result<Arc<dyn ChildWatcher>, Error> {
-        self.check()?;
-        launch::prepare()
-    }
-
-    pub(super) fn check(&self) -> Result<(), Error> {
+    fn check(&self) -> Result<(), Error> {
         match &self.bad_key {
-            None => conflicts::check(&self.setup),
+            None => self.setup.check(),
             Some(key) => Err(Error::new(
                 ErrorKind::InvalidInput,
                 format!(
@@ -417,29 +288,6 @@ impl Command {
                 ),
             )
             .with_source(std::io::Error::from(std::io::ErrorKind::InvalidInput))),
-        }
-    }
-}
-
-/// Takes over a command that was built with std, for what is only there, such as
-/// `pre_exec`. [`Command::output`] makes its standard streams pipes, unless they are set
-/// once more.
-impl From<StdCommand> for Command {
-    fn from(std: StdCommand) -> Self {
-        let mut command = Self::new(std.get_program());
-        let folder = std.get_current_dir().map(|folder| Folder::At(folder.to_owned()));
-        command.recipe().folder = folder;
-        command.setup.taken = Some(Arc::new(Taken::new(std)));
-        command
-    }
-}
-
-impl fmt::Debug for Command {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.setup.taken {
-            Some(taken) => taken.describe(f),
-            // As std's: a line that could be typed.
-            None => self.setup.recipe.to_std().fmt(f),
         }
     }
 }

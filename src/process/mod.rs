@@ -44,9 +44,7 @@
 mod background;
 #[cfg(unix)]
 mod cgroup;
-#[cfg(unix)]
 mod child;
-#[cfg(unix)]
 mod command;
 #[cfg(unix)]
 mod exits;
@@ -65,6 +63,7 @@ mod sys;
 #[cfg(unix)]
 mod table;
 mod talk;
+mod terms;
 #[cfg(unix)]
 mod tree;
 mod usage;
@@ -82,8 +81,8 @@ pub use std::process::Stdio;
 #[cfg(unix)]
 pub use cgroup::Cgroup;
 #[cfg(unix)]
-pub use child::{Child, Starting, watch};
-#[cfg(unix)]
+pub use child::watch;
+pub use child::{Child, Starting};
 pub use command::Command;
 #[cfg(unix)]
 pub use exits::{Exits, watch_all};
@@ -102,8 +101,6 @@ pub use talk::pty::Pty;
 #[cfg(unix)]
 pub use talk::stdio::Stdio;
 pub use usage::Usage;
-#[cfg(windows)]
-pub use windows::{Child, Command, Starting};
 
 /// Starts a program with arguments, with this process's standard streams (asyncio's
 /// `create_subprocess_exec`). Another thread starts the program, so that the loop keeps running.

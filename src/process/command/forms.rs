@@ -3,12 +3,13 @@
 use std::future::Future;
 use std::process::ExitStatus;
 
-use policy_core::Error;
+use policy_core::{Error, ErrorKind};
 
-use super::{Command, launch};
+use super::Command;
+use super::sys::launch;
 use crate::process::child::{Child, Starting};
-use crate::process::start::{Defaults, starter};
 use crate::process::talk::output::Output;
+use crate::process::terms::Defaults;
 
 impl Command {
     /// Starts a child, on this thread.
@@ -35,14 +36,8 @@ impl Command {
     /// # Ok::<(), policy::Error>(())
     /// ```
     pub fn spawn(&mut self) -> Result<Child, Error> {
-        let watcher = self.prepare()?;
-        if self.setup.on_keeper {
-            let setup = self.setup.clone();
-            return starter::run_on_keeper(move || {
-                launch::launch(&setup, Defaults::Inherit, watcher)
-            })?;
-        }
-        launch::launch(&self.setup, Defaults::Inherit, watcher)
+        self.check()?;
+        launch::here(&self.setup, launch::prepare()?)
     }
 
     /// Like [`spawn`](Self::spawn), but on another thread: the loop keeps running meanwhile.
@@ -122,8 +117,29 @@ impl Command {
         let (checked, setup) = (self.check(), self.setup.clone());
         async move {
             checked?;
-            let watcher = launch::prepare()?;
-            launch::launch_elsewhere(setup, defaults, watcher).await
+            let ready = launch::prepare()?;
+            launch::elsewhere(setup, defaults, ready).await
+        }
+    }
+}
+
+/// A child on its way from the thread that started it to whoever asked for it.
+pub(super) struct Unclaimed(Option<Child>);
+
+impl Unclaimed {
+    pub(super) fn new(child: Child) -> Self {
+        Self(Some(child))
+    }
+
+    pub(super) fn claim(mut self) -> Result<Child, Error> {
+        self.0.take().ok_or_else(|| ErrorKind::StatusLost.into())
+    }
+}
+
+impl Drop for Unclaimed {
+    fn drop(&mut self) {
+        if let Some(child) = self.0.take() {
+            child.destroy();
         }
     }
 }

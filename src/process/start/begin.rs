@@ -11,10 +11,11 @@ use super::pipes::Ends;
 use super::plan::{Lent, Plan};
 use super::refusal::Refusal;
 use super::vfork::{self, Stillborn};
-use super::{Defaults, Setup, input};
+use super::{Setup, fill, input};
 use crate::process::identity::{Record, pidfd, recent, thieves};
 use crate::process::sys;
 use crate::process::talk::stdio::Stream;
+use crate::process::terms::Defaults;
 use crate::process::tree::Mark;
 
 /// A process with its record, and our ends of its pipes.
@@ -45,12 +46,12 @@ pub(in crate::process) fn begin(
     mark: Option<&Mark>,
 ) -> Result<Started, Failure> {
     let recipe = &*setup.recipe;
-    let placing = recipe.own.placing(setup.kill_tree || setup.foreground);
+    let placing = recipe.own.placing(setup.terms.kill_tree || setup.foreground);
     let refused = |plan: Option<&Plan>, refusal: Refusal| Failure {
         is_cgroup: refusal.is_cgroup(plan),
         error: refusal.into_error(recipe, plan),
     };
-    let input = setup.input.as_deref().map(input::open).transpose().map_err(no_input)?;
+    let input = setup.terms.input.as_deref().map(input::open).transpose().map_err(no_input)?;
     if let Some(taken) = &setup.taken {
         let plan = Plan::own(recipe, placing, lent).map_err(|error| refused(None, error.into()))?;
         let plan = Arc::new(plan);
@@ -59,7 +60,7 @@ pub(in crate::process) fn begin(
         let begun = taken.start(recipe, defaults, input, terminal, mark, plan.clone());
         return Ok(known(begun.map_err(|error| refused(Some(&plan), error.into()))?));
     }
-    let mut streams = defaults.fill(&recipe.streams);
+    let mut streams = fill(defaults, &recipe.streams);
     if let (Some(input), [stdin, ..]) = (input, &mut streams) {
         *stdin = Stream::Fd(Arc::new(input));
     }

@@ -15,7 +15,6 @@ use std::sync::Arc;
 
 use policy_core::sync::Mutex;
 
-use super::Defaults;
 use super::calls;
 use super::pass_fd::{self, Received};
 use super::pipes::Ends;
@@ -25,6 +24,7 @@ use super::vfork;
 use crate::process::identity::thieves;
 use crate::process::sys;
 use crate::process::talk::stdio::Stream;
+use crate::process::terms::{Defaults, fill};
 use crate::process::tree::Mark;
 
 /// A process that is its program by now.
@@ -208,19 +208,6 @@ fn spawn(command: &mut StdCommand) -> io::Result<Child> {
         thieves::note();
         Err(io::Error::other("it was reaped by somebody else before it could say why it failed"))
     })
-}
-
-fn fill(command: &mut StdCommand, unset: [bool; 3], input: fn() -> Stdio, output: fn() -> Stdio) {
-    let [stdin, stdout, stderr] = unset;
-    if stdin {
-        command.stdin(input());
-    }
-    if stdout {
-        command.stdout(output());
-    }
-    if stderr {
-        command.stderr(output());
-    }
 }
 
 /// Lets a child do something between `fork` and `exec`.

@@ -47,6 +47,7 @@ mod vfork;
 mod vfork;
 
 use super::talk::stdio::Stream;
+use super::terms::Defaults;
 
 pub(super) use begin::{Failure, Started, begin, no_terminal};
 pub(super) use by_std::Taken;
@@ -56,23 +57,12 @@ pub(super) use setup::Setup;
 #[cfg(target_os = "linux")]
 pub(super) use vfork::works as clone3_works;
 
-/// What the streams are that were not set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Defaults {
-    /// This process's own.
-    Inherit,
-    /// Pipes for what is written, and nothing to read.
-    Collect,
-}
-
-impl Defaults {
-    /// The streams of a child.
-    fn fill(self, set: &[Option<Stream>; 3]) -> [Stream; 3] {
-        let [stdin, stdout, stderr] = set.clone();
-        let (input, output) = match self {
-            Self::Inherit => (Stream::Inherit, Stream::Inherit),
-            Self::Collect => (Stream::Null, Stream::Piped),
-        };
-        [stdin.unwrap_or(input), stdout.unwrap_or(output.clone()), stderr.unwrap_or(output)]
-    }
+/// The streams of a child.
+fn fill(defaults: Defaults, set: &[Option<Stream>; 3]) -> [Stream; 3] {
+    let [stdin, stdout, stderr] = set.clone();
+    let (input, output) = match defaults {
+        Defaults::Inherit => (Stream::Inherit, Stream::Inherit),
+        Defaults::Collect => (Stream::Null, Stream::Piped),
+    };
+    [stdin.unwrap_or(input), stdout.unwrap_or(output.clone()), stderr.unwrap_or(output)]
 }

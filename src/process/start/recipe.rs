@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::process::sys::{Limit, Resource};
 use crate::process::talk::stdio::Stream;
+use crate::process::terms::Said;
 
 /// A child's program, and what it is given. Plain data: how it is started is elsewhere.
 #[derive(Clone, Debug, Default)]
@@ -115,7 +116,17 @@ impl Recipe {
         Self { program: program.to_owned(), ..Self::default() }
     }
 
-    pub(in crate::process) fn add_arg(&mut self, arg: &OsStr) {
+    pub(in crate::process) fn hear(&mut self, said: Said<'_>) {
+        match said {
+            Said::Arg(arg) => self.add_arg(arg),
+            Said::Var(key, value) => self.vars.set(key, value),
+            Said::NoVar(key) => self.vars.remove(key),
+            Said::NoVars => self.vars.clear(),
+            Said::Folder(folder) => self.folder = Some(Folder::At(folder.to_owned())),
+        }
+    }
+
+    fn add_arg(&mut self, arg: &OsStr) {
         match CString::new(arg.as_bytes()) {
             Ok(arg) => self.args.push(arg),
             Err(_) => self.has_nul = true,

@@ -12,11 +12,9 @@ pub(super) mod pty;
 pub(super) mod stdio;
 
 /// The ends of the pipes to a child.
-#[cfg(unix)]
 #[derive(Debug)]
 pub(super) struct Pipes {
     pub(super) stdin: Option<pipe::ChildStdin>,
     pub(super) stdout: Option<pipe::ChildStdout>,
     pub(super) stderr: Option<pipe::ChildStderr>,
-    pub(super) pty: Option<pty::Pty>,
 }

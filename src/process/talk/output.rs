@@ -7,13 +7,14 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::process::ExitStatus;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_io::AsyncWrite;
 use policy_core::{Error, ErrorKind};
 
 use super::pipe::{ChildStderr, ChildStdin, ChildStdout, PollAppend};
 use crate::process::background::delay::Delay;
+use crate::process::terms::Bounds;
 use crate::process::usage::Usage;
 
 /// The output of a child, and its exit status.
@@ -112,15 +113,6 @@ impl fmt::Debug for PartialOutput {
 }
 
 impl StdError for PartialOutput {}
-
-/// What bounds the collecting of output.
-#[derive(Clone, Copy, Debug, Default)]
-pub(in crate::process) struct Bounds {
-    pub(in crate::process) wait_delay: Option<Duration>,
-    pub(in crate::process) max_output: Option<usize>,
-    /// When the child is killed.
-    pub(in crate::process) deadline: Option<Instant>,
-}
 
 /// What is left to write to a child, and what was read of it. It stays with the child when
 /// the future that carries it is dropped, so that the next one goes on.

@@ -14,7 +14,7 @@ use super::sys::{self, ExitWait, Job};
 use crate::process::identity::limit::Permit;
 
 #[derive(Debug)]
-pub(super) struct Record {
+pub(in crate::process) struct Record {
     pid: u32,
     /// The identity: while it is open the number belongs to no other process.
     handle: OwnedHandle,
@@ -36,7 +36,7 @@ impl Record {
     ///
     /// # Errors
     /// [`ErrorKind::Io`], and the process is killed.
-    pub(super) fn watch(
+    pub(in crate::process) fn watch(
         pid: u32,
         handle: OwnedHandle,
         job: Option<Job>,
@@ -60,17 +60,17 @@ impl Record {
         Ok(record)
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    pub(in crate::process) fn pid(&self) -> u32 {
         self.pid
     }
 
-    pub(super) fn try_wait(&self) -> Result<Option<ExitStatus>, Error> {
+    pub(in crate::process) fn try_wait(&self) -> Result<Option<ExitStatus>, Error> {
         let code = sys::exit_code(self.handle())
             .map_err(|error| Error::io("can't ask for the child's exit code", error))?;
         Ok(code.map(ExitStatus::from_raw))
     }
 
-    pub(super) async fn wait(&self) -> Result<ExitStatus, Error> {
+    pub(in crate::process) async fn wait(&self) -> Result<ExitStatus, Error> {
         poll_fn(|cx| {
             // Before the lock, and dropped after it: either may run any code.
             let mut waker = Some(cx.waker().clone());
@@ -90,7 +90,7 @@ impl Record {
     }
 
     /// Kills the process, or its whole tree if it has a job.
-    pub(super) fn kill(&self) -> Result<(), Error> {
+    pub(in crate::process) fn kill(&self) -> Result<(), Error> {
         let exited = self.try_wait()?.is_some();
         if let Some(job) = &self.job {
             job.terminate().map_err(refused)?;

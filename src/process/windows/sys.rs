@@ -27,7 +27,7 @@ type Call = Box<dyn FnOnce() + Send>;
 
 /// A wait that the system's thread pool does for us.
 #[derive(Debug)]
-pub(super) struct ExitWait(HANDLE);
+pub(in crate::process) struct ExitWait(HANDLE);
 
 // SAFETY: a handle is a number, which any thread may give back.
 unsafe impl Send for ExitWait {}
@@ -36,7 +36,7 @@ unsafe impl Sync for ExitWait {}
 
 /// Calls `call` once the process has exited, on a thread of the system's. What `call`
 /// holds must keep the process's handle open.
-pub(super) fn on_exit(process: BorrowedHandle<'_>, call: Call) -> io::Result<ExitWait> {
+pub(in crate::process) fn on_exit(process: BorrowedHandle<'_>, call: Call) -> io::Result<ExitWait> {
     let context = Box::into_raw(Box::new(call)).cast::<c_void>();
     let mut wait = ptr::null_mut();
     // SAFETY: `process` is open, and stays so while `call` is there, as the caller says;
@@ -75,7 +75,7 @@ impl Drop for ExitWait {
 }
 
 /// Returns the exit code of a process that has exited.
-pub(super) fn exit_code(process: BorrowedHandle<'_>) -> io::Result<Option<u32>> {
+pub(in crate::process) fn exit_code(process: BorrowedHandle<'_>) -> io::Result<Option<u32>> {
     // Not by the code alone: 259 would mean that it runs (STILL_ACTIVE).
     // SAFETY: the handle is open; the call does not wait.
     match unsafe { WaitForSingleObject(process.as_raw_handle(), 0) } {
@@ -89,13 +89,13 @@ pub(super) fn exit_code(process: BorrowedHandle<'_>) -> io::Result<Option<u32>> 
     Ok(Some(code))
 }
 
-pub(super) fn terminate(process: BorrowedHandle<'_>) -> io::Result<()> {
+pub(in crate::process) fn terminate(process: BorrowedHandle<'_>) -> io::Result<()> {
     // SAFETY: the handle is open, and of the process that is meant.
     check(unsafe { TerminateProcess(process.as_raw_handle(), KILLED) })
 }
 
 /// Lets a process run that was started suspended.
-pub(super) fn resume(pid: u32) -> io::Result<()> {
+pub(in crate::process) fn resume(pid: u32) -> io::Result<()> {
     // std keeps the handle of the first thread to itself; the process has no other yet.
     // SAFETY: takes numbers only.
     let snapshot = unsafe { CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0) };
@@ -132,10 +132,10 @@ pub(super) fn resume(pid: u32) -> io::Result<()> {
 
 /// A job object: a child and all that descends from it.
 #[derive(Debug)]
-pub(super) struct Job(OwnedHandle);
+pub(in crate::process) struct Job(OwnedHandle);
 
 impl Job {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(in crate::process) fn new() -> io::Result<Self> {
         // SAFETY: both may be null: nobody inherits it, and it has no name.
         let job = unsafe { CreateJobObjectW(ptr::null(), ptr::null()) };
         if job.is_null() {
@@ -145,12 +145,12 @@ impl Job {
         Ok(Self(unsafe { OwnedHandle::from_raw_handle(job) }))
     }
 
-    pub(super) fn assign(&self, process: BorrowedHandle<'_>) -> io::Result<()> {
+    pub(in crate::process) fn assign(&self, process: BorrowedHandle<'_>) -> io::Result<()> {
         // SAFETY: both handles are open.
         check(unsafe { AssignProcessToJobObject(self.0.as_raw_handle(), process.as_raw_handle()) })
     }
 
-    pub(super) fn terminate(&self) -> io::Result<()> {
+    pub(in crate::process) fn terminate(&self) -> io::Result<()> {
         // SAFETY: the handle is open.
         check(unsafe { TerminateJobObject(self.0.as_raw_handle(), KILLED) })
     }

@@ -9,17 +9,19 @@ use policy_core::{ChildWatcher, Error, ErrorKind};
 
 use crate::ambient;
 use crate::process::cgroup::{Home, OwnCgroup, WayIn};
-use crate::process::child::Child;
+use crate::process::child::{Child, Held};
+use crate::process::command::forms::Unclaimed;
 use crate::process::identity::limit::Permit;
 use crate::process::identity::starts::Start;
 use crate::process::identity::terminal::Handover;
 use crate::process::identity::{Claim, Record};
 use crate::process::start::starter::{self, Where};
-use crate::process::start::{self, Defaults, Failure, Lent, Setup, Started};
+use crate::process::start::{self, Failure, Lent, Setup, Started};
 use crate::process::sys::Whom;
 use crate::process::talk::Pipes;
 use crate::process::talk::pipe::{ChildStderr, ChildStdin, ChildStdout};
 use crate::process::talk::pty::Pty;
+use crate::process::terms::Defaults;
 use crate::process::tree::Tree;
 use crate::process::watcher::exit::reap_soon;
 use crate::process::watcher::{abandoned, by_sigchld};
@@ -29,7 +31,7 @@ use crate::process::watcher::{abandoned, by_sigchld};
 /// # Errors
 /// [`ErrorKind::NoRunningLoop`], [`ErrorKind::WatcherInactive`], or what the policy
 /// gives.
-pub(in crate::process) fn prepare() -> Result<Arc<dyn ChildWatcher>, Error> {
+pub(in crate::process::command) fn prepare() -> Result<Arc<dyn ChildWatcher>, Error> {
     ambient::event_loop()?.state().check_open()?;
     let watcher = crate::get_child_watcher()?;
     if !watcher.is_active() {
@@ -39,7 +41,18 @@ pub(in crate::process) fn prepare() -> Result<Arc<dyn ChildWatcher>, Error> {
 }
 
 /// Starts a child on this thread, which blocks until the program is executed.
-pub(in crate::process) fn launch(
+pub(in crate::process::command) fn here(
+    setup: &Setup,
+    watcher: Arc<dyn ChildWatcher>,
+) -> Result<Child, Error> {
+    if setup.on_keeper {
+        let setup = setup.clone();
+        return starter::run_on_keeper(move || launch(&setup, Defaults::Inherit, watcher))?;
+    }
+    launch(setup, Defaults::Inherit, watcher)
+}
+
+fn launch(
     setup: &Setup,
     defaults: Defaults,
     watcher: Arc<dyn ChildWatcher>,
@@ -60,7 +73,7 @@ pub(in crate::process) fn launch(
     let fresh = Fresh::new(record, tree);
     drop(starting);
     fresh.record().count(permit);
-    if setup.kill_tree {
+    if setup.terms.kill_tree {
         fresh.record().keep_pidfd();
     }
     if let Some(mut handover) = handover.take() {
@@ -70,14 +83,17 @@ pub(in crate::process) fn launch(
     }
     let [stdin, stdout, stderr] = ends;
     let pipes = Pipes {
-        pty: open(pty, Pty::new)?,
         stdin: open(stdin, ChildStdin::new)?,
         stdout: open(stdout, ChildStdout::new)?,
         stderr: open(stderr, ChildStderr::new)?,
     };
+    let pty = open(pty, Pty::new)?;
     let exit = watcher.watch(&fresh.record().id())?;
     let (claim, tree) = fresh.keep();
-    Ok(Child::new(claim, pipes, watcher, exit, tree, cgroup, setup))
+    let held = Held::new(claim, watcher, exit, tree, cgroup, setup);
+    let mut child = Child::new(pipes, held, setup.terms.bounds());
+    child.pty = pty;
+    Ok(child)
 }
 
 /// Starts the process, again where that may help.
@@ -118,7 +134,7 @@ struct Household {
 
 impl Household {
     fn of(setup: &Setup) -> Result<Self, Error> {
-        let kills = setup.kill_tree;
+        let kills = setup.terms.kill_tree;
         let Some(asked) = &setup.cgroup else {
             let mut tree = kills.then(|| Tree::new(OwnCgroup::for_tree()));
             let way_in = tree.as_mut().and_then(|tree| tree.way_in());
@@ -133,10 +149,10 @@ impl Household {
     }
 }
 
-/// As [`launch`], on a starter thread.
+/// As [`here`], on a starter thread.
 ///
 /// Cancel safe: a child that nobody came to take is killed and reaped.
-pub(in crate::process) async fn launch_elsewhere(
+pub(in crate::process::command) async fn elsewhere(
     setup: Setup,
     defaults: Defaults,
     watcher: Arc<dyn ChildWatcher>,
@@ -209,27 +225,6 @@ impl Drop for Fresh {
         let _exited = record.signal(libc::SIGKILL, Whom::One);
         if !reap_soon(record) {
             abandoned::adopt(record);
-        }
-    }
-}
-
-/// A child on its way from a starter thread to whoever asked for it.
-struct Unclaimed(Option<Child>);
-
-impl Unclaimed {
-    fn new(child: Child) -> Self {
-        Self(Some(child))
-    }
-
-    fn claim(mut self) -> Result<Child, Error> {
-        self.0.take().ok_or_else(|| ErrorKind::StatusLost.into())
-    }
-}
-
-impl Drop for Unclaimed {
-    fn drop(&mut self) {
-        if let Some(child) = self.0.take() {
-            child.destroy();
         }
     }
 }

@@ -9,13 +9,14 @@ use crate::process::start::Setup;
 /// # Errors
 /// [`ErrorKind::InvalidInput`], which names both.
 pub(super) fn check(setup: &Setup) -> Result<(), Error> {
-    let Setup { kill_tree, pty, foreground, .. } = *setup;
+    let Setup { pty, foreground, .. } = *setup;
+    let kill_tree = setup.terms.kill_tree;
     let own = &setup.recipe.own;
     let session = own.session;
     let group = own.group.filter(|&group| group != 0);
     let group = group.map(|group| format!("process_group({group})"));
     let group = group.as_deref();
-    let input = if setup.input.is_some() { "input" } else { "stdin" };
+    let input = if setup.terms.input.is_some() { "input" } else { "stdin" };
     let streams = setup.recipe.streams.iter().zip([input, "stdout", "stderr"]);
     let given = streams.filter(|(set, _)| set.is_some()).map(|(_, name)| name).next();
     let pairs = [

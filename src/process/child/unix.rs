@@ -1,40 +1,135 @@
-//! Waiting for a child, and ending it, with all that is kept for it.
+//! A child of Unix: waiting for it, and ending it, with all that is kept for it.
 
 use std::process::ExitStatus;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use policy_core::sync::Mutex;
 use policy_core::{ChildWatcher, Error, ErrorKind, ExitFuture};
 
+use super::Child;
 use crate::ambient;
+use crate::process::background::delay::within;
 use crate::process::cgroup::OwnCgroup;
-use crate::process::identity::{Claim, Outcome};
+use crate::process::identity::{Claim, Outcome, Record, returncode};
+use crate::process::reach::TreeReach;
+use crate::process::start::Setup;
 use crate::process::sys::Whom;
-use crate::process::talk::output::Bounds;
+use crate::process::talk::pty;
 use crate::process::tree::{Descendants, Tree};
+use crate::process::usage::Usage;
 use crate::process::watcher::abandoned;
 use crate::process::watcher::exit::Watch;
 
 /// What is left of a child when its pipes are taken out.
 #[derive(Debug)]
-pub(super) struct Held {
-    pub(super) claim: Claim,
+pub(in crate::process) struct Held {
+    claim: Claim,
     /// Latched: the one that was there when the child was started.
-    pub(super) watcher: Arc<dyn ChildWatcher>,
+    watcher: Arc<dyn ChildWatcher>,
     /// The wait that was begun with the child, for the first who waits.
-    pub(super) first: Mutex<Option<ExitFuture>>,
-    pub(super) kill_on_drop: bool,
-    pub(super) reap_on_drop: bool,
+    first: Mutex<Option<ExitFuture>>,
+    kill_on_drop: bool,
+    reap_on_drop: bool,
     /// What ends with it.
-    pub(super) tree: Option<Box<Tree>>,
+    tree: Option<Box<Tree>>,
     /// The group that was made for it, if it has no tree.
-    pub(super) _cgroup: Option<Box<OwnCgroup>>,
-    /// Boxed: most have none.
-    pub(super) bounds: Option<Box<Bounds>>,
+    _cgroup: Option<Box<OwnCgroup>>,
+}
+
+impl Child {
+    pub(super) fn has_terminal(&self) -> bool {
+        self.pty.is_some()
+    }
+
+    /// Lets whoever talks to the child do it by its terminal, if it has one. Returns the input as
+    /// it is typed there.
+    pub(super) fn take_over_terminal(&mut self, input: Vec<u8>) -> Result<Vec<u8>, Error> {
+        let Some(pty) = self.pty.take() else { return Ok(input) };
+        let (typed, shown) = pty.ends().map_err(|error| {
+            Error::io("can't copy a descriptor; raise the limit (`ulimit -n`)", error)
+        })?;
+        self.talk.get_or_insert_default().take_over(Some(typed), Some(shown), None);
+        Ok(pty::typed(input))
+    }
+
+    /// Begins another wait, by the watcher that the child has.
+    pub(in crate::process) fn watch(&self) -> Result<ExitFuture, Error> {
+        match self.held.watcher.watch(&self.record().id()) {
+            Err(error) if is_gone(&error) => Ok(Watch::ungated(self.record().clone())?.into()),
+            watched => watched,
+        }
+    }
+
+    pub(in crate::process) fn record(&self) -> &Arc<Record> {
+        self.held.claim.record()
+    }
+}
+
+/// Asks the child to end, and kills it after `grace`.
+pub(super) async fn terminate(child: &Child, grace: Duration) -> Result<ExitStatus, Error> {
+    let members = child.held.ask(libc::SIGTERM)?;
+    let ended = async {
+        let exit = child.wait().await;
+        child.held.tree_ended(&members).await;
+        exit
+    };
+    if let Some(exit) = within(grace, ended).await {
+        return exit;
+    }
+    // It may have exited just now; then nothing is left to do.
+    let _exited = child.start_kill();
+    members.kill();
+    child.wait().await
 }
 
 impl Held {
+    pub(in crate::process) fn new(
+        claim: Claim,
+        watcher: Arc<dyn ChildWatcher>,
+        exit: ExitFuture,
+        tree: Option<Box<Tree>>,
+        cgroup: Option<Box<OwnCgroup>>,
+        setup: &Setup,
+    ) -> Self {
+        Self {
+            claim,
+            watcher,
+            first: Mutex::new(Some(exit)),
+            kill_on_drop: setup.terms.kill_on_drop,
+            reap_on_drop: setup.reap_on_drop,
+            tree,
+            _cgroup: cgroup,
+        }
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.claim.record().pid()
+    }
+
+    pub(super) fn try_wait(&self) -> Result<Option<ExitStatus>, Error> {
+        self.claim.record().try_reap().map(Outcome::into_result).transpose()
+    }
+
+    pub(super) fn returncode(&self) -> Option<i32> {
+        match self.claim.record().outcome() {
+            Some(Outcome::Exited(status)) => Some(returncode(status)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn usage(&self) -> Option<Usage> {
+        self.claim.record().usage()
+    }
+
+    pub(super) fn signal(&self, signal: i32) -> Result<(), Error> {
+        self.claim.record().signal(signal, Whom::One)
+    }
+
+    pub(super) fn reach(&self) -> TreeReach {
+        self.tree.as_ref().map_or(TreeReach::Child, |tree| tree.reach())
+    }
+
     pub(super) fn kill(&self) -> Result<(), Error> {
         let record = self.claim.record();
         let Some(tree) = self.tree.as_ref().filter(|_| !record.is_forked()) else {
@@ -50,7 +145,7 @@ impl Held {
 
     /// Sends a signal to the child, or to all of its tree, and lets go on what is stopped.
     /// Returns what was found of the tree.
-    pub(super) fn ask(&self, signal: i32) -> Result<Descendants, Error> {
+    fn ask(&self, signal: i32) -> Result<Descendants, Error> {
         let record = self.claim.record();
         let tree = self.tree.as_ref().filter(|_| !record.is_forked());
         // Found before the child may end, and with it the way to them.
@@ -68,20 +163,10 @@ impl Held {
     }
 
     /// Waits until the tree has ended, if there is one.
-    pub(super) async fn tree_ended(&self, members: &Descendants) {
+    async fn tree_ended(&self, members: &Descendants) {
         if let Some(tree) = &self.tree {
             tree.ended(self.claim.record(), members).await;
         }
-    }
-
-    pub(super) fn bounds(&self) -> Bounds {
-        self.bounds.as_deref().copied().unwrap_or_default()
-    }
-
-    /// Returns how long the child may still run, if it has a time.
-    pub(super) fn time_left(&self) -> Option<Duration> {
-        let deadline = self.bounds().deadline?;
-        Some(deadline.saturating_duration_since(Instant::now()))
     }
 
     pub(super) async fn wait(&self) -> Result<ExitStatus, Error> {
@@ -119,7 +204,7 @@ impl Held {
 }
 
 /// Says whether a watcher gives this that is not there any more.
-pub(super) fn is_gone(error: &Error) -> bool {
+fn is_gone(error: &Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::WatcherClosed | ErrorKind::WatcherInactive | ErrorKind::LoopClosed
