@@ -4,14 +4,14 @@
 //! exited, and children and pipes that are polled where no loop runs. It has the
 //! reactor of the default loop, starts when it is needed, and ends when it is not.
 
-#[cfg(unix)]
-pub(super) mod anchor;
 pub(super) mod delay;
 #[cfg(unix)]
 mod reactor;
 #[cfg(windows)]
 #[path = "windows.rs"]
 mod reactor;
+#[cfg(unix)]
+pub(super) mod rover;
 
 pub(super) use reactor::wake_after;
 #[cfg(unix)]

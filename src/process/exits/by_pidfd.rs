@@ -11,12 +11,12 @@ use policy_core::Interest;
 
 use super::Found;
 use crate::process::background;
-use crate::process::background::anchor::Anchor;
+use crate::process::background::rover::Rover;
 use crate::process::identity::{Claim, PidfdSet, Record};
 
 #[derive(Debug)]
 pub(super) struct ByPidfd {
-    anchor: Anchor,
+    rover: Rover,
     set: PidfdSet,
     /// With the descriptor, which stays open while it is in there.
     waiting: HashMap<u64, (Claim, Arc<OwnedFd>)>,
@@ -35,7 +35,7 @@ impl ByPidfd {
     pub(super) fn new() -> Option<Self> {
         let set = PidfdSet::new().ok()?;
         Some(Self {
-            anchor: Anchor::new(set.fd().clone()),
+            rover: Rover::new(set.fd().clone()),
             set,
             waiting: HashMap::new(),
             last: 0,
@@ -82,7 +82,7 @@ impl ByPidfd {
                 0 => Err(io::ErrorKind::WouldBlock.into()),
                 count => Ok(count),
             };
-            match self.anchor.poll_io(cx, Interest::Readable, &mut look) {
+            match self.rover.poll_io(cx, Interest::Readable, &mut look) {
                 Poll::Ready(Ok(Ok(_))) => {}
                 Poll::Ready(_) => {
                     let waiting = self.waiting.drain().map(|(_, (claim, _))| claim);

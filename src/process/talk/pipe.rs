@@ -15,11 +15,11 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use super::stdio::Stdio;
 use crate::io::bridge::PollRead;
-use crate::process::background::anchor::Anchor;
+use crate::process::background::rover::Rover;
 
 /// Our end of a pipe.
 pub(in crate::process) struct Pipe {
-    pub(in crate::process) anchor: Anchor,
+    pub(in crate::process) rover: Rover,
 }
 
 impl Pipe {
@@ -27,7 +27,7 @@ impl Pipe {
         // Our end only: the child's is an open file of its own, and programs are
         // not made for reading EAGAIN from their standard streams.
         fcntl_setfl(&fd, fcntl_getfl(&fd)? | OFlags::NONBLOCK)?;
-        Ok(Self { anchor: Anchor::new(Arc::new(fd)) })
+        Ok(Self { rover: Rover::new(Arc::new(fd)) })
     }
 
     pub(in crate::process) fn poll_io(
@@ -36,14 +36,14 @@ impl Pipe {
         interest: Interest,
         op: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        budget::poll(cx, |cx| self.anchor.poll_io(cx, interest, op))
+        budget::poll(cx, |cx| self.rover.poll_io(cx, interest, op))
             .map(|result| result.unwrap_or_else(|error| Err(error.into())))
     }
 
     /// Gives the descriptor back as std has it: blocking.
     fn into_fd(self) -> io::Result<OwnedFd> {
         // A reactor may still hold it for a moment.
-        let fd = Arc::try_unwrap(self.anchor.into_fd()).or_else(|shared| shared.try_clone())?;
+        let fd = Arc::try_unwrap(self.rover.into_fd()).or_else(|shared| shared.try_clone())?;
         fcntl_setfl(&fd, fcntl_getfl(&fd)? - OFlags::NONBLOCK)?;
         Ok(fd)
     }
@@ -51,7 +51,7 @@ impl Pipe {
 
 impl fmt::Debug for Pipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.anchor.fmt(f)
+        self.rover.fmt(f)
     }
 }
 
@@ -202,7 +202,7 @@ macro_rules! reads_pipe {
 
         impl AsFd for $name {
             fn as_fd(&self) -> BorrowedFd<'_> {
-                self.pipe.anchor.fd().as_fd()
+                self.pipe.rover.fd().as_fd()
             }
         }
     };

@@ -22,8 +22,8 @@ use policy_core::Interest;
 pub(super) use descendants::Descendants;
 pub(super) use mark::Mark;
 
-use crate::process::background::anchor::Anchor;
 use crate::process::background::delay::Delay;
+use crate::process::background::rover::Rover;
 use crate::process::cgroup::{OwnCgroup, WayIn};
 use crate::process::identity::Record;
 use crate::process::reach::TreeReach;
@@ -146,12 +146,12 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// Waits until a process has exited.
 async fn exited(pidfd: Arc<OwnedFd>) {
-    let mut anchor = Anchor::new(pidfd);
+    let mut rover = Rover::new(pidfd);
     let mut has_exited = |fd: BorrowedFd<'_>| match sys::is_readable(fd) {
         true => Ok(0),
         false => Err(io::ErrorKind::WouldBlock.into()),
     };
-    let waited = poll_fn(|cx| anchor.poll_io(cx, Interest::Readable, &mut has_exited)).await;
+    let waited = poll_fn(|cx| rover.poll_io(cx, Interest::Readable, &mut has_exited)).await;
     if !matches!(waited, Ok(Ok(_))) {
         // No reactor takes it: whoever waits asks again.
         Delay::wait(PAUSE).await;

@@ -15,7 +15,7 @@ use policy_core::{Error, ErrorKind, ExitFuture, Interest};
 
 use super::threads;
 use crate::process::background;
-use crate::process::background::anchor::Anchor;
+use crate::process::background::rover::Rover;
 use crate::process::identity::{Claim, Lease, Outcome, Record};
 use crate::process::sys;
 
@@ -34,7 +34,7 @@ enum How {
     ///
     /// In this order: the descriptor leaves the reactor before it is free for
     /// another registration.
-    Pidfd { anchor: Anchor, _lease: Lease, held: u32 },
+    Pidfd { rover: Rover, _lease: Lease, held: u32 },
     /// Somebody else reaps the child and tells.
     Told,
 }
@@ -72,8 +72,8 @@ impl Watch {
                 ));
             }
         };
-        let anchor = Anchor::new(lease.fd().clone());
-        Ok(Self::new(record, gate, How::Pidfd { anchor, _lease: lease, held: 0 }))
+        let rover = Rover::new(lease.fd().clone());
+        Ok(Self::new(record, gate, How::Pidfd { rover, _lease: lease, held: 0 }))
     }
 
     /// Waits until somebody who attends the child has reaped it.
@@ -119,7 +119,7 @@ impl Watch {
     fn look_first(&self) -> Option<Result<ExitStatus, Error>> {
         let record = self.claim.record();
         match &self.how {
-            How::Pidfd { anchor, .. } if !anchor.is_registered() && !record.was_just_touched() => {
+            How::Pidfd { rover, .. } if !rover.is_registered() && !record.was_just_touched() => {
                 record.try_reap().map(Outcome::into_result)
             }
             _ => None,
@@ -127,7 +127,7 @@ impl Watch {
     }
 
     fn poll_pidfd(&mut self, cx: &mut Context<'_>) -> Poll<Result<ExitStatus, Error>> {
-        let Self { claim, how: How::Pidfd { anchor, held, .. }, in_record, .. } = self else {
+        let Self { claim, how: How::Pidfd { rover, held, .. }, in_record, .. } = self else {
             return Poll::Pending;
         };
         let mut outcome = None;
@@ -141,20 +141,20 @@ impl Watch {
             Ok(if outcome.is_some() { REAPED } else { HELD })
         };
         // Nothing is asked of a child that runs: its exit is the reactor's to know.
-        let ready = match anchor.poll_ready(cx, Interest::Readable) {
+        let ready = match rover.poll_ready(cx, Interest::Readable) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(ready) => ready,
         };
         let polled = match ready {
-            Ok(Ok(())) => anchor.poll_io(cx, Interest::Readable, &mut reap),
+            Ok(Ok(())) => rover.poll_io(cx, Interest::Readable, &mut reap),
             Ok(Err(error)) => Poll::Ready(Ok(Err(error))),
             Err(error) => Poll::Ready(Err(error)),
         };
         let polled = match polled {
-            Poll::Ready(Ok(Err(_))) if !anchor.is_in_background() => {
+            Poll::Ready(Ok(Err(_))) if !rover.is_in_background() => {
                 // The reactor failed, since `reap` does not: its loop is ending.
-                match anchor.move_to_background() {
-                    Ok(()) => anchor.poll_io(cx, Interest::Readable, &mut reap),
+                match rover.move_to_background() {
+                    Ok(()) => rover.poll_io(cx, Interest::Readable, &mut reap),
                     Err(error) => Poll::Ready(Err(error)),
                 }
             }

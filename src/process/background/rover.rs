@@ -16,7 +16,7 @@ use crate::ambient;
 use crate::io::uninterrupted;
 use crate::process::background;
 
-pub(in crate::process) struct Anchor {
+pub(in crate::process) struct Rover {
     // Boxed: most children have no pipes, and their handles room for three.
     at: Option<Box<(Ground, SharedSource)>>,
     fd: Arc<OwnedFd>,
@@ -28,7 +28,7 @@ enum Ground {
     Background,
 }
 
-impl Anchor {
+impl Rover {
     /// Wraps a descriptor, registered nowhere yet.
     pub(in crate::process) fn new(fd: Arc<OwnedFd>) -> Self {
         Self { at: None, fd }
@@ -127,8 +127,8 @@ fn register(
     Ok((Ground::Background, SharedSource::new(background::register(fd.clone())?)))
 }
 
-impl fmt::Debug for Anchor {
+impl fmt::Debug for Rover {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Anchor").field("fd", &self.fd).field("at", &self.ground()).finish()
+        f.debug_struct("Rover").field("fd", &self.fd).field("at", &self.ground()).finish()
     }
 }
