@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::harness::Row;
-use crate::plot;
+use crate::plot::{self, Series};
 
 const NOTES: &str = "
 A ratio is ours divided by theirs: the median of the rounds' ratios, and its quartiles. Times are \
@@ -168,6 +168,16 @@ impl Report {
         if let Some(part) = self.parts.first() {
             let title = "What the layer costs: ours / theirs, and its aim";
             files.push(draw("overview", title, &part.caption(), &aimed)?);
+            let bars = crate::cases::glance(self.parts.iter().flat_map(|part| &part.rows));
+            let (path, title) = (folder.join("glance.svg"), "What ours takes where theirs takes 1");
+            plot::bars(&path, title, &part.caption(), &bars).map_err(io::Error::other)?;
+            files.push(path);
+        }
+        let children = self.parts.iter().find(|part| part.group == "children");
+        if let (Some(part), Some(series)) = (children, kept_ticks()) {
+            let path = folder.join("ticks.svg");
+            plot::ticks(&path, &part.caption(), &series).map_err(io::Error::other)?;
+            files.push(path);
         }
         if let Some(save) = save {
             let save = root().join(save);
@@ -178,6 +188,28 @@ impl Report {
         }
         Ok(folder)
     }
+}
+
+/// The ticks while children started, for a picture.
+#[derive(Serialize, Deserialize)]
+struct Beats {
+    revision: String,
+    series: Vec<Series>,
+}
+
+/// Keeps them beside the groups' figures.
+pub fn keep_ticks(series: Vec<Series>) -> io::Result<()> {
+    let folder = folder().join("groups");
+    std::fs::create_dir_all(&folder)?;
+    let text = serde_json::to_string(&Beats { revision: revision(), series })?;
+    std::fs::write(folder.join("ticks"), text)
+}
+
+/// Those that were measured of this revision.
+fn kept_ticks() -> Option<Vec<Series>> {
+    let text = std::fs::read_to_string(folder().join("groups").join("ticks")).ok()?;
+    let beats: Beats = serde_json::from_str(&text).ok()?;
+    (beats.revision == revision()).then_some(beats.series)
 }
 
 impl Part {

@@ -1,4 +1,4 @@
-//! What depending on us costs whoever builds: crates, and time.
+//! What depending on us costs whoever builds: crates, time, and the size of a program.
 //!
 //! A package that depends on `policy` beside one that depends on the executor alone, with
 //! the features that the adapter turns on in it; the same `Cargo.lock` for all of them,
@@ -13,6 +13,7 @@ use crate::harness::{Aim, Measure, Plan, Row};
 use crate::report;
 
 const TIME: Measure = ("time to build", "s");
+const SIZE: Measure = ("size", "B");
 const CRATES: Measure = ("crates", "");
 
 const ROUNDS: usize = 3;
@@ -38,8 +39,9 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
         ("policy, default features", 1, "async-executor, async-io, blocking", 4, (24.0, 2.0)),
         ("policy, feature tokio only", 2, "tokio alone", 3, (18.0, 2.0)),
     ];
+    let mut rows = sizes(plan, &policy, tokio, smol);
     if pairs.iter().all(|(case, ..)| plan.leaves_out(case)) {
-        return Vec::new();
+        return rows;
     }
     let crates: Vec<f64> = packages.iter().map(Package::crates).collect();
     let mut times = vec![Vec::new(); packages.len()];
@@ -51,7 +53,6 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
             }
         }
     }
-    let mut rows = Vec::new();
     for (case, ours, against, theirs, (few, quick)) in pairs {
         let (a, b) = ([crates[ours]], [crates[theirs]]);
         rows.push(Row::of("build", case, CRATES, against, &a, &b, Some(Aim::Ours(few))));
@@ -59,6 +60,82 @@ pub fn rows(plan: &Plan) -> Vec<Row> {
             let (a, b) = (&times[ours], &times[theirs]);
             rows.push(Row::of("build", case, TIME, against, a, b, Some(Aim::AtMost(quick))));
         }
+    }
+    rows
+}
+
+const BY_POLICY: &str = r#"
+fn main() {
+    let mut runner = policy::Runner::with_policy(POLICY);
+    let hello = async {
+        let task = policy::spawn(async {
+            policy::time::sleep(std::time::Duration::from_millis(1)).await;
+            println!("hello, world");
+        });
+        task.await.unwrap();
+    };
+    runner.run(hello).unwrap();
+}
+"#;
+
+const BY_TOKIO: &str = r#"
+fn main() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let hello = async {
+        let task = tokio::spawn(async {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            println!("hello, world");
+        });
+        task.await.unwrap();
+    };
+    runtime.block_on(hello);
+}
+"#;
+
+const BY_SMOL: &str = r#"
+fn main() {
+    let executor = async_executor::Executor::new();
+    let hello = async {
+        let task = executor.spawn(async {
+            async_io::Timer::after(std::time::Duration::from_millis(1)).await;
+            println!("hello, world");
+        });
+        task.await;
+    };
+    async_io::block_on(executor.run(hello));
+}
+"#;
+
+/// Programs that spawn a task which sleeps and says hello: release, stripped.
+fn sizes(plan: &Plan, policy: &dyn Fn(&str) -> String, tokio: &str, smol: &str) -> Vec<Row> {
+    const AIM: Option<Aim> = Some(Aim::AtMost(1.15));
+    let by_policy = |made: &str| BY_POLICY.replace("POLICY", made);
+    let on_tokio = by_policy("policy::TokioPolicy::current_thread()");
+    let by_default = by_policy("policy::DefaultEventLoopPolicy::new()");
+    let pairs = [
+        (
+            "hello world, feature tokio only",
+            ("hello-policy-tokio", policy(", features = [\"tokio\"]"), on_tokio.as_str()),
+            "tokio alone",
+            ("hello-tokio", tokio.to_owned(), BY_TOKIO),
+        ),
+        (
+            "hello world, default loop only",
+            ("hello-policy-default", policy(", features = [\"default-loop\"]"), &by_default),
+            "async-executor, async-io",
+            ("hello-smol", smol.to_owned(), BY_SMOL),
+        ),
+    ];
+    let mut rows = Vec::new();
+    for (case, ours, against, theirs) in pairs {
+        // Two release builds each are too much for a look whether all of it runs.
+        if plan.is_quick || plan.leaves_out(case) {
+            continue;
+        }
+        let size = |(name, dependencies, source): (&str, String, &str)| {
+            [Package::new(name, &dependencies).program(source)]
+        };
+        rows.push(Row::of("build", case, SIZE, against, &size(ours), &size(theirs), AIM));
     }
     rows
 }
@@ -108,6 +185,20 @@ impl Package {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let _smaller = fs::remove_dir_all(&target);
         took
+    }
+
+    /// Builds a program as it is released; its size in bytes.
+    fn program(&self, source: &str) -> f64 {
+        fs::write(self.folder.join("src/main.rs"), source).unwrap();
+        let target = self.folder.join("target");
+        let mut cargo = self.cargo();
+        cargo.args(["build", "--offline", "-q", "-j2", "--release"]);
+        let output = cargo.env("CARGO_PROFILE_RELEASE_STRIP", "true").output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let program = target.join("release").join(self.folder.file_name().unwrap());
+        let size = fs::metadata(program).unwrap().len() as f64;
+        let _smaller = fs::remove_dir_all(&target);
+        size
     }
 
     fn cargo(&self) -> Command {

@@ -1,5 +1,7 @@
 //! More threads, more loops.
 
+mod units;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,11 +14,10 @@ const SAME_SLOPE: Option<Aim> = Some(Aim::AtMost(1.05));
 
 pub fn rows(plan: &Plan) -> Vec<Row> {
     let plan = &plan.at_most(15);
-    [workers(plan), smol_workers(plan), loops(plan)]
-        .into_iter()
-        .flatten()
-        .flat_map(|case| case.run(plan))
-        .collect()
+    let cases = [workers(plan), smol_workers(plan), loops(plan)].into_iter().flatten();
+    let mut rows: Vec<Row> = cases.flat_map(|case| case.run(plan)).collect();
+    rows.extend(units::rows(plan));
+    rows
 }
 
 /// Tasks that spawn tasks, on so many workers.
@@ -44,7 +45,7 @@ macro_rules! tree {
 
 fn workers(plan: &Plan) -> Vec<Case> {
     let tasks = plan.scale(16_000);
-    [1, 2, 4, 8]
+    [1, 2, 4, 8, 16]
         .into_iter()
         .map(|threads| {
             let event_loop = policy_tokio::TokioPolicy::multi_thread()
@@ -63,7 +64,7 @@ fn workers(plan: &Plan) -> Vec<Case> {
 
 fn smol_workers(plan: &Plan) -> Vec<Case> {
     let tasks = plan.scale(16_000);
-    [1, 2, 4, 8]
+    [1, 2, 4, 8, 16]
         .into_iter()
         .map(|threads| {
             let event_loop = policy_smol::SmolPolicy::multi_thread()

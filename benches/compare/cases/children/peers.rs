@@ -1,10 +1,11 @@
 //! Peers that are programs: xargs, a C program, asyncio.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::measured;
+use crate::cases::python::{python, say};
 
 pub fn xargs(count: u32, in_flight: u32) -> impl FnMut() -> Vec<f64> {
     move || {
@@ -144,22 +145,4 @@ pub fn asyncio_watching(watcher: &'static str, count: u32) -> Option<impl FnMut(
         let said = say(python, ASYNCIO_WATCHING, &[&count.to_string(), watcher]);
         said.into_iter().map(|seconds| seconds * 1e9).collect()
     })
-}
-
-fn python() -> Option<&'static str> {
-    ["python3.11", "python3"].into_iter().find(|python| {
-        let version = Command::new(python)
-            .args(["-c", "import sys; sys.exit(sys.version_info[:2] != (3, 11))"])
-            .stderr(Stdio::null())
-            .status();
-        version.is_ok_and(|status| status.success())
-    })
-}
-
-/// Returns the numbers that a script prints.
-fn say(python: &str, script: &str, args: &[&str]) -> Vec<f64> {
-    let mut command = Command::new(python);
-    let output = command.args(["-c", script]).args(args).stderr(Stdio::inherit()).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.split_whitespace().map(|n| n.parse().unwrap()).collect()
 }
