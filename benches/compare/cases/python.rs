@@ -1,6 +1,7 @@
 //! CPython, whose asyncio is the model, and uvloop: their programs tell their own times.
 
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 /// The loops that are there: asyncio's own, and uvloop after `pip install uvloop`.
 pub fn loops() -> Vec<(&'static str, &'static str)> {
@@ -16,15 +17,21 @@ pub fn loops() -> Vec<(&'static str, &'static str)> {
     vec![("asyncio 3.11", "asyncio")]
 }
 
-/// The interpreter, where 3.11 is installed.
+/// The interpreter, where 3.11 is installed: itself, not what may stand before it in the path
+/// and look for it anew each time.
 pub fn python() -> Option<&'static str> {
-    ["python3.11", "python3"].into_iter().find(|python| {
-        let version = Command::new(python)
-            .args(["-c", "import sys; sys.exit(sys.version_info[:2] != (3, 11))"])
-            .stderr(Stdio::null())
-            .status();
-        version.is_ok_and(|status| status.success())
-    })
+    const ITSELF: &str =
+        "import sys; print(sys.executable if sys.version_info[:2] == (3, 11) else '')";
+    static FOUND: OnceLock<Option<String>> = OnceLock::new();
+    let find = || {
+        ["python3.11", "python3"].into_iter().find_map(|python| {
+            let mut command = Command::new(python);
+            let output = command.args(["-c", ITSELF]).stderr(Stdio::null()).output().ok()?;
+            let path = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+            (!path.is_empty()).then_some(path)
+        })
+    };
+    FOUND.get_or_init(find).as_deref()
 }
 
 /// Returns the numbers that a script prints.
