@@ -3,6 +3,7 @@
 //! | file | question |
 //! |---|---|
 //! | `record`, `inner` | who is this child, and who may reap and signal it? |
+//! | `known` | which record does a number or an id mean? |
 //! | `claim` | who wants it to be reaped? |
 //! | `outcome` | how did it end? |
 //! | `owner` | does other code reap it in place of us? |
@@ -18,6 +19,7 @@
 mod claim;
 #[cfg(unix)]
 mod inner;
+mod known;
 pub(super) mod limit;
 #[cfg(unix)]
 mod outcome;

@@ -21,7 +21,6 @@ use super::limit::Permit;
 use super::outcome::Outcome;
 use super::owner::ChildOwner;
 use super::pidfd::open_pidfd;
-use super::recent;
 use super::terminal::Handover;
 use super::thieves;
 use crate::process::sys::{self, Take, Target, Whom};
@@ -30,7 +29,7 @@ use crate::process::usage::Usage;
 /// A child, from its start (or from the first time that it was asked for) until
 /// its status is known, and longer.
 pub(crate) struct Record {
-    pid: u32,
+    pub(super) pid: u32,
     /// A forked copy of this process has no children of ours.
     generation: u64,
     pub(super) inner: Mutex<Inner>,
@@ -43,7 +42,7 @@ pub(crate) struct Record {
 }
 
 /// The records that somebody holds, by number: the latest of each.
-static TABLE: Mutex<Option<HashMap<u32, Weak<Record>>>> = Mutex::new(None);
+pub(super) static TABLE: Mutex<Option<HashMap<u32, Weak<Record>>>> = Mutex::new(None);
 
 impl Record {
     /// Makes the record of a child that was just started.
@@ -72,14 +71,14 @@ impl Record {
         record
     }
 
-    fn list(record: Arc<Self>) -> Arc<Self> {
+    pub(super) fn list(record: Arc<Self>) -> Arc<Self> {
         // A record that has the number already is of a child that somebody else
         // reaped; it stays with whoever holds it.
         TABLE.lock().get_or_insert_default().insert(record.pid, Arc::downgrade(&record));
         record
     }
 
-    fn unlisted(pid: u32, pidfd: Option<Arc<OwnedFd>>) -> Arc<Self> {
+    pub(super) fn unlisted(pid: u32, pidfd: Option<Arc<OwnedFd>>) -> Arc<Self> {
         let by_number = if pidfd.is_none() { Some(ByNumber::new(pid)) } else { None };
         Arc::new(Self {
             pid,
@@ -101,71 +100,6 @@ impl Record {
             claims: AtomicUsize::new(0),
             attended: AtomicBool::new(false),
         })
-    }
-
-    /// Returns the record of a child that a watcher was asked for.
-    pub(crate) fn of(child: &ChildId) -> Arc<Self> {
-        if let Some(known) = Self::known(child.pid()) {
-            if known.is_same(child) {
-                return known;
-            }
-            if known.outcome().is_none() {
-                // The number is of another child by now, whose place in the table this is.
-                return Self::unlisted(child.pid(), child.pidfd().cloned());
-            }
-        }
-        if child.pidfd().is_none() {
-            let before = Self::reaped_before(child.pid()).or_else(|| Self::last(child.pid()));
-            if let Some(before) = before {
-                return before;
-            }
-        }
-        Self::new(child.pid(), child.pidfd().cloned())
-    }
-
-    /// Returns the record of the child with this number; makes one if it is ours.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NoSuchProcess`], [`ErrorKind::NotOurChild`].
-    pub(crate) fn of_pid(pid: u32) -> Result<Arc<Self>, Error> {
-        if let Some(known) = Self::named(pid) {
-            return Ok(known);
-        }
-        // Before the check: what is true of the number while the descriptor is
-        // open is true of the process behind it.
-        let pidfd = open_pidfd(pid).ok();
-        if sys::exit_now(Target::Pid(pid), Take::Look).is_ok() {
-            return Ok(Self::new(pid, pidfd.map(Arc::new)));
-        }
-        match Self::reaped_before(pid) {
-            Some(over) => Ok(over),
-            None if process_exists(pid) => Err(ErrorKind::NotOurChild.into()),
-            None => Err(ErrorKind::NoSuchProcess.into()),
-        }
-    }
-
-    /// Returns the record of a child that a watcher reaped before it was asked for.
-    fn reaped_before(pid: u32) -> Option<Arc<Self>> {
-        let exit = recent::take(pid)?;
-        let record = Self::over(pid, Outcome::Exited(exit.status));
-        record.inner.lock().usage = exit.usage.map(Box::new);
-        Some(record)
-    }
-
-    /// Returns the record of the child that had this number last, if none has it now.
-    fn last(pid: u32) -> Option<Arc<Self>> {
-        let last = Self::known(pid).filter(|known| known.outcome().is_some())?;
-        sys::exit_now(Target::Pid(pid), Take::Look).is_err().then_some(last)
-    }
-
-    /// Returns the record of the child that has this number now, if it has one.
-    pub(in crate::process) fn named(pid: u32) -> Option<Arc<Self>> {
-        Self::known(pid).filter(|known| !known.is_stale())
-    }
-
-    /// Returns the record of the child with this number, if it has one.
-    fn known(pid: u32) -> Option<Arc<Self>> {
-        TABLE.lock().as_ref().and_then(|table| table.get(&pid)).and_then(Weak::upgrade)
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -452,31 +386,6 @@ impl Record {
         inner.pidfd.clone().filter(|_| inner.outcome.is_none())
     }
 
-    fn is_same(&self, child: &ChildId) -> bool {
-        let inner = self.inner.lock();
-        match (child.pidfd(), &inner.pidfd) {
-            (Some(theirs), Some(ours)) => Arc::ptr_eq(theirs, ours),
-            // Reaped since the child was asked for: its status is here and nowhere else.
-            (Some(theirs), None) if inner.outcome.is_some() => {
-                std::ptr::eq(Arc::as_ptr(theirs), inner.former.as_ptr())
-            }
-            // A number alone means whoever has it now.
-            _ => inner.outcome.is_none(),
-        }
-    }
-
-    /// Returns true if the number means another process by now, or none.
-    fn is_stale(&self) -> bool {
-        let inner = self.inner.lock();
-        if inner.outcome.is_some() || self.is_forked() {
-            return true;
-        }
-        match &inner.pidfd {
-            Some(pidfd) => sys::exit_now(Target::Pidfd(pidfd.as_fd()), Take::Look).is_err(),
-            None => inner.began().is_some_and(|began| Some(began) != sys::start_time(self.pid)),
-        }
-    }
-
     /// Takes the record out of the table, unless another has its place there.
     fn forget(&self) {
         let mut table = TABLE.lock();
@@ -485,13 +394,6 @@ impl Record {
             table.remove(&self.pid);
         }
     }
-}
-
-fn process_exists(pid: u32) -> bool {
-    !matches!(
-        sys::kill(pid, 0, Whom::One),
-        Err(error) if error.raw_os_error() == Some(libc::ESRCH)
-    )
 }
 
 impl Drop for Record {
