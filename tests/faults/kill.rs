@@ -20,8 +20,8 @@ use crate::tools::{
 };
 
 type On = &'static [(&'static [&'static str], &'static [&'static str])];
-const EACH_WATCHER: On = &[(DEFAULT_LOOP, WATCHERS)];
-const NUMBERS_ONLY: On = &[(DEFAULT_LOOP, WITHOUT_PIDFD)];
+const EACH_WATCHER: On = &[(DEFAULT_LOOP, WATCHERS), (LOOPS, AUTO)];
+const NUMBERS_ONLY: On = &[(DEFAULT_LOOP, WITHOUT_PIDFD), (LOOPS, AUTO)];
 const EACH_WATCHER_AND_LOOP: On = &[(TWO_LOOPS, WATCHERS), (LOOPS, AUTO)];
 
 pub const ROWS: &[Row] = &[
@@ -58,7 +58,7 @@ pub const ROWS: &[Row] = &[
     Row::new(
         "K3 without pidfds",
         "the same, by number and time of birth",
-        NUMBERS_ONLY,
+        &[(DEFAULT_LOOP, WITHOUT_PIDFD)],
         k3_by_number,
     )
     .needs(Needs::PidNamespace),
