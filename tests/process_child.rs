@@ -41,6 +41,12 @@ fn a_return_code_is_the_negative_number_of_the_signal() {
         child.stdin.as_mut().unwrap().write_all(b"\n").await.unwrap();
         assert_eq!(child.wait().await.unwrap().signal(), Some(9));
         assert_eq!(child.returncode(), Some(-9));
+        for signal in [15, 10] {
+            let child = Command::new("sleep").arg("1000").spawn().unwrap();
+            child.send_signal(signal).unwrap();
+            assert_eq!(child.wait().await.unwrap().signal(), Some(signal));
+            assert_eq!(child.returncode(), Some(-signal));
+        }
     });
 }
 
@@ -270,6 +276,12 @@ fn a_child_that_writes_too_much_is_killed() {
         let mut command = Command::new("yes");
         let error = command.max_output(100_000).output().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::LimitReached);
+        // Not because its pipe is closed: it is still there.
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let error = child.communicate("").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::LimitReached);
+        let status = policy::time::timeout(Duration::from_secs(20), child.wait()).await;
+        assert_eq!(status.expect("it runs on").unwrap().signal(), Some(9));
     });
 }
 

@@ -21,7 +21,7 @@ use policy::signal::SignalKind;
 use policy::{ErrorKind, EventLoop, Runner};
 
 use process_support::LONG;
-use signal_support::{disposition, kill_me, on_every_loop, set_disposition};
+use signal_support::{disposition, kill_me, on_every_loop, raise, set_disposition};
 
 const USR1: SignalKind = SignalKind::user_defined1();
 
@@ -74,6 +74,9 @@ alone! {
                 kill_me(USR1);
                 calls.reaches(times).await;
             }
+            // Also those that come while the loop does something else.
+            (0..5).for_each(|_| raise(USR1));
+            calls.reaches(10).await;
             assert!(seen.lock().unwrap().iter().all(|found| Arc::ptr_eq(found, &event_loop)));
             assert!(event_loop.remove_signal_handler(libc::SIGUSR1));
             assert!(!event_loop.remove_signal_handler(libc::SIGUSR1));

@@ -37,6 +37,11 @@ pub fn kill_me(kind: SignalKind) {
     assert_eq!(unsafe { libc::kill(libc::getpid(), kind.as_raw()) }, 0);
 }
 
+/// To this thread: it has been handled when this returns, so that several do not become one.
+pub fn raise(kind: SignalKind) {
+    assert_eq!(unsafe { libc::raise(kind.as_raw()) }, 0);
+}
+
 pub fn disposition(kind: SignalKind) -> libc::sighandler_t {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
     unsafe {

@@ -367,6 +367,8 @@ pub fn a_cancelled_callback_is_not_called(make: Make<'_>) {
         soon.cancel();
         assert!(soon.cancelled() && dropped.is_set());
         assert_eq!(soon.when(), when);
+        let at = event_loop.time() + NEVER;
+        assert_eq!(event_loop.call_at(at, || ()).when(), at);
         // By a sibling of the same batch.
         let sibling = Arc::new(Mutex::new(None::<policy::callback::Handle>));
         let cancels = sibling.clone();
@@ -402,6 +404,9 @@ pub fn cancelled_timers_are_let_go(make: Make<'_>) {
         event_loop.call_later(Duration::from_millis(10), move || opener.open());
         gate.wait().await;
         assert_eq!(log.take(), numbers(0..10));
+        // None of them is what the loop would wake for.
+        let (_, next) = event_loop.outlook();
+        assert!(next.is_none_or(|next| next < event_loop.time() + NEVER / 2), "{next:?}");
     });
 }
 

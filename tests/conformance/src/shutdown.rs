@@ -143,6 +143,9 @@ pub fn close_cancels_what_is_left(make: Make<'_>) {
         event_loop.close_within(SHUTDOWN).unwrap();
         assert!(dropped.is_set());
         assert!(is_cancelled(task));
+        // Closing again does nothing.
+        event_loop.close().unwrap();
+        assert_eq!(event_loop.close_within(SHUTDOWN).unwrap().blocking_jobs, 0);
     }
 }
 
