@@ -376,6 +376,7 @@ fn no_waker_outlives_what_it_waits_for() {
             abort.abort();
         }
         assert!(poll_with(&mut task, &run_waker).is_ready());
+        assert_eq!(poll(&mut handle).map(|result| result.is_err()), Poll::Ready(aborted));
         assert_eq!((Arc::strong_count(&runs), Arc::strong_count(&joins)), (2, 2), "{aborted}");
         drop((task, handle, abort));
     }
@@ -422,6 +423,47 @@ fn a_wait_that_is_given_up_lets_go_of_its_waker() {
     assert!(poll_with(&mut handle, &waker).is_pending());
     drop(handle);
     assert_eq!(Arc::strong_count(&joins), 2);
+}
+
+#[test]
+fn the_executors_task_is_freed_by_whoever_takes_the_result() {
+    let (executor, waker) = counting();
+    // Besides by this function and by its waker.
+    let held = || Arc::strong_count(&executor) - 2;
+    for (polls, is_taken) in [(1, true), (1, false), (3, true), (3, false)] {
+        let mut left = polls;
+        let (mut task, handle) = task::new(poll_fn(move |_cx| {
+            left -= 1;
+            if left == 0 { Poll::Ready(()) } else { Poll::Pending }
+        }));
+        while poll_with(&mut task, &waker).is_pending() {}
+        drop(task);
+        assert_eq!(held(), 1, "freed by the worker, after {polls} polls");
+        let abort = handle.abort_handle();
+        abort.abort();
+        if is_taken {
+            join(handle).unwrap()
+        } else {
+            drop(handle)
+        }
+        assert_eq!(held(), 0, "held by an abort handle, after {polls} polls");
+        drop(abort);
+    }
+}
+
+#[test]
+fn nobody_keeps_the_executors_task_of_what_was_detached_or_aborted() {
+    let (executor, waker) = counting();
+    let (mut task, handle) = task::new(async {});
+    let abort = handle.abort_handle();
+    drop(handle);
+    assert!(poll_with(&mut task, &waker).is_ready());
+    assert_eq!(Arc::strong_count(&executor), 2);
+    let (mut task, handle) = task::new(async {});
+    handle.abort();
+    assert!(poll_with(&mut task, &waker).is_ready());
+    assert_eq!(Arc::strong_count(&executor), 2);
+    drop((abort, handle));
 }
 
 #[test]

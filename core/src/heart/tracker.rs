@@ -4,13 +4,13 @@
 //! shared with others (async-std's, or an existing tokio runtime) can't list the tasks of *this*
 //! loop: such an adapter tracks them.
 
-use std::collections::HashMap;
 use std::future::Future;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+
+use slab::Slab;
 
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::task::{self, AbortHandle, Id, Task};
@@ -47,29 +47,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Shard {
     closed: bool,
-    alive: HashMap<Id, AbortHandle, BuildHasherDefault<IdHasher>>,
-}
-
-/// Ids count up: they are spread well enough as they are, and a hash that resists
-/// attackers costs more than the rest of the tracking.
-#[derive(Debug, Default)]
-struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        // The table takes its first guess from the upper bits.
-        self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.wrapping_shl(8) | u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, id: u64) {
-        self.0 = id;
-    }
+    alive: Slab<AbortHandle>,
 }
 
 impl Tracker {
@@ -97,9 +75,9 @@ impl Tracker {
             drop(shard);
             return Err(task);
         }
-        shard.alive.insert(id, task.abort_handle());
+        let place = shard.alive.insert(task.abort_handle());
         drop(shard);
-        Ok(Tracked { task: Some(task), id, shared: self.shared.clone() })
+        Ok(Tracked { task: Some(task), id, place, shared: self.shared.clone() })
     }
 
     /// Returns the number of tasks that are alive.
@@ -148,7 +126,7 @@ impl Tracker {
             let aborts: Vec<_> = {
                 let mut shard = shard.lock();
                 shard.closed = true;
-                shard.alive.values().cloned().collect()
+                shard.alive.iter().map(|(_, abort)| abort.clone()).collect()
             };
             // Outside the lock: waking a task may run it, and it may end here.
             aborts.iter().for_each(AbortHandle::abort);
@@ -163,7 +141,8 @@ impl Tracker {
 impl Tracker {
     /// Returns true if the task that runs on this thread is one of these.
     fn is_inside(&self) -> bool {
-        task::try_id().is_some_and(|id| self.shared.shard(id).alive.contains_key(&id))
+        task::try_id()
+            .is_some_and(|id| self.shared.shard(id).alive.iter().any(|(_, abort)| abort.id() == id))
     }
 }
 
@@ -190,6 +169,8 @@ pub struct Tracked {
     /// that whoever waits knows that its destructors have run.
     task: Option<Task>,
     id: Id,
+    /// Where its shard keeps it.
+    place: usize,
     shared: Arc<Shared>,
 }
 
@@ -209,7 +190,7 @@ impl Drop for Tracked {
         self.task = None;
         let (removed, closed) = {
             let mut shard = self.shared.shard(self.id);
-            (shard.alive.remove(&self.id), shard.closed)
+            (shard.alive.try_remove(self.place), shard.closed)
         };
         drop(removed);
         if closed {

@@ -8,7 +8,7 @@
 use std::mem::{self, ManuallyDrop};
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use super::cell::{Cell, Join, Run, let_go};
 use super::current::Id;
@@ -156,7 +156,8 @@ impl<R: Run + ?Sized> Runner<R> {
         if unsafe { cell.get().poll(cx) }.is_pending() {
             return Poll::Pending;
         }
-        self.complete();
+        let is_homed = cell.header().is_homed();
+        self.complete((!is_homed).then_some(cx.waker()));
         Poll::Ready(())
     }
 
@@ -196,12 +197,12 @@ impl<R: Run + ?Sized> Runner<R> {
 
     /// Says that the result is there, and leaves.
     #[inline]
-    fn complete(&mut self) {
+    fn complete(&mut self, executor: Option<&Waker>) {
         let Some(cell) = self.half.leave() else { return };
         // Not dropped: `complete` may have given the reference up.
         let cell = ManuallyDrop::new(cell);
         // SAFETY: the runner, once.
-        match unsafe { Header::complete(cell.at()) } {
+        match unsafe { Header::complete(cell.at(), executor) } {
             Completed::Released => {}
             Completed::Held { detached, join_waker } => {
                 let cell = ManuallyDrop::into_inner(cell);
@@ -222,7 +223,7 @@ impl<R: Run + ?Sized> Drop for Runner<R> {
         if let Half::Here(cell) = &self.half {
             // SAFETY: `&mut` to the only runner of this cell, which is not complete.
             unsafe { cell.get().cancel() };
-            self.complete();
+            self.complete(None);
         }
     }
 }
@@ -277,6 +278,8 @@ impl<T> Joiner<T> {
         }
         // SAFETY: complete, and the joiner is here: the stage is ours.
         let result = unsafe { cell.get().take() };
+        // SAFETY: as above.
+        unsafe { cell.header().leave_executor() };
         drop(self.half.leave());
         Poll::Ready(result)
     }
@@ -296,6 +299,8 @@ impl<T> Drop for Joiner<T> {
             // drops the result of a detached task: it must not matter who is first.
             // SAFETY: complete before it was detached: the stage is ours.
             let unwanted = unsafe { cell.get().take() };
+            // SAFETY: as above.
+            unsafe { cell.header().leave_executor() };
             quietly(|| let_go(cell.header().id(), unwanted));
         }
     }

@@ -15,6 +15,9 @@
 //! - to the closer, for good, if the bit was set when it closed; else to the
 //!   writer, for good. What the bit says after that means nothing.
 //!
+//! A run slot that no aborter closed goes from the runner to the joiner when the cell is
+//! complete (see `complete`), or to whoever frees the cell.
+//!
 //! So nobody ever looks into a slot that another may touch. The writer keeps in
 //! mind which waker it left there ([`WakerId`]) instead of looking.
 //!
@@ -200,16 +203,22 @@ impl Header {
 
     /// Asks for the task to be cancelled, and wakes it to see that.
     pub(super) fn abort(&self) {
-        let before = self.state.fetch_or(ABORTED, AcqRel);
-        if before & (ABORTED | COMPLETE) != 0 {
-            return;
+        let mut before = self.state.load(Acquire);
+        loop {
+            // Not after `COMPLETE`: the bit then tells the joiner whose the run slot is.
+            if before & (ABORTED | COMPLETE) != 0 {
+                return;
+            }
+            match self.state.compare_exchange(before, before | ABORTED, AcqRel, Acquire) {
+                Ok(_) => break,
+                Err(other) => before = other,
+            }
         }
         if before & HOMED != 0 {
             // SAFETY: whoever calls has a reference.
             unsafe { Self::schedule(NonNull::from(self)) };
         } else if before & RUN_WAKER != 0 {
             // SAFETY: closed while the bit was set, by this call: the slot is ours.
-            // (After `COMPLETE` it is the runner's: see `complete`.)
             wake(unsafe { take(&self.as_polled().run_waker) });
         }
     }
@@ -373,28 +382,45 @@ impl Header {
 
     /// Says that the result is in the stage. Says what is left to do, too.
     ///
+    /// A clone of `executor`, by which an executor polled, stays in the run slot, for the
+    /// joiner to drop: it keeps the memory of the executor's task, which is then freed
+    /// where it was most likely taken. With memory that one thread takes and another
+    /// frees, the two meet at the allocator's lock, task by task.
+    ///
     /// # Safety
-    /// By the only runner of this cell, once.
+    /// By the only runner of this cell, once; with a waker only if it is not homed.
     #[inline]
-    pub(super) unsafe fn complete(this: NonNull<Self>) -> Completed {
+    pub(super) unsafe fn complete(this: NonNull<Self>, executor: Option<&Waker>) -> Completed {
         // SAFETY: the runner has a reference, so there is a cell.
-        let state = unsafe { &this.as_ref().state };
+        let header = unsafe { this.as_ref() };
+        let state = &header.state;
         let now = state.peek(Acquire);
+        let is_left = match executor {
+            Some(waker) if now & (DETACHED | ABORTED | RUN_WAKER) == 0 => {
+                // Cloning may run anything, and panic: whoever joins is still to be told.
+                let _panicked = quietly(|| {
+                    let clone = waker.clone();
+                    // SAFETY: not homed; the bit is clear, and was so before it was closed,
+                    // if it is by now: the slot is ours.
+                    unsafe { put(&header.as_polled().run_waker, clone) };
+                });
+                true
+            }
+            _ => false,
+        };
         // Not detached, so that the joiner has another reference.
-        if now & (DETACHED | JOIN_WAKER | RUN_WAKER) == 0 {
+        if now & (DETACHED | JOIN_WAKER) == 0 {
             let released = (now | COMPLETE) - REFERENCE;
             if state.compare_exchange(now, released, AcqRel, Acquire).is_ok() {
                 return Completed::Released;
             }
         }
         let before = state.fetch_or(COMPLETE, AcqRel);
-        // SAFETY: as above.
-        let header = unsafe { this.as_ref() };
-        if before & RUN_WAKER != 0 && before & ABORTED == 0 {
-            // The executor's waker holds the executor's task, which holds us: let
-            // go now, not when the last handle goes.
-            // SAFETY: the slot is the writer's, and no aborter closes it any more:
-            // one that comes now sees `COMPLETE`.
+        let detached = before & DETACHED != 0;
+        let is_ours = is_left || before & (RUN_WAKER | ABORTED) == RUN_WAKER;
+        if is_ours && before & (DETACHED | ABORTED) != 0 {
+            // SAFETY: it was not closed, or while the bit was clear, and no aborter closes
+            // it any more: one that comes now sees `COMPLETE`.
             let waker = unsafe { take(&header.as_polled().run_waker) };
             quietly(|| drop(waker));
         }
@@ -403,7 +429,25 @@ impl Header {
             // SAFETY: closed while the bit was set, by this call: the slot is ours.
             _ => unsafe { take(&header.join_waker) },
         };
-        Completed::Held { detached: before & DETACHED != 0, join_waker }
+        Completed::Held { detached, join_waker }
+    }
+
+    /// Lets go of the executor's task, whose memory the runner left to the joiner.
+    ///
+    /// # Safety
+    /// By the only joiner of this cell, once it saw that the cell is complete.
+    #[inline]
+    pub(super) unsafe fn leave_executor(&self) {
+        // Of a task that was aborted the aborter may be at the slot now, and the runner
+        // left nothing.
+        if self.state.load(Acquire) & (HOMED | ABORTED) != 0 {
+            return;
+        }
+        // SAFETY: not homed; complete, not aborted before: the runner left the slot to us.
+        let waker = unsafe { take(&self.as_polled().run_waker) };
+        if waker.is_some() {
+            quietly(|| drop(waker));
+        }
     }
 
     /// Leaves `waker` in `slot` and sets `bit`; returns true, with the slot empty
@@ -449,6 +493,14 @@ impl Header {
         }
         closed
     }
+}
+
+/// # Safety
+/// By the owner of the slot, which is empty.
+#[inline]
+unsafe fn put(slot: &UnsafeCell<Option<Waker>>, waker: Waker) {
+    // SAFETY: by contract.
+    slot.with_mut(|slot| unsafe { *slot = Some(waker) });
 }
 
 /// # Safety
