@@ -19,6 +19,7 @@
 mod claim;
 #[cfg(unix)]
 mod inner;
+#[cfg(unix)]
 mod known;
 pub(super) mod limit;
 #[cfg(unix)]
