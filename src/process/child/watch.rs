@@ -18,6 +18,12 @@ use crate::process::identity::{Claim, Outcome, Record};
 /// [`ErrorKind::WatcherInactive`] or [`ErrorKind::WatcherClosed`] if the watcher can't wait, and
 /// [`ErrorKind::StatusLost`] if other code took the status.
 ///
+/// [`ErrorKind::NoSuchProcess`]: policy_core::ErrorKind::NoSuchProcess
+/// [`ErrorKind::NotOurChild`]: policy_core::ErrorKind::NotOurChild
+/// [`ErrorKind::WatcherInactive`]: policy_core::ErrorKind::WatcherInactive
+/// [`ErrorKind::WatcherClosed`]: policy_core::ErrorKind::WatcherClosed
+/// [`ErrorKind::StatusLost`]: policy_core::ErrorKind::StatusLost
+///
 /// ```
 /// let child = std::process::Command::new("true").spawn().expect("it starts");
 /// let status = policy::run(async { policy::process::watch(child.id()).await })?;
