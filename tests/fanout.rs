@@ -21,6 +21,7 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use support::ignored::is_ignored;
 use support::{Ran, eventually, folder, signal};
 
 const WATCHERS: [&str; 6] = ["auto", "pidfd", "threaded", "multi-loop", "safe", "fast"];
@@ -487,8 +488,7 @@ fn a_failure_halts_everything_if_so_asked() {
 #[test]
 fn signals_stop_the_whole_tree_and_what_was_not_run_is_said() {
     for (number, name) in (10..).zip(["INT", "TERM", "HUP", "QUIT"]) {
-        if name == "HUP" && is_hang_up_ignored() {
-            println!("skipped: HUP, which is ignored where these tests run, as `nohup` has it");
+        if is_ignored(name) {
             continue;
         }
         let (folder, nap) = (folder("interrupted"), unique_sleep(number));
@@ -510,14 +510,11 @@ fn signals_stop_the_whole_tree_and_what_was_not_run_is_said() {
     }
 }
 
-fn is_hang_up_ignored() -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:\t"));
-    ignored.and_then(|set| u64::from_str_radix(set, 16).ok()).is_some_and(|set| set & 1 != 0)
-}
-
 #[test]
 fn a_signal_stops_the_tree_on_every_loop_with_every_watcher() {
+    if is_ignored("INT") {
+        return;
+    }
     for name in policy::policy_names() {
         for watcher in WATCHERS {
             let nap = unique_sleep(20);

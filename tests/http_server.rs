@@ -20,6 +20,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use support::ignored::is_ignored;
 use support::{LONG, Ran, eventually, folder, signal};
 
 fn program() -> &'static PathBuf {
@@ -611,6 +612,9 @@ fn ctrl_c_lets_requests_end_and_closes_what_is_idle() {
 
 #[test]
 fn a_second_ctrl_c_waits_for_nobody() {
+    if is_ignored("INT") {
+        return;
+    }
     for name in policy::policy_names() {
         println!("on {name}");
         let server = Server::on(name);

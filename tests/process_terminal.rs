@@ -7,6 +7,8 @@
     reason = "a test that fails panics"
 )]
 
+#[path = "support/ignored.rs"]
+mod ignored;
 mod process_support;
 
 use std::io::BufRead;
@@ -15,6 +17,7 @@ use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use policy::process::{Command, Pty};
 use policy::{ErrorKind, Runner};
 
+use ignored::is_ignored;
 use process_support::{everywhere, on_every_loop, sh, state_of};
 
 /// Reads until the terminal has shown this, and returns all that it has shown.
@@ -31,6 +34,9 @@ async fn shown(pty: &mut Pty, what: &str) -> String {
 
 #[test]
 fn a_shell_runs_in_a_terminal_of_its_own() {
+    if is_ignored("INT") {
+        return;
+    }
     everywhere(|| async {
         let mut command = Command::new("/bin/sh");
         let mut child = command.arg("-i").env("PS1", "$ ").pty().spawn().unwrap();
@@ -86,11 +92,8 @@ fn what_is_written_to_a_terminal_is_collected_and_input_is_typed() {
 
 #[test]
 fn dropping_our_side_hangs_up() {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:\t")).unwrap();
-    if u64::from_str_radix(ignored, 16).unwrap() & 1 != 0 {
-        // What a process ignores its children ignore.
-        return println!("skipped: HUP is ignored where these tests run, as `nohup` has it");
+    if is_ignored("HUP") {
+        return;
     }
     on_every_loop(|| async {
         let mut child = sh("echo ready; exec sleep 1000").pty().spawn().unwrap();

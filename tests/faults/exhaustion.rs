@@ -7,12 +7,9 @@ use policy::{Error, ErrorKind};
 
 use crate::causes::{Call, FewDescriptors, FewProcesses, refuse};
 use crate::inside::Place;
-use crate::table::{AUTO, DEFAULT_LOOP, LOOPS, Outcome, Row, TWO_LOOPS, WATCHERS};
+use crate::table::{AUTO, EACH_WATCHER_AND_LOOP, LOOPS, On, Outcome, Row, TWO_LOOPS, WATCHERS};
 use crate::tools::{Barrier, census, children, eventually, fds, helpers, logged, sh};
 
-type On = &'static [(&'static [&'static str], &'static [&'static str])];
-const EACH_WATCHER: On = &[(DEFAULT_LOOP, WATCHERS), (LOOPS, AUTO)];
-const EACH_WATCHER_AND_LOOP: On = &[(DEFAULT_LOOP, WATCHERS), (LOOPS, AUTO)];
 const EACH_REACTOR: On = &[(LOOPS, &["auto", "pidfd"])];
 
 pub const ROWS: &[Row] = &[
@@ -31,9 +28,14 @@ pub const ROWS: &[Row] = &[
         .once("a seccomp filter stays until the process ends"),
     Row::new("R4", "epoll_ctl gives ENOSPC after the fork", EACH_REACTOR, r4)
         .once("a seccomp filter stays until the process ends"),
-    Row::new("R5", "pidfd_open gives EPERM: a sandbox", EACH_WATCHER, r5).cold(),
-    Row::new("R5 later", "pidfd_open gives EPERM, but did not before", EACH_WATCHER, r5_later)
-        .once("a seccomp filter stays until the process ends"),
+    Row::new("R5", "pidfd_open gives EPERM: a sandbox", EACH_WATCHER_AND_LOOP, r5).cold(),
+    Row::new(
+        "R5 later",
+        "pidfd_open gives EPERM, but did not before",
+        EACH_WATCHER_AND_LOOP,
+        r5_later,
+    )
+    .once("a seccomp filter stays until the process ends"),
     Row::new(
         "R6",
         "room for 0 to 3 more threads or processes",
@@ -41,18 +43,24 @@ pub const ROWS: &[Row] = &[
         r6,
     ),
     Row::new("R7", "no room for another process", EACH_WATCHER_AND_LOOP, r7),
-    Row::new("R9 clone3", "clone3 gives ENOSYS", EACH_WATCHER, |place| lacking(place, &CLONE3))
-        .cold(),
-    Row::new("R9 pidfd_open", "pidfd_open gives ENOSYS", EACH_WATCHER, |place| {
+    Row::new("R9 clone3", "clone3 gives ENOSYS", EACH_WATCHER_AND_LOOP, |place| {
+        lacking(place, &CLONE3)
+    })
+    .cold(),
+    Row::new("R9 pidfd_open", "pidfd_open gives ENOSYS", EACH_WATCHER_AND_LOOP, |place| {
         lacking(place, &OPEN)
     })
     .cold(),
-    Row::new("R9 pidfd_send_signal", "pidfd_send_signal gives ENOSYS", EACH_WATCHER, |place| {
-        lacking(place, &SEND)
-    })
+    Row::new(
+        "R9 pidfd_send_signal",
+        "pidfd_send_signal gives ENOSYS",
+        EACH_WATCHER_AND_LOOP,
+        |place| lacking(place, &SEND),
+    )
     .cold(),
-    Row::new("R9 waitid", "waitid(P_PIDFD) gives EINVAL", EACH_WATCHER, lacking_waitid).cold(),
-    Row::new("R9 io_uring", "io_uring_setup gives ENOSYS", EACH_WATCHER, |place| {
+    Row::new("R9 waitid", "waitid(P_PIDFD) gives EINVAL", EACH_WATCHER_AND_LOOP, lacking_waitid)
+        .cold(),
+    Row::new("R9 io_uring", "io_uring_setup gives ENOSYS", EACH_WATCHER_AND_LOOP, |place| {
         lacking(place, &RING)
     })
     .cold(),

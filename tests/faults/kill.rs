@@ -12,23 +12,21 @@ use crate::causes::{self, Call, recycle, refuse, steal};
 use crate::inside::Place;
 use crate::pace::Pace;
 use crate::table::{
-    AUTO, DEFAULT_LOOP, LOOPS, Needs, Outcome, Row, Skip, TWO_LOOPS, WATCHERS, WITHOUT_PIDFD,
+    AUTO, DEFAULT_LOOP, EACH_WATCHER_AND_LOOP, EACH_WATCHER_TWICE_AND_LOOP, LOOPS, Needs, On,
+    Outcome, Row, Skip, TWO_LOOPS, WATCHERS, WITHOUT_PIDFD,
 };
 use crate::tools::{
     Barrier, check_code, check_exited, eventually, is_alive, kernel_keeps_statuses, processes, sh,
     state_of,
 };
 
-type On = &'static [(&'static [&'static str], &'static [&'static str])];
-const EACH_WATCHER: On = &[(DEFAULT_LOOP, WATCHERS), (LOOPS, AUTO)];
 const NUMBERS_ONLY: On = &[(DEFAULT_LOOP, WITHOUT_PIDFD), (LOOPS, AUTO)];
-const EACH_WATCHER_AND_LOOP: On = &[(TWO_LOOPS, WATCHERS), (LOOPS, AUTO)];
 
 pub const ROWS: &[Row] = &[
     Row::new(
         "K1",
         "the pid is recycled, then the stale handle kills; 20 times (full: 100)",
-        EACH_WATCHER,
+        EACH_WATCHER_AND_LOOP,
         k1,
     )
     .needs(Needs::PidNamespace),
@@ -42,7 +40,7 @@ pub const ROWS: &[Row] = &[
     Row::new(
         "K2",
         "the pid is recycled, then the stale handle is dropped with kill_on_drop",
-        EACH_WATCHER,
+        EACH_WATCHER_AND_LOOP,
         k2,
     )
     .needs(Needs::PidNamespace),
@@ -53,7 +51,7 @@ pub const ROWS: &[Row] = &[
         k2_by_number,
     )
     .needs(Needs::PidNamespace),
-    Row::new("K3", "the pid is recycled, then the stale handle waits", EACH_WATCHER, k3)
+    Row::new("K3", "the pid is recycled, then the stale handle waits", EACH_WATCHER_AND_LOOP, k3)
         .needs(Needs::PidNamespace),
     Row::new(
         "K3 without pidfds",
@@ -69,17 +67,22 @@ pub const ROWS: &[Row] = &[
         k4_without_kill,
     )
     .once("a seccomp filter stays until the process ends"),
-    Row::new("K4", "killed twice, after the wait, before the wait", EACH_WATCHER_AND_LOOP, k4),
+    Row::new(
+        "K4",
+        "killed twice, after the wait, before the wait",
+        EACH_WATCHER_TWICE_AND_LOOP,
+        k4,
+    ),
     Row::new(
         "K5",
         "the tree of a shell with two sleepers is killed, dropped, terminated",
-        EACH_WATCHER_AND_LOOP,
+        EACH_WATCHER_TWICE_AND_LOOP,
         k5,
     ),
     Row::new(
         "K7",
         "a child that ignores TERM is terminated with a grace",
-        EACH_WATCHER_AND_LOOP,
+        EACH_WATCHER_TWICE_AND_LOOP,
         k7,
     ),
 ];

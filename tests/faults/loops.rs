@@ -8,25 +8,22 @@ use policy::process::{Child, Stdio};
 use policy::{ErrorKind, Runner};
 
 use crate::inside::Place;
-use crate::table::{AUTO, LOOPS, Outcome, Row, TWO_LOOPS, WATCHERS};
+use crate::table::{EACH_WATCHER_TWICE_AND_LOOP, Outcome, Row};
 use crate::tools::{Barrier, check_code, children, code_of, eventually, sh};
 
-type On = &'static [(&'static [&'static str], &'static [&'static str])];
-const EACH_WATCHER_AND_LOOP: On = &[(TWO_LOOPS, WATCHERS), (LOOPS, AUTO)];
-
 pub const ROWS: &[Row] = &[
-    Row::new("C5", "a run inside a task", EACH_WATCHER_AND_LOOP, c5),
+    Row::new("C5", "a run inside a task", EACH_WATCHER_TWICE_AND_LOOP, c5),
     Row::new(
         "C6",
         "a child of one loop is awaited on every other, and on none",
-        EACH_WATCHER_AND_LOOP,
+        EACH_WATCHER_TWICE_AND_LOOP,
         c6,
     )
     .all_loops(),
     Row::new(
         "C8 loop",
         "the loop is closed while 100 handles remain, which are awaited after",
-        EACH_WATCHER_AND_LOOP,
+        EACH_WATCHER_TWICE_AND_LOOP,
         c8_loop,
     ),
 ];

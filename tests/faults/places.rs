@@ -14,11 +14,9 @@ use policy::{Error, ErrorKind};
 use crate::causes::{self, Call, refuse};
 use crate::helpers::helper;
 use crate::inside::Place;
-use crate::table::{AUTO, DEFAULT_LOOP, Outcome, Row, Skip, TWO_LOOPS, WATCHERS};
+use crate::table::{AUTO, EACH_WATCHER, On, Outcome, Row, Skip, TWO_LOOPS};
 use crate::tools::{children, eventually, sh};
 
-type On = &'static [(&'static [&'static str], &'static [&'static str])];
-const EACH_WATCHER: On = &[(DEFAULT_LOOP, WATCHERS)];
 const TWO: On = &[(TWO_LOOPS, AUTO)];
 const FILTERED: &str = "a seccomp filter stays until the process ends";
 

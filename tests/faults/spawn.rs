@@ -14,12 +14,12 @@ use crate::causes::{self, Scratch, Thieves, program};
 use crate::helpers::helper;
 use crate::inside::Place;
 use crate::pace::Pace;
-use crate::table::{AUTO, DEFAULT_LOOP, LOOPS, Outcome, POLITE, Row, Skip, TWO_LOOPS, WATCHERS};
+use crate::table::{
+    AUTO, DEFAULT_LOOP, EACH_WATCHER_AND_LOOP, LOOPS, On, Outcome, POLITE, Row, Skip, TWO_LOOPS,
+};
 use crate::tools::{Barrier, check_code, children, eventually, fds, is_alive, sh, stat};
 
-type On = &'static [(&'static [&'static str], &'static [&'static str])];
 const EACH_LOOP: On = &[(LOOPS, AUTO)];
-const EACH_WATCHER_AND_LOOP: On = &[(DEFAULT_LOOP, WATCHERS), (LOOPS, AUTO)];
 
 pub const ROWS: &[Row] = &[
     Row::new(

@@ -13,11 +13,9 @@ use policy::process::{Cgroup, Command, Stdio};
 
 use crate::causes::{self, Call, Thieves};
 use crate::inside::Place;
-use crate::table::{AUTO, DEFAULT_LOOP, Outcome, Row, TWO_LOOPS, WATCHERS};
+use crate::table::{AUTO, EACH_WATCHER, On, Outcome, Row, TWO_LOOPS};
 use crate::tools::{Barrier, census, check_code, children, code_of, eventually, fds, sh};
 
-type On = &'static [(&'static [&'static str], &'static [&'static str])];
-const EACH_WATCHER: On = &[(DEFAULT_LOOP, WATCHERS)];
 const TWO: On = &[(TWO_LOOPS, AUTO)];
 
 pub const ROWS: &[Row] = &[

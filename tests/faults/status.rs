@@ -13,18 +13,20 @@ use crate::helpers::helper;
 use crate::inside::Place;
 use crate::pace::Pace;
 use crate::table::{
-    AUTO, DEFAULT_LOOP, LOOPS, Outcome, Row, Skip, TWO_LOOPS, WATCHERS, WITHOUT_PIDFD,
+    AUTO, DEFAULT_LOOP, EACH_WATCHER_AND_LOOP, EACH_WATCHER_TWICE_AND_LOOP, LOOPS, Outcome, Row,
+    Skip, TWO_LOOPS, WATCHERS, WITHOUT_PIDFD,
 };
 use crate::tools::{
     Barrier, LONG, check_code, code_of, eventually, kernel_keeps_statuses, logged, sh, state_of,
 };
 
-type On = &'static [(&'static [&'static str], &'static [&'static str])];
-const EACH_WATCHER_ONCE: On = &[(DEFAULT_LOOP, WATCHERS), (LOOPS, AUTO)];
-const EACH_WATCHER_TWICE: On = &[(TWO_LOOPS, WATCHERS), (LOOPS, AUTO)];
-
 pub const ROWS: &[Row] = &[
-    Row::new("S1", "a foreign waitpid takes the status before our wait", EACH_WATCHER_TWICE, s1),
+    Row::new(
+        "S1",
+        "a foreign waitpid takes the status before our wait",
+        EACH_WATCHER_TWICE_AND_LOOP,
+        s1,
+    ),
     Row::new(
         "S1 without pidfds",
         "the same, where nothing keeps the status: never a made-up one, never a hang",
@@ -32,24 +34,39 @@ pub const ROWS: &[Row] = &[
         s1_without_pidfds,
     )
     .once("a seccomp filter stays until the process ends"),
-    Row::new("S2", "two threads in waitpid(-1); 300 children (full: 5,000)", EACH_WATCHER_ONCE, s2),
-    Row::new("S2 many", "the same, 1,000 alive at once (full: 2,000)", EACH_WATCHER_ONCE, s2_many),
-    Row::new("S3", "SIGCHLD is ignored; 200 children (full: 5,000)", EACH_WATCHER_ONCE, s3),
+    Row::new(
+        "S2",
+        "two threads in waitpid(-1); 300 children (full: 5,000)",
+        EACH_WATCHER_AND_LOOP,
+        s2,
+    ),
+    Row::new(
+        "S2 many",
+        "the same, 1,000 alive at once (full: 2,000)",
+        EACH_WATCHER_AND_LOOP,
+        s2_many,
+    ),
+    Row::new("S3", "SIGCHLD is ignored; 200 children (full: 5,000)", EACH_WATCHER_AND_LOOP, s3),
     Row::new(
         "S3 from the start",
         "SIGCHLD was ignored before the program began",
-        EACH_WATCHER_ONCE,
+        EACH_WATCHER_AND_LOOP,
         s3_cold,
     )
     .cold(),
-    Row::new("S5", "all 256 exit codes, every fatal signal, the core flag", EACH_WATCHER_ONCE, s5),
+    Row::new(
+        "S5",
+        "all 256 exit codes, every fatal signal, the core flag",
+        EACH_WATCHER_AND_LOOP,
+        s5,
+    ),
     Row::new(
         "S6",
         "a wait is dropped five times midway, then awaited, then awaited again",
-        EACH_WATCHER_TWICE,
+        EACH_WATCHER_TWICE_AND_LOOP,
         s6,
     ),
-    Row::new("S8", "stopped for 500 ms, then continued", EACH_WATCHER_ONCE, s8),
+    Row::new("S8", "stopped for 500 ms, then continued", EACH_WATCHER_AND_LOOP, s8),
     Row::new(
         "S9",
         "SIGCHLD is blocked in every thread from the start",
@@ -57,17 +74,17 @@ pub const ROWS: &[Row] = &[
         s9,
     )
     .cold(),
-    Row::new("S10", "the handler of SIGCHLD is replaced; one warning", EACH_WATCHER_ONCE, s10),
+    Row::new("S10", "the handler of SIGCHLD is replaced; one warning", EACH_WATCHER_AND_LOOP, s10),
     Row::new(
         "S11",
         "a tracer holds a killed child for 1.7 s: that costs no processor time",
-        EACH_WATCHER_TWICE,
+        EACH_WATCHER_TWICE_AND_LOOP,
         s11,
     ),
     Row::new(
         "S12",
         "a child exits before anybody waits for it, while another is waited for: told at once",
-        EACH_WATCHER_ONCE,
+        EACH_WATCHER_AND_LOOP,
         s12,
     ),
 ];

@@ -157,3 +157,11 @@ pub const POLITE: &[&str] = &["auto", "pidfd", "threaded", "shared", "multi-loop
 pub const WITHOUT_PIDFD: &[&str] =
     &["auto", "threaded", "shared", "multi-loop", "safe", "fast", "subreaper"];
 pub const AUTO: &[&str] = &["auto"];
+
+/// On which loops, with which watchers.
+pub type On = &'static [(&'static [&'static str], &'static [&'static str])];
+pub const EACH_WATCHER: On = &[(DEFAULT_LOOP, WATCHERS)];
+/// What a watcher does is the same on every loop: each of both, once.
+pub const EACH_WATCHER_AND_LOOP: On = &[(DEFAULT_LOOP, WATCHERS), (LOOPS, AUTO)];
+/// What a reactor has a part in.
+pub const EACH_WATCHER_TWICE_AND_LOOP: On = &[(TWO_LOOPS, WATCHERS), (LOOPS, AUTO)];

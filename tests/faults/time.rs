@@ -9,10 +9,8 @@ use policy::process::Command;
 use crate::causes;
 use crate::inside::Place;
 use crate::pace::Pace;
-use crate::table::{AUTO, DEFAULT_LOOP, LOOPS, Needs, Outcome, Row, WATCHERS};
+use crate::table::{EACH_WATCHER_AND_LOOP, Needs, Outcome, Row};
 use crate::tools::{eventually, is_alive, sh};
-
-const EACH_WATCHER_AND_LOOP: &[(&[&str], &[&str])] = &[(DEFAULT_LOOP, WATCHERS), (LOOPS, AUTO)];
 
 pub const ROWS: &[Row] = &[
     Row::new(

@@ -8,18 +8,14 @@ use policy::process::{Child, Command, Stdio, TreeReach};
 
 use crate::causes::{self, Call, refuse};
 use crate::inside::Place;
-use crate::table::{AUTO, DEFAULT_LOOP, LOOPS, Outcome, Row, TWO_LOOPS, WATCHERS};
+use crate::table::{EACH_WATCHER, EACH_WATCHER_TWICE_AND_LOOP, Outcome, Row};
 use crate::tools::{eventually, is_alive, sh};
-
-type On = &'static [(&'static [&'static str], &'static [&'static str])];
-const EACH_WATCHER: On = &[(DEFAULT_LOOP, WATCHERS)];
-const EACH_WATCHER_AND_LOOP: On = &[(TWO_LOOPS, WATCHERS), (LOOPS, AUTO)];
 
 pub const ROWS: &[Row] = &[
     Row::new(
         "F11 grace",
         "the shell ends at once, what it has started needs its time",
-        EACH_WATCHER_AND_LOOP,
+        EACH_WATCHER_TWICE_AND_LOOP,
         |place| f11_grace(place, || Ok(())),
     ),
     Row::new(
@@ -32,7 +28,7 @@ pub const ROWS: &[Row] = &[
     Row::new(
         "F11 daemon",
         "a tree with a daemon that left parents, group and session is killed",
-        EACH_WATCHER_AND_LOOP,
+        EACH_WATCHER_TWICE_AND_LOOP,
         |place| f11_daemon(place, || Ok(())),
     ),
     Row::new(

@@ -9,6 +9,8 @@
     reason = "each test file uses a part, and a test that fails panics"
 )]
 
+pub mod ignored;
+
 use std::env;
 use std::fs;
 use std::io::Write;

@@ -65,8 +65,9 @@ impl Record {
     }
 
     pub(in crate::process) fn try_wait(&self) -> Result<Option<ExitStatus>, Error> {
-        let code = sys::exit_code(self.handle())
-            .map_err(|error| Error::io("can't ask for the child's exit code", error))?;
+        let code = sys::exit_code(self.handle()).map_err(|error| {
+            Error::io("can't ask for the child's exit code; start it again", error)
+        })?;
         Ok(code.map(ExitStatus::from_raw))
     }
 

@@ -78,7 +78,9 @@ fn begin(
 ) -> Result<(Arc<Record>, Pipes), Error> {
     let permit = Permit::take()?;
     let job = match kill_tree {
-        true => Some(Job::new().map_err(|error| Error::io("can't make a job object", error))?),
+        true => Some(Job::new().map_err(|error| {
+            Error::io("can't make a job object; start the child without `kill_tree`", error)
+        })?),
         false => None,
     };
     // Nothing of it runs before it is in its job, so nothing escapes.
@@ -96,9 +98,18 @@ fn begin(
     let handle = OwnedHandle::from(child);
     let unstarted = Unstarted(Some(handle));
     if let (Some(job), Some(handle)) = (&job, &unstarted.0) {
-        job.assign(handle.as_handle())
-            .map_err(|error| Error::io("can't put the child into its job object", error))?;
-        sys::resume(pid).map_err(|error| Error::io("can't let the child run", error))?;
+        job.assign(handle.as_handle()).map_err(|error| {
+            Error::io(
+                "can't put the child into its job object; start it without `kill_tree`",
+                error,
+            )
+        })?;
+        sys::resume(pid).map_err(|error| {
+            Error::io(
+                "can't let the child run in its job object; start it without `kill_tree`",
+                error,
+            )
+        })?;
     }
     if let (Some(input), Some(mut pipe)) = (input, stdin.take_if(|_| input.is_some())) {
         let input = input.clone();
