@@ -151,6 +151,7 @@ alone! {
     #[cfg(target_os = "linux")]
     fn an_exit_costs_about_the_same_however_many_children_live() {
         const EXITS: usize = 50;
+        const ROUNDS: usize = 5;
         let limit = getrlimit(Resource::Nofile);
         if limit.maximum.is_some_and(|most| most < 8_000) {
             return println!("skipped: few descriptors, so that children are known by numbers");
@@ -164,26 +165,35 @@ alone! {
             ("fast", Arc::new(FastChildWatcher::new())),
         ];
         for (name, watcher) in all {
-            run_with(watcher.clone(), async {
-                let mut costs = Vec::new();
-                for live in [0, 6_000] {
-                    let start = |_| {
-                        let mut command = Command::new("sleep");
-                        command.arg("1000").kill_on_drop(true).spawn().unwrap()
-                    };
-                    let _living: Vec<_> = (0..live).map(start).collect();
-                    let ending: Vec<_> = (0..EXITS).map(start).collect();
-                    let before = time_of_the_watching_thread();
-                    for child in &ending {
-                        child.start_kill().unwrap();
-                        assert!(!child.wait().await.unwrap().success());
-                    }
-                    costs.push(time_of_the_watching_thread() - before);
+            let start = |_| {
+                let mut command = Command::new("sleep");
+                command.arg("1000").kill_on_drop(true).spawn().unwrap()
+            };
+            let (mut living, mut costs) = (Vec::new(), Vec::new());
+            for live in [0, 6_000] {
+                // Each within the time of a story, also on a machine that has much else to do.
+                while living.len() < live {
+                    run_with(watcher.clone(), async { living.extend((0..1_000).map(start)) });
                 }
-                println!("{name}: {costs:?} ns for {EXITS} exits");
-                let [alone, beside] = costs[..] else { panic!("{costs:?}") };
-                assert!(beside < alone * 5, "{name}: {costs:?}");
-            });
+                let mut rounds = Vec::new();
+                for _ in 0..ROUNDS {
+                    run_with(watcher.clone(), async {
+                        let ending: Vec<_> = (0..EXITS).map(start).collect();
+                        let before = time_of_the_watching_thread();
+                        for child in &ending {
+                            child.start_kill().unwrap();
+                            assert!(!child.wait().await.unwrap().success());
+                        }
+                        rounds.push(time_of_the_watching_thread() - before);
+                    });
+                }
+                // What else the machine does makes an exit dearer, never cheaper.
+                costs.extend(rounds.into_iter().min());
+            }
+            println!("{name}: {costs:?} ns for {EXITS} exits");
+            let [alone, beside] = costs[..] else { panic!("{costs:?}") };
+            assert!(beside < alone * 5, "{name}: {costs:?}");
+            drop(living);
             watcher.close();
             eventually("all are reaped", || children().is_empty());
         }
