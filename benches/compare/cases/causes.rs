@@ -16,7 +16,7 @@ const CAUSES: &[Cause] = &[
         group: "net",
         case: "ping-pong of 64 B, tokio",
         measure: "",
-        because: "The same system calls, and some 1,090 instructions more for a round trip of six polls (Unix, callgrind): tokio's public `AsyncFd` and its guard behind a contract by pointer, who waits, and the check that the loop is run.",
+        because: "The same system calls, and some 1,800 instructions more for a round trip of six polls (Unix, callgrind): tokio's public `AsyncFd` and its guard behind a contract by pointer, who waits, and the check that the loop is run.",
     },
     Cause {
         group: "net",
